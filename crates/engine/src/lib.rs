@@ -1,0 +1,1 @@
+//! The facade over storage, PromQL and exposition: all that a binding needs.

@@ -1,0 +1,1 @@
+//! Runner of the PromQL test language, series generators, faulty file system.

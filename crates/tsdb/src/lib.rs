@@ -1,0 +1,1 @@
+//! One database in one directory, in Prometheus' format.
