@@ -1,0 +1,335 @@
+/**
+ * The engine as TypeScript sees it: one interface that the native addon and, later, the WASM build
+ * both satisfy. Knows nothing of HTTP, of configuration files or of scheduling.
+ *
+ * Times are milliseconds since the Unix epoch, durations milliseconds unless a name ends otherwise.
+ * Every promise is settled from the core's own threads, never from libuv's pool. A buffer that is
+ * passed in belongs to the core until the promise settles: do not write to it before.
+ */
+
+/** Label names and values; the metric name stands under `__name__`. */
+export type LabelSet = Record<string, string>;
+
+/** What a database is opened with. All sizes in bytes. */
+export interface EngineOptions {
+  /** The data directory; it is made where it does not exist. `:memory:` keeps everything in memory. */
+  dir: string;
+  /** Smallest block, and how often the head is cut. Default two hours. */
+  minBlockDurationMs?: number;
+  /** Blocks older than this go. 0: never. Default 15 days. */
+  retentionMs?: number;
+  /** Blocks beyond this size go. 0: never. Default 0. */
+  retentionBytes?: number;
+  /** Compression of the write-ahead log. Default snappy. */
+  walCompression?: 'none' | 'snappy' | 'zstd';
+  /** Size of a segment of the write-ahead log. Default 128 MiB. */
+  walSegmentBytes?: number;
+  /** Do not take the lock file. */
+  noLockfile?: boolean;
+  /** Threads that ingest. Default 1. */
+  ingestThreads?: number;
+  /** Threads that answer queries. Default: one per core. */
+  queryThreads?: number;
+  /** How far back an instant looks for a sample. Default five minutes. */
+  lookbackDeltaMs?: number;
+  /** Longest time a query may take. Default two minutes. */
+  queryTimeoutMs?: number;
+  /** Queries that may run at once; the others wait. Default 20. */
+  queryMaxConcurrency?: number;
+  /** Samples a query may hold at once. Default 50,000,000. */
+  queryMaxSamples?: number;
+  /** Step of a subquery that names none: the global evaluation interval. Default one minute. */
+  defaultSubqueryStepMs?: number;
+  /** Feature flags of the query language. */
+  features?: EngineFeature[];
+}
+
+/** Switches of the query language, named as in Prometheus' `--enable-feature`. */
+export type EngineFeature =
+  | 'promql-experimental-functions'
+  | 'promql-delayed-name-removal'
+  | 'promql-binop-fill-modifiers'
+  | 'promql-unquoted-utf8-names'
+  | 'promql-duration-expr'
+  | 'use-start-timestamps';
+
+/** How far the write-ahead log has been read. */
+export interface ReplayProgress {
+  /** Lowest segment. */
+  min: number;
+  /** Highest segment. */
+  max: number;
+  /** The segment being read. */
+  current: number;
+}
+
+/** A relabelling rule, with Prometheus' defaults filled in. */
+export interface RelabelRule {
+  sourceLabels: string[];
+  separator: string;
+  /** In Go's syntax; it is anchored at both ends. */
+  regex: string;
+  modulus: number;
+  targetLabel: string;
+  replacement: string;
+  action:
+    | 'replace'
+    | 'keep'
+    | 'drop'
+    | 'keepequal'
+    | 'dropequal'
+    | 'hashmod'
+    | 'labelmap'
+    | 'labeldrop'
+    | 'labelkeep'
+    | 'lowercase'
+    | 'uppercase';
+}
+
+/** Which names are valid. */
+export type ValidationScheme = 'utf8' | 'legacy';
+
+/** Compiled relabelling rules. */
+export interface Relabeler {
+  /**
+   * Applies the rules to each label set; `null` stands for one that was dropped. Empty values and,
+   * as with Prometheus, nothing else are removed: labels starting with `__` are still there.
+   */
+  apply(labelSets: LabelSet[]): (LabelSet | null)[];
+}
+
+/** All that decides how one target's bodies become series. A limit of 0 is none. */
+export interface TargetOptions {
+  /** The target's labels after relabelling, without those that start with `__`. */
+  labels: LabelSet;
+  honorLabels: boolean;
+  honorTimestamps: boolean;
+  trackTimestampsStaleness: boolean;
+  metricRelabelRules: RelabelRule[];
+  validationScheme: ValidationScheme;
+  /** Media type for bodies whose Content-Type says nothing usable, e.g. `text/plain`; '' for none. */
+  fallbackContentType: string;
+  bodySizeLimitBytes: number;
+  sampleLimit: number;
+  labelLimit: number;
+  labelNameLengthLimit: number;
+  labelValueLengthLimit: number;
+  /** Adds scrape_timeout_seconds, scrape_sample_limit and scrape_body_size_bytes. */
+  extraScrapeMetrics: boolean;
+  scrapeTimeoutMs: number;
+}
+
+/** One body, as it came from the target. */
+export interface ScrapeBody {
+  /** The pieces of the body in order, still compressed. */
+  pieces: Uint8Array[];
+  /** Content-Encoding: '' or `gzip`. */
+  contentEncoding: string;
+  /** Content-Type as sent, '' where absent. */
+  contentType: string;
+  /** When the scrape was due: the timestamp of samples that carry none. */
+  timestampMs: number;
+  /** Seconds since the scrape began, up to this call; the core adds its own. */
+  elapsedSeconds: number;
+}
+
+/** What became of a scrape. */
+export interface ScrapeReport {
+  /** Why the scrape failed, in Prometheus' words; absent where it did not. */
+  error?: string;
+  /** scrape_samples_scraped */
+  samplesScraped: number;
+  /** scrape_samples_post_metric_relabeling */
+  samplesPostMetricRelabeling: number;
+  /** scrape_series_added */
+  seriesAdded: number;
+  /** scrape_duration_seconds */
+  durationSeconds: number;
+  /** Bytes of the body, inflated. */
+  bodyBytes: number;
+  /** Samples dropped for their time or value; they do not fail the scrape. */
+  outOfOrder: number;
+  duplicates: number;
+  outOfBounds: number;
+}
+
+/** HELP, TYPE and UNIT of a metric family as a target sends it. */
+export interface MetricMetadata {
+  metric: string;
+  type: string;
+  help: string;
+  unit: string;
+}
+
+/** One target's memory: its series, their staleness, its metadata. One call at a time. */
+export interface Target {
+  /**
+   * Parses a body, appends its samples, marks what has gone as stale and writes `up` and the
+   * scrape_* series, as one transaction. A bad body is no rejection: `error` says what was wrong,
+   * `up` is 0 and none of the body's samples are kept. Rejects where the store refuses writes.
+   */
+  ingest(body: ScrapeBody): Promise<ScrapeReport>;
+  /** Records a scrape that brought no body: `up` is 0, all series of the target go stale. */
+  fail(failure: { timestampMs: number; elapsedSeconds: number; error: string }): Promise<ScrapeReport>;
+  /** Marks all series of the target, `up` included, as stale: the target is gone for good. */
+  markStale(timestampMs: number): Promise<void>;
+  /** What the last bodies said of their metric families, by name. */
+  metadata(): MetricMetadata[];
+  /** Forgets the target's memory. */
+  close(): void;
+}
+
+/** Bytes for a client, handed out in pieces of at most 1 MiB. */
+export interface Body {
+  /** Length of all pieces together. */
+  readonly byteLength: number;
+  /** '' or what the pieces are compressed with. */
+  readonly contentEncoding: string;
+  /** The next piece, or `null` at the end. */
+  next(): Uint8Array | null;
+}
+
+/** How a query is cut short. Aborting rejects with code `QUERY_CANCELED`. */
+export interface CallOptions {
+  signal?: AbortSignal;
+}
+
+/** What instant and range queries share. */
+export interface QueryLimits {
+  /** Overrides the engine's, downwards only. */
+  timeoutMs?: number;
+  lookbackDeltaMs?: number;
+  /** At most so many series in the answer, with a warning when there were more. 0: all. */
+  limit?: number;
+  /** Adds `stats` to the answer. */
+  stats?: boolean;
+  /** The client's Accept-Encoding; the answer may be compressed accordingly. */
+  acceptEncoding?: string;
+}
+
+export interface InstantQuery extends QueryLimits {
+  query: string;
+  timeMs: number;
+}
+
+export interface RangeQuery extends QueryLimits {
+  query: string;
+  startMs: number;
+  endMs: number;
+  stepMs: number;
+}
+
+/** A question about series or labels. `match` holds selectors such as `up{job="a"}`. */
+export interface SeriesQuery {
+  match: string[];
+  startMs: number;
+  endMs: number;
+  /** 0: all. */
+  limit?: number;
+}
+
+/** A series of an embedder's own. */
+export interface SeriesBatch {
+  labels: LabelSet;
+  /** Milliseconds, rising. */
+  timestamps: Float64Array;
+  /** As long as `timestamps`. */
+  values: Float64Array;
+}
+
+export interface AppendReport {
+  appended: number;
+  outOfOrder: number;
+  duplicates: number;
+  outOfBounds: number;
+}
+
+/** A series of an answer, as columns. */
+export interface SeriesColumns {
+  labels: LabelSet;
+  timestamps: Float64Array;
+  values: Float64Array;
+}
+
+/** An answer for an embedder. */
+export interface ColumnsResult {
+  resultType: 'scalar' | 'string' | 'vector' | 'matrix';
+  /** The series of a vector or matrix; a scalar is one series without labels. */
+  series: SeriesColumns[];
+  /** The text of a string result. */
+  text?: string;
+  warnings: string[];
+  infos: string[];
+}
+
+/** One number per time series database, for status pages. */
+export interface HeadStats {
+  numSeries: number;
+  numChunks: number;
+  numLabelPairs: number;
+  minTimeMs: number;
+  maxTimeMs: number;
+}
+
+/** A block on disk. */
+export interface BlockInfo {
+  ulid: string;
+  minTimeMs: number;
+  maxTimeMs: number;
+  numSamples: number;
+  numSeries: number;
+  numChunks: number;
+  /** The block's meta.json. */
+  metaJson: string;
+}
+
+/** One open database with its query engine. Using it after `close` rejects with code `CLOSED`. */
+export interface Engine {
+  /** A new target. */
+  openTarget(options: TargetOptions): Target;
+  /** Compiles relabelling rules; throws `INVALID_ARGUMENT` with Prometheus' words for a bad one. */
+  relabeler(rules: RelabelRule[], scheme: ValidationScheme): Relabeler;
+
+  /** Appends an embedder's samples as one transaction. */
+  append(batch: SeriesBatch[]): Promise<AppendReport>;
+
+  /** The whole JSON envelope of GET /api/v1/query. */
+  queryJson(query: InstantQuery, options?: CallOptions): Promise<Body>;
+  /** The whole JSON envelope of GET /api/v1/query_range. */
+  queryRangeJson(query: RangeQuery, options?: CallOptions): Promise<Body>;
+  /** An instant query for an embedder. */
+  query(query: InstantQuery, options?: CallOptions): Promise<ColumnsResult>;
+  /** A range query for an embedder. */
+  queryRange(query: RangeQuery, options?: CallOptions): Promise<ColumnsResult>;
+
+  /** The whole JSON envelope of GET /api/v1/series. */
+  seriesJson(query: SeriesQuery, options?: CallOptions): Promise<Body>;
+  /** The whole JSON envelope of GET /api/v1/labels. */
+  labelNamesJson(query: SeriesQuery, options?: CallOptions): Promise<Body>;
+  /** The whole JSON envelope of GET /api/v1/label/NAME/values. */
+  labelValuesJson(name: string, query: SeriesQuery, options?: CallOptions): Promise<Body>;
+  /** The text body of GET /federate: each matching series' newest sample within the lookback. */
+  federate(
+    query: { match: string[]; timeMs: number; externalLabels: LabelSet },
+    options?: CallOptions,
+  ): Promise<Body>;
+
+  /** The query as format_query prints it; throws `QUERY_PARSE`. */
+  formatQuery(query: string): string;
+  /** The query's tree as parse_query's JSON `data`; throws `QUERY_PARSE`. */
+  parseQueryJson(query: string): string;
+  /** Checks a series selector; throws `QUERY_PARSE`. */
+  checkSelector(selector: string): void;
+
+  /** `data` of GET /api/v1/status/tsdb. */
+  statusTsdbJson(limit: number): Promise<Body>;
+  headStats(): HeadStats;
+  blocks(): BlockInfo[];
+  /** The core's own metrics in text format 0.0.4, families complete and in order. */
+  metricsText(): string;
+
+  /** Cuts blocks and frees memory where that is due; ts/core calls it every minute by itself. */
+  maintain(): Promise<void>;
+  /** Finishes what is under way, writes everything out and releases the directory. */
+  close(): Promise<void>;
+}
