@@ -34,13 +34,11 @@ export type EngineErrorCode = keyof typeof ENGINE_ERRORS;
 /** An error of the engine. */
 export class EngineError extends Error {
   override readonly name = 'EngineError';
+  readonly code: EngineErrorCode;
 
-  constructor(
-    readonly code: EngineErrorCode,
-    message: string,
-    options?: { cause?: unknown },
-  ) {
+  constructor(code: EngineErrorCode, message: string, options?: { cause?: unknown }) {
     super(message, options);
+    this.code = code;
   }
 
   get errorType(): ErrorType {
