@@ -1,13 +1,14 @@
 //! Prometheus' chunk encodings: bit streams, encoders, decoders into columns. No files, no locks.
+//!
+//! A chunk is a run of one series' samples in order of time. What is here turns bytes into
+//! [`model::Columns`] and back; where the bytes lie, how they are checksummed and which series
+//! they belong to is for others to know. The bytes are drawn in `FORMAT.md`.
 
-/// How a chunk's bytes are encoded; the byte that stands before its data in every file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[repr(u8)]
-pub enum Encoding {
-    /// Gorilla's XOR for floats.
-    Xor = 1,
-    /// Integer native histograms.
-    Histogram = 2,
-    /// Float native histograms.
-    FloatHistogram = 3,
-}
+mod bits;
+pub mod encoding;
+pub mod error;
+pub mod xor;
+
+pub use encoding::{Encoding, decode, num_samples};
+pub use error::ChunkError;
+pub use xor::XorEncoder;
