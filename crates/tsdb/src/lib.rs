@@ -1,1 +1,11 @@
-//! One database in one directory, in Prometheus' format.
+//! One database in one directory, in Prometheus' format: head, write-ahead log, head chunks,
+//! blocks. Knows no PromQL and nothing of the server around it; files, time and threads come
+//! through `storage::{Fs, Clock, Spawn}`.
+
+pub mod db;
+mod head;
+
+pub use db::{
+    Db, DbOptions, HeadStats, LabelCount, LogLevel, Metric, MetricKind, ReplayProgress, WalCompression,
+    WalSync,
+};

@@ -1,0 +1,158 @@
+//! Which commits a query sees: whole ones, in order. See DESIGN.md. Knows nothing of series.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+
+/// The number of a commit; they rise from 1 and become visible in that order.
+pub(crate) type CommitSeq = u64;
+
+#[derive(Default)]
+struct State {
+    last_seq: CommitSeq,
+    in_flight: BTreeSet<CommitSeq>,
+    /// What each open view sees. Later views never see less, so the first sees least.
+    views: BTreeMap<u64, CommitSeq>,
+    last_view: u64,
+}
+
+/// Hands out commit numbers and views.
+#[derive(Default)]
+pub(crate) struct Isolation {
+    state: Mutex<State>,
+    ended: Condvar,
+    /// The last commit of which, as of all before it, every sample is in its series.
+    published: AtomicU64,
+    /// No view, open now or opened later, sees less than this.
+    low: AtomicU64,
+}
+
+impl Isolation {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn refresh(&self, s: &State) {
+        let published = s.in_flight.first().map_or(s.last_seq, |first| first - 1);
+        self.published.store(published, Ordering::Release);
+        let low = s.views.values().next().map_or(published, |v| published.min(*v));
+        self.low.store(low, Ordering::Release);
+    }
+
+    /// Starts a commit: its samples stay hidden until the returned guard is finished or dropped.
+    pub(crate) fn begin(&self) -> Commit<'_> {
+        let mut s = self.state();
+        s.last_seq += 1;
+        let seq = s.last_seq;
+        s.in_flight.insert(seq);
+        Commit { isolation: self, seq }
+    }
+
+    /// No view needs to tell apart commits up to this one.
+    pub(crate) fn low(&self) -> CommitSeq {
+        self.low.load(Ordering::Acquire)
+    }
+
+    /// Opens a view of everything committed so far.
+    pub(crate) fn view(self: &Arc<Self>) -> View {
+        let mut s = self.state();
+        s.last_view += 1;
+        let id = s.last_view;
+        let sees = self.published.load(Ordering::Acquire);
+        s.views.insert(id, sees);
+        self.refresh(&s);
+        View { isolation: self.clone(), id, sees }
+    }
+
+    /// The last view opened, to be asked about with [`Self::closed_up_to`].
+    pub(crate) fn last_view(&self) -> u64 {
+        self.state().last_view
+    }
+
+    /// Whether all views up to number `view` have been closed.
+    pub(crate) fn closed_up_to(&self, view: u64) -> bool {
+        self.state().views.keys().next().is_none_or(|first| *first > view)
+    }
+
+    /// Views open now.
+    pub(crate) fn open_views(&self) -> usize {
+        self.state().views.len()
+    }
+}
+
+/// A commit whose samples are being put into their series.
+pub(crate) struct Commit<'a> {
+    isolation: &'a Isolation,
+    seq: CommitSeq,
+}
+
+impl Commit<'_> {
+    pub(crate) fn seq(&self) -> CommitSeq {
+        self.seq
+    }
+
+    /// Makes the commit visible; returns when it is, that is, when all before it are too.
+    pub(crate) fn finish(self) {
+        let (isolation, seq) = (self.isolation, self.seq);
+        drop(self);
+        let mut s = isolation.state();
+        while isolation.published.load(Ordering::Acquire) < seq {
+            s = isolation.ended.wait(s).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+}
+
+impl Drop for Commit<'_> {
+    fn drop(&mut self) {
+        let mut s = self.isolation.state();
+        s.in_flight.remove(&self.seq);
+        self.isolation.refresh(&s);
+        drop(s);
+        self.isolation.ended.notify_all();
+    }
+}
+
+/// What one query sees; closes when dropped.
+pub(crate) struct View {
+    isolation: Arc<Isolation>,
+    id: u64,
+    sees: CommitSeq,
+}
+
+impl View {
+    /// Commits up to this one are visible.
+    pub(crate) fn sees(&self) -> CommitSeq {
+        self.sees
+    }
+}
+
+impl Drop for View {
+    fn drop(&mut self) {
+        let mut s = self.isolation.state();
+        s.views.remove(&self.id);
+        self.isolation.refresh(&s);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn commits_become_visible_in_order() {
+        let iso = Arc::new(Isolation::default());
+        let a = iso.begin();
+        let b = iso.begin();
+        drop(b);
+        assert_eq!(iso.view().sees(), 0, "the first is still at work");
+        let old = iso.view();
+        a.finish();
+        assert_eq!(iso.view().sees(), 2);
+        assert_eq!(iso.low(), 0, "an old view holds it back");
+        let mark = iso.last_view();
+        assert!(!iso.closed_up_to(mark));
+        drop(old);
+        assert!(iso.closed_up_to(mark));
+        assert_eq!(iso.low(), 2);
+    }
+}
