@@ -69,11 +69,7 @@ fn parse_special(text: &[u8]) -> Option<f64> {
     if text.eq_ignore_ascii_case(b"nan") {
         return Some(f64::from_bits(GO_NAN_BITS));
     }
-    let (negative, rest) = match text {
-        [b'-', rest @ ..] => (true, rest),
-        [b'+', rest @ ..] => (false, rest),
-        _ => (false, text),
-    };
+    let (negative, rest) = split_sign(text);
     let infinite = rest.eq_ignore_ascii_case(b"inf") || rest.eq_ignore_ascii_case(b"infinity");
     infinite.then_some(if negative { f64::NEG_INFINITY } else { f64::INFINITY })
 }
@@ -82,15 +78,18 @@ fn parse_special(text: &[u8]) -> Option<f64> {
 const GO_NAN_BITS: u64 = 0x7ff8_0000_0000_0001;
 
 /// Parses all that Go's `strconv.ParseFloat(text, 64)` accepts: decimals, `inf` and `nan`,
-/// hexadecimal floats (`0x1.8p3`), underscores within the latter. `None` for what Go refuses,
-/// including decimals out of range.
+/// hexadecimal floats (`0x1.8p3`), underscores between digits. `None` for what Go refuses,
+/// including numbers out of range.
 #[must_use]
 pub fn parse_go_float(text: &[u8]) -> Option<f64> {
-    let (negative, rest) = match text {
-        [b'-', rest @ ..] => (true, rest),
-        [b'+', rest @ ..] => (false, rest),
-        _ => (false, text),
-    };
+    if text.contains(&b'_') {
+        if !underscores_stand_between_digits(text) {
+            return None;
+        }
+        let plain: Vec<u8> = text.iter().copied().filter(|b| *b != b'_').collect();
+        return parse_go_float(&plain);
+    }
+    let (negative, rest) = split_sign(text);
     match rest {
         [b'0', b'x' | b'X', digits @ ..] => {
             let abs = parse_hex(digits)?;
@@ -100,31 +99,44 @@ pub fn parse_go_float(text: &[u8]) -> Option<f64> {
     }
 }
 
+fn split_sign(text: &[u8]) -> (bool, &[u8]) {
+    match text {
+        [b'-', rest @ ..] => (true, rest),
+        [b'+', rest @ ..] => (false, rest),
+        _ => (false, text),
+    }
+}
+
+/// Go's `underscoreOK`: each underscore follows a digit or the prefix `0x` and precedes a digit.
+fn underscores_stand_between_digits(text: &[u8]) -> bool {
+    let (_, rest) = split_sign(text);
+    let (hex, digits) = match rest {
+        [b'0', b'x' | b'X', digits @ ..] => (true, digits),
+        _ => (false, rest),
+    };
+    let is_digit = |b: u8| b.is_ascii_digit() || hex && b.is_ascii_hexdigit();
+    let mut before = if hex { b'0' } else { b'!' };
+    for &b in digits {
+        if b == b'_' && !is_digit(before) || before == b'_' && !is_digit(b) {
+            return false;
+        }
+        before = b;
+    }
+    before != b'_'
+}
+
 /// The part behind `0x`: hexadecimal mantissa, mandatory binary exponent.
 fn parse_hex(text: &[u8]) -> Option<f64> {
     let p = text.iter().position(|b| matches!(b, b'p' | b'P'))?;
-    let (mantissa_text, exponent_text) = (&text[..p], &text[p + 1..]);
-    let mut mantissa = 0u64;
-    let mut exponent = 0i64;
-    let (mut digits, mut seen_point, mut after_digit) = (false, false, true);
-    for (i, &b) in mantissa_text.iter().enumerate() {
-        if b == b'.' {
-            // An underscore must stand between digits, or between the prefix and one.
-            if seen_point || mantissa_text.get(i.wrapping_sub(1)) == Some(&b'_') {
-                return None;
-            }
-            (seen_point, after_digit) = (true, false);
-            continue;
-        }
-        if b == b'_' {
-            if !after_digit || !mantissa_text.get(i + 1).is_some_and(u8::is_ascii_hexdigit) {
-                return None;
-            }
-            after_digit = false;
+    let (mut mantissa, mut exponent) = (0u64, 0i64);
+    let (mut digits, mut seen_point) = (false, false);
+    for &b in &text[..p] {
+        if b == b'.' && !seen_point {
+            seen_point = true;
             continue;
         }
         let digit = u64::from(char::from(b).to_digit(16)?);
-        (digits, after_digit) = (true, true);
+        digits = true;
         if mantissa >> 58 == 0 {
             mantissa = mantissa << 4 | digit;
             exponent -= if seen_point { 4 } else { 0 };
@@ -137,29 +149,15 @@ fn parse_hex(text: &[u8]) -> Option<f64> {
     if !digits {
         return None;
     }
-    let exponent = exponent.saturating_add(parse_binary_exponent(exponent_text)?);
-    scale(mantissa, exponent)
+    scale(mantissa, exponent.saturating_add(parse_binary_exponent(&text[p + 1..])?))
 }
 
 fn parse_binary_exponent(text: &[u8]) -> Option<i64> {
-    let (negative, rest) = match text {
-        [b'-', rest @ ..] => (true, rest),
-        [b'+', rest @ ..] => (false, rest),
-        _ => (false, text),
-    };
-    if !rest.first()?.is_ascii_digit() || rest.last() == Some(&b'_') {
+    let (negative, digits) = split_sign(text);
+    if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
         return None;
     }
-    let mut n = 0i64;
-    let mut last = b'0';
-    for &b in rest {
-        match b {
-            b'0'..=b'9' => n = (n * 10 + i64::from(b - b'0')).min(1_000_000),
-            b'_' if last != b'_' => {}
-            _ => return None,
-        }
-        last = b;
-    }
+    let n = digits.iter().fold(0i64, |n, b| (n * 10 + i64::from(b - b'0')).min(1_000_000));
     Some(if negative { -n } else { n })
 }
 
@@ -229,13 +227,15 @@ mod tests {
     #[test]
     fn refuses_what_go_refuses() {
         for text in [
-            "", "+", "-", ".", "-.", "e5", "1e", "1e+", "1.2.3", "--1", "1 ", " 1", "1_000", "+nan", "-nan",
-            "infi", "1e309", "-1e309", "0x1", "1p3", "1f", "١",
+            "", "+", "-", ".", "-.", "e5", "1e", "1e+", "1.2.3", "--1", "1 ", " 1", "1__0", "_1", "1_",
+            "1_.5", "+nan", "-nan", "infi", "1e309", "-1e309", "0x1", "1p3", "1f", "١",
         ] {
             assert_eq!(parse_sample_float(text.as_bytes()), None, "{text}");
             assert_eq!(parse_go_float(text.as_bytes()), None, "{text}");
         }
         assert_eq!(parse_sample_float(b"0x1p3"), None);
+        assert_eq!(parse_sample_float(b"1_000"), None);
+        assert_eq!(parse_go_float(b"1_000"), Some(1000.0));
         for text in [
             "0x", "0xp1", "0x.p1", "0x1p", "0x1p+", "0x1__0p1", "0x1_p1", "0x1p_1", "0x1p1_", "0x1p2000",
             "0x1_.8p1", "0x1._8p1",

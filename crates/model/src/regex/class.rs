@@ -62,19 +62,16 @@ pub(super) fn posix(name: &str, fold_case: bool) -> Option<ClassUnicode> {
     Some(finish(from_ranges(posix_ranges(name)?), negated, fold_case))
 }
 
-/// Whether Go has a category or script of that name, spelt exactly so.
-fn is_unicode_name(name: &str) -> bool {
-    CATEGORIES.split(' ').chain(SCRIPTS.split_ascii_whitespace()).any(|n| n == name)
-}
-
 /// The class of `\p{name}`.
 pub(super) fn unicode(name: &str, negated: bool, fold_case: bool) -> Option<ClassUnicode> {
     if name == "Any" {
         return Some(finish(from_ranges(&[('\0', char::MAX)]), negated, false));
     }
-    if !is_unicode_name(name) {
-        return None;
-    }
+    let kind = match name {
+        _ if CATEGORIES.split(' ').any(|n| n == name) => "gc",
+        _ if SCRIPTS.split_ascii_whitespace().any(|n| n == name) => "sc",
+        _ => return None,
+    };
     let mut class = match name {
         "Cn" | "C" => {
             // What later versions assigned is unassigned to Go.
@@ -86,18 +83,21 @@ pub(super) fn unicode(name: &str, negated: bool, fold_case: bool) -> Option<Clas
         }
         // Surrogates are no characters of any text.
         "Cs" => ClassUnicode::empty(),
-        _ => {
-            property(if name.len() <= 2 { format!(r"\p{{gc={name}}}") } else { format!(r"\p{{sc={name}}}") })?
-        }
+        _ => property(format!(r"\p{{{kind}={name}}}"))?,
     };
+    if !matches!(name, "C" | "Cn") {
+        class.intersect(assigned());
+    }
     match name {
         "C" => {
             for part in ["Cc", "Cf", "Co"] {
                 class.union(&property(format!(r"\p{{gc={part}}}"))?);
             }
         }
-        "Cn" => {}
-        _ => class.intersect(assigned()),
+        // U+1171E was a nonspacing mark until 15.1.
+        "Mn" => class.push(ClassUnicodeRange::new('\u{1171e}', '\u{1171e}')),
+        "Mc" => class.difference(&from_ranges(&[('\u{1171e}', '\u{1171e}')])),
+        _ => {}
     }
     Some(finish(class, negated, fold_case))
 }
