@@ -50,7 +50,6 @@ export type EngineFeature =
   | 'promql-delayed-name-removal'
   | 'promql-binop-fill-modifiers'
   | 'promql-unquoted-utf8-names'
-  | 'promql-duration-expr'
   | 'use-start-timestamps';
 
 /** How far the write-ahead log has been read. */
@@ -283,6 +282,12 @@ export interface BlockInfo {
   metaJson: string;
 }
 
+/** A line of the core's log. */
+export interface LogLine {
+  level: 'info' | 'warn' | 'error';
+  text: string;
+}
+
 /** One open database with its query engine. Using it after `close` rejects with code `CLOSED`. */
 export interface Engine {
   /** A new target. */
@@ -327,6 +332,9 @@ export interface Engine {
   blocks(): BlockInfo[];
   /** The core's own metrics in text format 0.0.4, families complete and in order. */
   metricsText(): string;
+
+  /** What the core had to say since the last call. */
+  takeLogs(): LogLine[];
 
   /** Cuts blocks and frees memory where that is due; ts/core calls it every minute by itself. */
   maintain(): Promise<void>;
