@@ -4,17 +4,25 @@
 //! language is that of Prometheus 3.16, its error messages included. Knows no evaluation.
 
 pub mod ast;
+mod check;
 mod error;
 mod function;
+mod lex;
+mod number;
 mod op;
 mod parse;
+mod pretty;
+mod print;
 mod span;
+mod tree_json;
 mod value_type;
 
 pub use ast::Expr;
 pub use error::{ParseError, ParseErrors};
 pub use function::{Function, Signature};
 pub use op::{AggregateOp, BinaryOp, UnaryOp};
-pub use parse::{ParseOptions, parse};
+pub use parse::{DEPTH_MAX, ParseOptions, parse, parse_metric_selector};
+pub use pretty::pretty;
 pub use span::Span;
+pub use tree_json::tree_json;
 pub use value_type::ValueType;
