@@ -1,0 +1,136 @@
+/**
+ * The fastify instance with all routes. It listens on nothing itself: the server hands requests to
+ * `app.routing`. What fastify's defaults would refuse and Prometheus takes is set right here.
+ */
+
+import formbody from '@fastify/formbody';
+import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
+import type { ApiContext } from './context.ts';
+import { corsHook } from './cors.ts';
+import { ApiError } from './errors.ts';
+import { OtherBody, parseForm, parseMultipart } from './form.ts';
+import { gatedRoutes } from './gated.ts';
+import { managementRoutes } from './management.ts';
+import { pageRoutes } from './page.ts';
+import { queryRoutes } from './query.ts';
+import { sendError, vary } from './respond.ts';
+import { readinessGate } from './route.ts';
+import { RouteTable } from './route-table.ts';
+import { ruleRoutes } from './rules.ts';
+import { seriesRoutes } from './series.ts';
+import { replayRoute, statusRoutes } from './status.ts';
+import { targetRoutes } from './targets.ts';
+
+/** What a request may measure; the same as with Prometheus. */
+export const HTTP_LIMITS = {
+  /** Request line and headers together. */
+  headerBytes: 1024 * 1024,
+  bodyBytes: 10 * 1024 * 1024,
+} as const;
+
+/** Builds the instance and all its routes; ready to take requests. */
+export async function createApp(context: ApiContext): Promise<FastifyInstance> {
+  const app = Fastify({
+    bodyLimit: HTTP_LIMITS.bodyBytes,
+    exposeHeadRoutes: false,
+    forceCloseConnections: true,
+    routerOptions: {
+      ignoreTrailingSlash: true,
+      ignoreDuplicateSlashes: true,
+      maxParamLength: HTTP_LIMITS.headerBytes,
+      querystringParser: (query) => parseForm(query) as never,
+    },
+    frameworkErrors: (error, request, reply) => {
+      sendError(request, reply, ApiError.from(error));
+    },
+  });
+  await bodyParsers(app);
+  const table = new RouteTable(context.options.routePrefix);
+  app.addHook('onRoute', (route) => {
+    const handler = table.add(route.url, route.method);
+    if (handler !== undefined) context.onRoute(handler);
+  });
+  app.addHook('onResponse', async (request, reply) => {
+    const handler = table.handlerName(request.routeOptions.url);
+    if (handler !== undefined) context.onAnswer(record(handler, reply));
+  });
+  app.setErrorHandler((thrown, request, reply) => answerError(context, thrown, request, reply));
+  app.setNotFoundHandler((request, reply) => sendError(request, reply, unknownRoute(table, request, reply)));
+  await app.register(async (prefixed) => routes(prefixed, context), { prefix: prefixOf(context) });
+  if (context.options.routePrefix !== '/') {
+    app.get('/', async (_request, reply) => reply.redirect(context.options.routePrefix, 302));
+  }
+  await app.ready();
+  return app;
+}
+
+function prefixOf(context: ApiContext): string {
+  return context.options.routePrefix === '/' ? '' : context.options.routePrefix;
+}
+
+async function bodyParsers(app: FastifyInstance): Promise<void> {
+  app.removeAllContentTypeParsers();
+  await app.register(formbody, { bodyLimit: HTTP_LIMITS.bodyBytes, parser: (text) => parseForm(text) as never });
+  app.addContentTypeParser(
+    'multipart/form-data',
+    { parseAs: 'buffer' },
+    async (request: FastifyRequest, body: Buffer) => parseMultipart(body, request.headers['content-type'] ?? ''),
+  );
+  app.addContentTypeParser(
+    '*',
+    { parseAs: 'buffer' },
+    async (request: FastifyRequest, body: Buffer) => new OtherBody(request.headers['content-type'] ?? '', body.length),
+  );
+}
+
+async function routes(app: FastifyInstance, context: ApiContext): Promise<void> {
+  managementRoutes(app, context);
+  pageRoutes(app, context);
+  await app.register(
+    async (api) => {
+      api.addHook('onRequest', corsHook(context.options));
+      api.options('/*', async (_request, reply) => {
+        vary(reply, 'Accept-Encoding');
+        return reply.code(204).send();
+      });
+      replayRoute(api, context);
+      await api.register(async (gated) => {
+        gated.addHook('preHandler', readinessGate(context));
+        queryRoutes(gated, context);
+        seriesRoutes(gated, context);
+        targetRoutes(gated, context);
+        ruleRoutes(gated, context);
+        statusRoutes(gated, context);
+        gatedRoutes(gated, context);
+      });
+    },
+    { prefix: '/api/v1' },
+  );
+}
+
+function record(handler: string, reply: FastifyReply) {
+  return {
+    handler,
+    code: reply.statusCode,
+    durationSeconds: reply.elapsedTime / 1000,
+    responseBytes: Number(reply.getHeader('content-length') ?? 0),
+  };
+}
+
+function answerError(context: ApiContext, thrown: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply {
+  const error = ApiError.from(thrown);
+  if (error.errorType === 'internal') {
+    context.onInternalError(error, { method: request.method, url: request.url });
+  }
+  return sendError(request, reply, error);
+}
+
+/** 405 where the path is known with another method, else 404. */
+function unknownRoute(table: RouteTable, request: FastifyRequest, reply: FastifyReply): ApiError {
+  const path = request.url.split('?', 1)[0] ?? '';
+  const allowed = table.methods(path);
+  if (allowed.length === 0) return new ApiError('not_found', `404 page not found: ${path}`);
+  reply.header('allow', allowed.join(', '));
+  const hint = `${request.method} is not allowed here, use ${allowed.join(', ')}`;
+  return new ApiError('bad_data', `Method Not Allowed: ${hint}`, { status: 405 });
+}

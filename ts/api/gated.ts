@@ -1,0 +1,40 @@
+/** Routes that a flag must open: receivers, remote read and the admin API. */
+
+import type { FastifyInstance } from 'fastify';
+import type { ApiContext } from './context.ts';
+import { ApiError } from './errors.ts';
+import { sendText } from './respond.ts';
+
+const ADMIN_CALLS = ['delete_series', 'clean_tombstones', 'snapshot'];
+
+export function gatedRoutes(app: FastifyInstance, context: ApiContext): void {
+  receiver(app, '/write', {
+    open: context.options.enableRemoteWriteReceiver,
+    closed: 'remote write receiver needs to be enabled with --web.enable-remote-write-receiver\n',
+  });
+  receiver(app, '/otlp/v1/metrics', {
+    open: context.options.enableOtlpReceiver,
+    closed: 'otlp write receiver needs to be enabled with --web.enable-otlp-receiver\n',
+  });
+  for (const call of ADMIN_CALLS) {
+    app.route({
+      method: ['POST', 'PUT'],
+      url: `/admin/tsdb/${call}`,
+      handler: async () => {
+        if (!context.options.enableAdminApi) throw new ApiError('unavailable', 'admin APIs disabled');
+        throw notThere(`the admin call ${call}`);
+      },
+    });
+  }
+}
+
+function receiver(app: FastifyInstance, url: string, gate: { open: boolean; closed: string }): void {
+  app.post(url, async (_request, reply) => {
+    if (!gate.open) return sendText(reply, 404, gate.closed);
+    throw notThere(`the receiver ${url}`);
+  });
+}
+
+function notThere(what: string): ApiError {
+  return new ApiError('unavailable', `${what} is not part of this version of Narthex`, { status: 501 });
+}

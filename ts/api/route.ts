@@ -1,0 +1,33 @@
+/** How a route is put together: readiness, the engine, cancellation, one place for each. */
+
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import type { Engine } from '../core/engine.ts';
+import type { ApiContext } from './context.ts';
+import { ApiError } from './errors.ts';
+import { sendText } from './respond.ts';
+
+/** 503 with Prometheus' text until the server is ready; a `preHandler` hook. */
+export function readinessGate(context: ApiContext) {
+  return async (_request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply | undefined> => {
+    const readiness = context.readiness();
+    if (readiness === 'ready') return undefined;
+    reply.header('x-prometheus-stopping', String(readiness === 'stopping'));
+    return sendText(reply, 503, 'Service Unavailable');
+  };
+}
+
+/** The open engine; behind the readiness gate it is there. */
+export function engineOf(context: ApiContext): Engine {
+  const engine = context.engine();
+  if (engine === undefined) throw new ApiError('unavailable', 'TSDB not ready', { status: 503 });
+  return engine;
+}
+
+/** Aborts when the client goes away before the answer is out. */
+export function requestSignal(reply: FastifyReply): AbortSignal {
+  const controller = new AbortController();
+  reply.raw.once('close', () => {
+    if (!reply.raw.writableFinished) controller.abort();
+  });
+  return controller.signal;
+}
