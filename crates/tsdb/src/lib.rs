@@ -4,6 +4,9 @@
 
 pub mod db;
 mod head;
+mod head_chunks;
+mod wal;
+pub mod index;
 
 pub use db::{
     Db, DbOptions, HeadStats, LabelCount, LogLevel, Metric, MetricKind, ReplayProgress, WalCompression,
