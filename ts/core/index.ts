@@ -1,0 +1,7 @@
+/**
+ * The engine: storage, queries and ingest, behind one interface. Owns the loading of the native addon and the
+ * typed errors. Must not know HTTP, configuration files or schedules.
+ */
+export * from './engine.ts';
+export { ENGINE_ERRORS, EngineError, type EngineErrorCode, type ErrorType } from './errors.ts';
+export { open } from './native.ts';

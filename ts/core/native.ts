@@ -1,0 +1,272 @@
+/**
+ * The engine in the native addon: loads it, and gives its classes the shape of `Engine`. Errors become
+ * `EngineError`, abort signals become cancellations; nothing else happens here.
+ */
+import { existsSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { fileURLToPath } from 'node:url';
+
+import type {
+  AppendReport,
+  BlockInfo,
+  Body,
+  CallOptions,
+  ColumnsResult,
+  Engine,
+  EngineOptions,
+  HeadStats,
+  InstantQuery,
+  LabelSet,
+  LogLine,
+  MetricMetadata,
+  RangeQuery,
+  Relabeler,
+  RelabelRule,
+  ReplayProgress,
+  ScrapeBody,
+  ScrapeReport,
+  SeriesBatch,
+  SeriesQuery,
+  Target,
+  TargetOptions,
+  ValidationScheme,
+} from './engine.ts';
+import { EngineError } from './errors.ts';
+
+/** How often an open database looks whether a block is due. */
+const MAINTENANCE_INTERVAL_MS = 60_000;
+
+interface NativeCancel {
+  cancel(): void;
+}
+
+/** Queries of both kinds, as the addon takes them. */
+type NativeQuery = InstantQuery | RangeQuery;
+
+interface FederateQuery {
+  match: string[];
+  timeMs: number;
+  externalLabels: LabelSet;
+}
+
+/** What crates/node exports. */
+interface NativeEngine {
+  openTarget(options: TargetOptions): Target;
+  relabeler(rules: RelabelRule[], scheme: ValidationScheme): Relabeler;
+  append(batch: SeriesBatch[]): Promise<AppendReport>;
+  queryJson(query: NativeQuery, cancel?: NativeCancel): Promise<Body>;
+  query(query: NativeQuery, cancel?: NativeCancel): Promise<ColumnsResult>;
+  seriesJson(query: SeriesQuery, cancel?: NativeCancel): Promise<Body>;
+  labelNamesJson(query: SeriesQuery, cancel?: NativeCancel): Promise<Body>;
+  labelValuesJson(name: string, query: SeriesQuery, cancel?: NativeCancel): Promise<Body>;
+  federate(query: FederateQuery, cancel?: NativeCancel): Promise<Body>;
+  formatQuery(query: string): string;
+  parseQueryJson(query: string): string;
+  checkSelector(selector: string): void;
+  statusTsdbJson(limit: number): Promise<Body>;
+  headStats(): HeadStats;
+  blocks(): BlockInfo[];
+  metricsText(): string;
+  takeLogs(): LogLine[];
+  maintain(): Promise<void>;
+  close(): Promise<void>;
+}
+
+interface Addon {
+  Cancel: new () => NativeCancel;
+  openEngine(options: EngineOptions, progress: (p: ReplayProgress) => void): Promise<NativeEngine>;
+}
+
+let loaded: Addon | undefined;
+
+function addon(): Addon {
+  if (loaded) return loaded;
+  // Beside the compiled package; or, from source, where the build has put it.
+  const places = ['../native/narthex.node', '../../dist/native/narthex.node'];
+  const paths = places.map((place) => fileURLToPath(new URL(place, import.meta.url)));
+  const path = paths.find((p) => existsSync(p));
+  if (path === undefined) {
+    throw new EngineError('INTERNAL', `the native core is missing: run \`npm install\` (looked at ${paths.join(', ')})`);
+  }
+  loaded = createRequire(import.meta.url)(path) as Addon;
+  return loaded;
+}
+
+/**
+ * Opens a database. `onReplay` hears how far the write-ahead log has been read.
+ *
+ * Rejects with `LOCKED` where another process has the directory.
+ */
+export async function open(
+  options: EngineOptions,
+  onReplay: (progress: ReplayProgress) => void = () => {},
+): Promise<Engine> {
+  const native = await settled(() => addon().openEngine(options, onReplay));
+  return new AddonEngine(native, addon().Cancel);
+}
+
+/** Turns what the addon throws, at once or later, into `EngineError`. */
+async function settled<T>(call: () => Promise<T>): Promise<T> {
+  try {
+    return await call();
+  } catch (thrown) {
+    throw EngineError.from(thrown);
+  }
+}
+
+function checked<T>(call: () => T): T {
+  try {
+    return call();
+  } catch (thrown) {
+    throw EngineError.from(thrown);
+  }
+}
+
+class AddonEngine implements Engine {
+  readonly #native: NativeEngine;
+  readonly #cancel: new () => NativeCancel;
+  readonly #maintenance: NodeJS.Timeout;
+
+  constructor(native: NativeEngine, cancel: new () => NativeCancel) {
+    this.#native = native;
+    this.#cancel = cancel;
+    // A failure is in the log and in the metrics; the next round tries again.
+    this.#maintenance = setInterval(() => this.maintain().catch(() => {}), MAINTENANCE_INTERVAL_MS);
+    this.#maintenance.unref();
+  }
+
+  openTarget(options: TargetOptions): Target {
+    return checked(() => new AddonTarget(this.#native.openTarget(options)));
+  }
+
+  relabeler(rules: RelabelRule[], scheme: ValidationScheme): Relabeler {
+    return checked(() => this.#native.relabeler(rules, scheme));
+  }
+
+  append(batch: SeriesBatch[]): Promise<AppendReport> {
+    return settled(() => this.#native.append(batch));
+  }
+
+  queryJson(query: InstantQuery, options?: CallOptions): Promise<Body> {
+    return this.#cancellable(options, (cancel) => this.#native.queryJson(query, cancel));
+  }
+
+  queryRangeJson(query: RangeQuery, options?: CallOptions): Promise<Body> {
+    return this.#cancellable(options, (cancel) => this.#native.queryJson(query, cancel));
+  }
+
+  query(query: InstantQuery, options?: CallOptions): Promise<ColumnsResult> {
+    return this.#cancellable(options, (cancel) => this.#native.query(query, cancel));
+  }
+
+  queryRange(query: RangeQuery, options?: CallOptions): Promise<ColumnsResult> {
+    return this.#cancellable(options, (cancel) => this.#native.query(query, cancel));
+  }
+
+  seriesJson(query: SeriesQuery, options?: CallOptions): Promise<Body> {
+    return this.#cancellable(options, (cancel) => this.#native.seriesJson(query, cancel));
+  }
+
+  labelNamesJson(query: SeriesQuery, options?: CallOptions): Promise<Body> {
+    return this.#cancellable(options, (cancel) => this.#native.labelNamesJson(query, cancel));
+  }
+
+  labelValuesJson(name: string, query: SeriesQuery, options?: CallOptions): Promise<Body> {
+    return this.#cancellable(options, (cancel) => this.#native.labelValuesJson(name, query, cancel));
+  }
+
+  federate(query: FederateQuery, options?: CallOptions): Promise<Body> {
+    return this.#cancellable(options, (cancel) => this.#native.federate(query, cancel));
+  }
+
+  formatQuery(query: string): string {
+    return checked(() => this.#native.formatQuery(query));
+  }
+
+  parseQueryJson(query: string): string {
+    return checked(() => this.#native.parseQueryJson(query));
+  }
+
+  checkSelector(selector: string): void {
+    checked(() => this.#native.checkSelector(selector));
+  }
+
+  statusTsdbJson(limit: number): Promise<Body> {
+    return settled(() => this.#native.statusTsdbJson(limit));
+  }
+
+  headStats(): HeadStats {
+    return checked(() => this.#native.headStats());
+  }
+
+  blocks(): BlockInfo[] {
+    return checked(() => this.#native.blocks());
+  }
+
+  metricsText(): string {
+    return checked(() => this.#native.metricsText());
+  }
+
+  takeLogs(): LogLine[] {
+    return checked(() => this.#native.takeLogs());
+  }
+
+  maintain(): Promise<void> {
+    return settled(() => this.#native.maintain());
+  }
+
+  close(): Promise<void> {
+    clearInterval(this.#maintenance);
+    return settled(() => this.#native.close());
+  }
+
+  async #cancellable<T>(
+    options: CallOptions | undefined,
+    call: (cancel: NativeCancel | undefined) => Promise<T>,
+  ): Promise<T> {
+    const signal = options?.signal;
+    if (!signal) return settled(() => call(undefined));
+    const cancel = new this.#cancel();
+    const abort = () => cancel.cancel();
+    if (signal.aborted) abort();
+    signal.addEventListener('abort', abort, { once: true });
+    try {
+      return await settled(() => call(cancel));
+    } finally {
+      signal.removeEventListener('abort', abort);
+    }
+  }
+}
+
+class AddonTarget implements Target {
+  #native: Target | undefined;
+
+  constructor(native: Target) {
+    this.#native = native;
+  }
+
+  ingest(body: ScrapeBody): Promise<ScrapeReport> {
+    return settled(() => this.#open().ingest(body));
+  }
+
+  fail(failure: { timestampMs: number; elapsedSeconds: number; error: string }): Promise<ScrapeReport> {
+    return settled(() => this.#open().fail(failure));
+  }
+
+  markStale(timestampMs: number): Promise<void> {
+    return settled(() => this.#open().markStale(timestampMs));
+  }
+
+  metadata(): MetricMetadata[] {
+    return checked(() => this.#open().metadata());
+  }
+
+  close(): void {
+    this.#native = undefined;
+  }
+
+  #open(): Target {
+    if (!this.#native) throw new EngineError('CLOSED', 'the target is closed');
+    return this.#native;
+  }
+}
