@@ -225,6 +225,8 @@ export interface SeriesQuery {
   endMs: number;
   /** 0: all. */
   limit?: number;
+  /** The client's Accept-Encoding; the answer may be compressed accordingly. */
+  acceptEncoding?: string;
 }
 
 /** A series of an embedder's own. */
@@ -315,7 +317,7 @@ export interface Engine {
   labelValuesJson(name: string, query: SeriesQuery, options?: CallOptions): Promise<Body>;
   /** The text body of GET /federate: each matching series' newest sample within the lookback. */
   federate(
-    query: { match: string[]; timeMs: number; externalLabels: LabelSet },
+    query: { match: string[]; timeMs: number; externalLabels: LabelSet; acceptEncoding?: string },
     options?: CallOptions,
   ): Promise<Body>;
 

@@ -4,14 +4,7 @@
  */
 
 /** Prometheus' `errorType` values that the engine can cause. */
-export type ErrorType =
-  | 'bad_data'
-  | 'execution'
-  | 'canceled'
-  | 'timeout'
-  | 'internal'
-  | 'unavailable'
-  | 'not_found';
+export type ErrorType = 'bad_data' | 'execution' | 'canceled' | 'timeout' | 'internal' | 'unavailable' | 'not_found';
 
 /** Every code an engine can fail with, with the `errorType` and HTTP status it stands for. */
 export const ENGINE_ERRORS = {

@@ -47,6 +47,7 @@ interface FederateQuery {
   match: string[];
   timeMs: number;
   externalLabels: LabelSet;
+  acceptEncoding?: string;
 }
 
 /** What crates/node exports. */
@@ -86,7 +87,10 @@ function addon(): Addon {
   const paths = places.map((place) => fileURLToPath(new URL(place, import.meta.url)));
   const path = paths.find((p) => existsSync(p));
   if (path === undefined) {
-    throw new EngineError('INTERNAL', `the native core is missing: run \`npm install\` (looked at ${paths.join(', ')})`);
+    throw new EngineError(
+      'INTERNAL',
+      `the native core is missing: run \`npm install\` (looked at ${paths.join(', ')})`,
+    );
   }
   loaded = createRequire(import.meta.url)(path) as Addon;
   return loaded;
