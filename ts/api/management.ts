@@ -5,7 +5,7 @@ import { messageOf } from '../util/index.ts';
 import type { ApiContext } from './context.ts';
 import { ApiError } from './errors.ts';
 import { formOf } from './form.ts';
-import { sendBody, sendBytes, sendText, TEXT_TYPE } from './respond.ts';
+import { acceptEncoding, sendBody, sendBytes, sendText, TEXT_TYPE } from './respond.ts';
 import { engineOf, readinessGate, requestSignal } from './route.ts';
 
 const METRICS_TYPE = 'text/plain; version=0.0.4; charset=utf-8; escaping=underscores';
@@ -20,7 +20,12 @@ export function managementRoutes(app: FastifyInstance, context: ApiContext): voi
   app.get('/metrics', async (request, reply) => sendBytes(request, reply, METRICS_TYPE, context.metricsText()));
   app.get('/federate', { preHandler }, async (request, reply) => {
     const match = [...formOf(request).all('match[]')];
-    const query = { match, timeMs: Math.trunc(context.now()), externalLabels: context.externalLabels() };
+    const query = {
+      match,
+      timeMs: Math.trunc(context.now()),
+      externalLabels: context.externalLabels(),
+      acceptEncoding: acceptEncoding(request),
+    };
     try {
       const body = await engineOf(context).federate(query, { signal: requestSignal(reply) });
       return sendBody(reply, METRICS_TYPE, body);

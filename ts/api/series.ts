@@ -9,7 +9,7 @@ import { formOf } from './form.ts';
 import { unescapeLabelName } from './label-name.ts';
 import { limit, list, openEnd, openStart, readParams } from './params.ts';
 import { named } from './query.ts';
-import { JSON_TYPE, sendBody } from './respond.ts';
+import { acceptEncoding, JSON_TYPE, sendBody } from './respond.ts';
 import { engineOf, requestSignal } from './route.ts';
 
 const SPEC = { limit, start: openStart, end: openEnd, 'match[]': list };
@@ -45,5 +45,11 @@ export function seriesRoutes(app: FastifyInstance, context: ApiContext): void {
 
 function seriesQuery(request: FastifyRequest): SeriesQuery {
   const params = readParams(SPEC, formOf(request));
-  return { match: params['match[]'], startMs: params.start, endMs: params.end, limit: params.limit };
+  return {
+    match: params['match[]'],
+    startMs: params.start,
+    endMs: params.end,
+    limit: params.limit,
+    acceptEncoding: acceptEncoding(request),
+  };
 }
