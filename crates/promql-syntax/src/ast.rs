@@ -46,10 +46,21 @@ pub struct NumberLiteral {
 /// A string, unquoted.
 #[derive(Clone, Debug, PartialEq)]
 pub struct StringLiteral {
-    /// The text. Escapes that yield no valid UTF-8 (`\xff`) become U+FFFD.
+    /// The text; where it is not UTF-8, with U+FFFD in place of what is not.
     pub value: String,
+    /// The bytes, where escapes (`\xff`) make them something else than UTF-8. No label may have
+    /// such a name or value.
+    pub invalid_utf8: Option<Box<[u8]>>,
     /// Where it stands.
     pub span: Span,
+}
+
+impl StringLiteral {
+    /// The bytes as they were meant.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        self.invalid_utf8.as_deref().unwrap_or(self.value.as_bytes())
+    }
 }
 
 /// The time that `@` fixes.

@@ -13,6 +13,7 @@ mod op;
 mod parse;
 mod pretty;
 mod print;
+pub mod series_notation;
 mod span;
 mod tree_json;
 mod value_type;

@@ -15,10 +15,9 @@ pub(crate) fn parse_number(text: &str) -> Result<f64, String> {
     if let Some(v) = parse_go_float(text.as_bytes()) {
         return Ok(v);
     }
-    // The lexer lets only well-formed decimals through, so what is refused is too large.
-    let hex = text.len() > 1 && text.as_bytes()[1].eq_ignore_ascii_case(&b'x');
-    let reason =
-        if hex || !are_underscores_placed_well(text) { "invalid syntax" } else { "value out of range" };
+    let decimal: String = text.chars().filter(|c| *c != '_').collect();
+    let well_formed = are_underscores_placed_well(text) && decimal.parse::<f64>().is_ok();
+    let reason = if well_formed { "value out of range" } else { "invalid syntax" };
     Err(format!("strconv.ParseFloat: parsing {}: {reason}", go_quoted(text.as_bytes())))
 }
 
@@ -108,6 +107,7 @@ mod tests {
             parse_number("1e999"),
             Err("strconv.ParseFloat: parsing \"1e999\": value out of range".to_owned())
         );
+        assert_eq!(parse_number("1e"), Err("strconv.ParseFloat: parsing \"1e\": invalid syntax".to_owned()));
         assert_eq!(parse_number("0x"), Err("strconv.ParseFloat: parsing \"0x\": invalid syntax".to_owned()));
     }
 

@@ -46,7 +46,10 @@ impl Display for NumberLiteral {
 
 impl Display for StringLiteral {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        write_go_quoted(f, &self.value)
+        match &self.invalid_utf8 {
+            None => write_go_quoted(f, &self.value),
+            Some(bytes) => f.write_str(&go_quoted(bytes)),
+        }
     }
 }
 

@@ -67,9 +67,26 @@ impl Writer {
         self.string(v);
     }
 
-    /// A string with Go's escapes, those for HTML included.
     fn string(&mut self, v: &str) {
         self.raw("\"");
+        self.escaped(v);
+        self.raw("\"");
+    }
+
+    /// A string in which each byte that is not UTF-8 stands as U+FFFD.
+    fn bytes(&mut self, v: &[u8]) {
+        self.raw("\"");
+        for chunk in v.utf8_chunks() {
+            self.escaped(chunk.valid());
+            for _ in chunk.invalid() {
+                self.raw("\\ufffd");
+            }
+        }
+        self.raw("\"");
+    }
+
+    /// The inside of a string with Go's escapes, those for HTML included.
+    fn escaped(&mut self, v: &str) {
         for c in v.chars() {
             match c {
                 '"' => self.raw("\\\""),
@@ -83,7 +100,6 @@ impl Writer {
                 _ => self.raw(c.encode_utf8(&mut [0; 4])),
             }
         }
-        self.raw("\"");
     }
 
     fn strings(&mut self, key: &str, v: &[String]) {
@@ -104,7 +120,8 @@ impl Writer {
             }
             Expr::String(s) => {
                 w.str("type", "stringLiteral");
-                w.str("val", &s.value);
+                w.key("val");
+                w.bytes(s.as_bytes());
             }
             Expr::Vector(v) => w.selector(v, None),
             Expr::Matrix(m) => w.selector(&m.selector, Some(&m.range)),

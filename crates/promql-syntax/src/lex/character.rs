@@ -23,7 +23,7 @@ pub(super) fn is_unicode_letter(c: char) -> bool {
 }
 
 /// `c` between single quotes, as Go's `%q` prints it; the end of the input as U+FFFD.
-pub(super) fn quoted(c: Option<char>) -> String {
+pub(crate) fn quoted(c: Option<char>) -> String {
     match c.unwrap_or(char::REPLACEMENT_CHARACTER) {
         '\'' => r"'\''".to_owned(),
         '"' => "'\"'".to_owned(),

@@ -7,10 +7,19 @@ use super::{Lexed, Lexer, TokenKind};
 const DECIMAL: &[u8] = b"0123456789";
 const HEXADECIMAL: &[u8] = b"0123456789abcdefABCDEF";
 
+/// The length of the number at the start of `text`, in the notation of series.
+///
+/// # Errors
+/// How much of it looked like a number that is none.
+pub(crate) fn series_number_len(text: &str) -> Result<usize, usize> {
+    let mut lexer = Lexer::new(text, false);
+    if lexer.number(true) { Ok(lexer.pos) } else { Err(lexer.pos) }
+}
+
 impl Lexer<'_> {
     /// A number or a duration, none of whose characters was read.
     pub(super) fn number_or_duration(&mut self) -> Lexed<TokenKind> {
-        if self.number() {
+        if self.number(false) {
             return Ok(TokenKind::Number);
         }
         if self.rest_of_duration() {
@@ -21,11 +30,12 @@ impl Lexer<'_> {
     }
 
     /// Reads the characters of a number as far as they fit; false if something else follows that
-    /// cannot stand behind a number.
-    fn number(&mut self) -> bool {
+    /// cannot stand behind a number. In the notation of series `x` repeats and makes nothing
+    /// hexadecimal.
+    fn number(&mut self, in_series: bool) -> bool {
         let begin = self.pos;
         let mut digits = DECIMAL;
-        if self.accept(b"0") && self.accept(b"xX") {
+        if !in_series && self.accept(b"0") && self.accept(b"xX") {
             self.accept(b"_");
             digits = HEXADECIMAL;
         }
@@ -62,7 +72,7 @@ impl Lexer<'_> {
                 break;
             }
         }
-        self.pos > begin && !self.is_alphanumeric_next()
+        self.pos > begin && ((in_series && self.is(b"x")) || !self.is_alphanumeric_next())
     }
 
     fn is_alphanumeric_next(&self) -> bool {

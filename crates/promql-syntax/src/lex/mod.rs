@@ -6,9 +6,11 @@ mod literal;
 mod quote;
 mod token;
 
-pub(crate) use quote::unquote;
+pub(crate) use literal::series_number_len;
+pub(crate) use quote::{unquote, unquote_bytes};
 pub(crate) use token::{Keyword, QueryWord, Token, TokenKind, keyword};
 
+pub(crate) use character::quoted as quoted_char;
 use character::{is_unicode_letter, quoted};
 
 use crate::op::BinaryOp;
@@ -423,7 +425,7 @@ impl<'a> Lexer<'a> {
 }
 
 /// Whether `c` may stand in a name behind its first character.
-fn is_name_continue(c: char, unquoted_utf8_names: bool) -> bool {
+pub(crate) fn is_name_continue(c: char, unquoted_utf8_names: bool) -> bool {
     c == '_' || c.is_ascii_alphanumeric() || (unquoted_utf8_names && (c == '.' || is_unicode_letter(c)))
 }
 

@@ -62,9 +62,21 @@ impl Lexer<'_> {
 
 /// The text of a string token. Byte escapes that yield no valid UTF-8 become U+FFFD.
 pub(crate) fn unquote(token: &str) -> Cow<'_, str> {
+    match unquote_bytes(token) {
+        // Without escapes it is a part of the token.
+        Cow::Borrowed(b) => Cow::Borrowed(token.get(1..=b.len()).unwrap_or_default()),
+        Cow::Owned(b) => Cow::Owned(match String::from_utf8(b) {
+            Ok(s) => s,
+            Err(e) => String::from_utf8_lossy(e.as_bytes()).into_owned(),
+        }),
+    }
+}
+
+/// The bytes of a string token.
+pub(crate) fn unquote_bytes(token: &str) -> Cow<'_, [u8]> {
     let inner = token.get(1..token.len().saturating_sub(1)).unwrap_or_default();
     if token.starts_with('`') || !inner.contains('\\') {
-        return Cow::Borrowed(inner);
+        return Cow::Borrowed(inner.as_bytes());
     }
     let mut out = Vec::with_capacity(inner.len());
     let mut rest = inner;
@@ -103,8 +115,5 @@ pub(crate) fn unquote(token: &str) -> Cow<'_, str> {
         }
     }
     out.extend_from_slice(rest.as_bytes());
-    Cow::Owned(match String::from_utf8(out) {
-        Ok(s) => s,
-        Err(e) => String::from_utf8_lossy(e.as_bytes()).into_owned(),
-    })
+    Cow::Owned(out)
 }

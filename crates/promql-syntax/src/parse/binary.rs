@@ -1,6 +1,6 @@
 //! Binary operations and how their operands pair up.
 
-use super::expr::sign;
+use super::expr::{sign, starts_expr};
 use super::{Parsed, Parser, Tree};
 use crate::ast::{BinaryExpr, Expr, MatchCardinality, VectorMatching};
 use crate::lex::{Keyword, TokenKind};
@@ -45,7 +45,8 @@ impl Parser<'_> {
                 } else {
                     MatchCardinality::OneToMany
                 };
-                if self.peek().kind == TokenKind::LeftParen {
+                let next = self.peek().kind;
+                if next == TokenKind::LeftParen || !starts_expr(next) {
                     matching.include = self.grouping_labels()?;
                 }
             }

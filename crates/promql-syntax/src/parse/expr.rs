@@ -2,7 +2,7 @@
 
 use super::{Parsed, Parser, Tree};
 use crate::ast::{Expr, NumberLiteral, ParenExpr, StringLiteral, UnaryExpr};
-use crate::lex::{Keyword, QueryWord, Token, TokenKind, unquote};
+use crate::lex::{Keyword, QueryWord, Token, TokenKind, unquote_bytes};
 use crate::number::{parse_duration_seconds, parse_number};
 use crate::op::{AggregateOp, BinaryOp, UnaryOp};
 use crate::span::Span;
@@ -59,8 +59,7 @@ impl Parser<'_> {
             }
             TokenKind::String => {
                 self.next();
-                let value = unquote(self.text(token)).into_owned();
-                Ok(Tree::leaf(Expr::String(StringLiteral { value, span: token.span })))
+                Ok(Tree::leaf(Expr::String(self.string(token))))
             }
             TokenKind::LeftParen => self.paren(),
             TokenKind::LeftBrace => Ok(Tree::leaf(Expr::Vector(self.vector_selector()?))),
@@ -68,6 +67,17 @@ impl Parser<'_> {
             TokenKind::Identifier | TokenKind::Query(_) => self.call_or_metric(),
             kind if is_metric_identifier(kind) => Ok(Tree::leaf(Expr::Vector(self.vector_selector()?))),
             _ => Err(self.unexpected()),
+        }
+    }
+
+    fn string(&self, token: Token) -> StringLiteral {
+        let span = token.span;
+        match String::from_utf8(unquote_bytes(self.text(token)).into_owned()) {
+            Ok(value) => StringLiteral { value, invalid_utf8: None, span },
+            Err(e) => {
+                let value = String::from_utf8_lossy(e.as_bytes()).into_owned();
+                StringLiteral { value, invalid_utf8: Some(e.into_bytes().into()), span }
+            }
         }
     }
 

@@ -8,8 +8,11 @@ mod binary;
 mod call;
 mod duration;
 mod expr;
+mod label_set;
 mod modifier;
 mod selector;
+
+pub(crate) use label_set::parse_label_set;
 
 use crate::ast::Expr;
 use crate::check;
