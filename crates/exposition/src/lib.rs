@@ -1,0 +1,32 @@
+//! Parsers and writers of the exposition formats.
+//!
+//! A [`Parser`] borrows a body and yields its entries: text 0.0.4 and 1.0.0, OpenMetrics 0.0.1 and
+//! 1.0. What it accepts, what it makes of it and why it refuses is what Prometheus 3.16 does, oddities
+//! included. Protobuf and OpenMetrics 2.0 are named in [`Format`] and have no parser yet. Nothing
+//! here knows of targets, storage or time.
+//!
+//! Samples come as the bytes of their series text, which is what a scrape cache is keyed by; labels
+//! are taken apart only when asked for. Lines as exporters usually write them go through `fast`;
+//! everything else through `lex_text` or `lex_open_metrics`, which follow Prometheus' lexers state
+//! by state.
+
+mod cursor;
+mod entry;
+mod escape;
+mod fast;
+mod lex_open_metrics;
+mod lex_text;
+mod mime;
+mod negotiate;
+mod open_metrics;
+mod parser;
+mod series;
+mod start_timestamp;
+mod text;
+mod write;
+
+pub use entry::{Entry, Exemplar, LabelError, MetricType, ParseError, Sample};
+pub use escape::{EscapingScheme, escape_name};
+pub use negotiate::{Format, Negotiated, UnsupportedFormat, negotiate, negotiate_text};
+pub use parser::{Parser, ParserOptions};
+pub use write::TextWriter;
