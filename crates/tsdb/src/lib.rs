@@ -2,9 +2,11 @@
 //! blocks. Knows no PromQL and nothing of the server around it; files, time and threads come
 //! through `storage::{Fs, Clock, Spawn}`.
 
+pub mod block;
 pub mod db;
 mod head;
 mod head_chunks;
+mod int_map;
 mod wal;
 pub mod index;
 

@@ -6,6 +6,7 @@
 
 pub(crate) mod codec;
 pub(crate) mod file_writer;
+mod labels;
 pub mod matching;
 mod offsets;
 pub mod postings;

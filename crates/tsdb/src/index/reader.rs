@@ -27,10 +27,10 @@ pub struct ChunkMeta {
 /// are checked as they are read.
 #[derive(Debug)]
 pub struct IndexReader {
-    map: Map,
+    pub(super) map: Map,
     path: PathBuf,
-    symbols: Symbols,
-    offsets: PostingsOffsets,
+    pub(super) symbols: Symbols,
+    pub(super) offsets: PostingsOffsets,
     /// Where the series section ends.
     series_end: usize,
 }
@@ -89,31 +89,12 @@ impl IndexReader {
         self.symbols.len()
     }
 
-    /// The label names, in order.
-    pub fn label_names(&self) -> impl Iterator<Item = &str> {
-        self.offsets.names()
-    }
-
-    /// Number of values of the label `name`.
-    #[must_use]
-    pub fn num_values(&self, name: &str) -> u32 {
-        self.offsets.num_values(name)
-    }
-
-    /// Calls `f` with each value of the label `name`, in order, until it returns false.
-    ///
-    /// # Errors
-    /// Where the table is corrupt.
-    pub fn label_values(&self, name: &str, f: &mut dyn FnMut(&str) -> bool) -> Result<(), StorageError> {
-        self.offsets.walk(&self.map, name, "", &mut |v, _| Ok(f(v))).map_err(|c| self.corrupt(c))
-    }
-
-    fn corrupt(&self, c: Corruption) -> StorageError {
+    pub(super) fn corrupt(&self, c: Corruption) -> StorageError {
         c.in_file(&self.path)
     }
 
     /// Appends the postings at `offset` to `out`.
-    fn postings(&self, offset: u64, out: &mut Vec<u32>) -> Result<(), Corruption> {
+    pub(super) fn postings(&self, offset: u64, out: &mut Vec<u32>) -> Result<(), Corruption> {
         let mut body = Cursor::section(&self.map, offset)?;
         let at = body.offset();
         let count = body.be32()? as usize;
@@ -191,25 +172,6 @@ impl IndexReader {
         entry.chunks(|c| chunks.push(c)).map_err(|c| self.corrupt(c))?;
         Ok(labels)
     }
-
-    /// The names of the labels of these series, in order.
-    ///
-    /// # Errors
-    /// Where an entry is corrupt.
-    pub fn label_names_of(&self, ids: &[u32]) -> Result<Vec<String>, StorageError> {
-        let mut seen = vec![false; self.symbols.len() as usize];
-        for id in ids {
-            let mut entry = self.series(*id)?;
-            entry
-                .each_label(&mut |_, n, _| {
-                    seen[n as usize] = true;
-                    Ok(())
-                })
-                .map_err(|c| self.corrupt(c))?;
-        }
-        let numbers = (0u32..).zip(seen).filter_map(|(n, seen)| seen.then_some(n));
-        Ok(numbers.filter_map(|n| self.symbols.get(&self.map, n)).map(str::to_owned).collect())
-    }
 }
 
 /// The entry of one series, read from front to back: labels first, then chunks.
@@ -221,7 +183,7 @@ pub(crate) struct SeriesEntry<'a> {
 impl SeriesEntry<'_> {
     /// Calls `f` with the place of each label and the symbols of its name and value. Names rise
     /// and symbols exist, or it is an error.
-    fn each_label(
+    pub(super) fn each_label(
         &mut self,
         f: &mut dyn FnMut(usize, u32, u32) -> Result<(), Corruption>,
     ) -> Result<(), Corruption> {

@@ -1,0 +1,223 @@
+//! `tombstones`: which samples of a block are deleted though its chunks still hold them.
+
+use std::collections::BTreeMap;
+use std::io::ErrorKind;
+use std::path::Path;
+
+use model::{Columns, TimestampMs};
+use storage::{Fs, StorageError};
+
+use crate::index::codec::{Corruption, Cursor};
+
+/// The file's name in a block's directory.
+pub(super) const TOMBSTONES_FILE: &str = "tombstones";
+
+const MAGIC: u32 = 0x0130_BA30;
+const VERSION: u8 = 1;
+/// Bytes of magic number and version; the checksum is over what follows.
+const HEADER_LEN: usize = 5;
+
+/// A deleted span, both ends included.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Interval {
+    /// First deleted time.
+    pub min_ms: TimestampMs,
+    /// Last deleted time.
+    pub max_ms: TimestampMs,
+}
+
+/// The deleted intervals of each series of a block.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Tombstones {
+    /// Ascending, apart from each other; no list is empty.
+    series: BTreeMap<u64, Vec<Interval>>,
+}
+
+impl Tombstones {
+    /// Reads the file in the block directory `dir`; where there is none, nothing is deleted.
+    ///
+    /// # Errors
+    /// Where it cannot be read or is not of this format.
+    pub fn read(fs: &dyn Fs, dir: &Path) -> Result<Self, StorageError> {
+        let path = dir.join(TOMBSTONES_FILE);
+        match fs.read(&path) {
+            Ok(bytes) => Self::parse(&bytes).map_err(|c| c.in_file(&path)),
+            Err(e) if e.kind() == ErrorKind::NotFound => Ok(Self::default()),
+            Err(e) => Err(StorageError::io(format!("read {}", path.display()), e)),
+        }
+    }
+
+    fn parse(bytes: &[u8]) -> Result<Self, Corruption> {
+        let mut head = Cursor::new(bytes, 0, bytes.len());
+        if head.be32()? != MAGIC {
+            return Err(Corruption::new(0, "invalid magic number"));
+        }
+        if head.byte()? != VERSION {
+            return Err(Corruption::new(4, "invalid tombstone format"));
+        }
+        let len = head.rest().len().checked_sub(4).ok_or_else(|| head.fault("unexpected end"))?;
+        let mut body = head.cut(len)?;
+        body.check(head.be32()?)?;
+        let mut out = Self::default();
+        while !body.is_empty() {
+            let series = body.uvarint()?;
+            let (min_ms, max_ms) = (body.varint()?, body.varint()?);
+            out.add(series, Interval { min_ms, max_ms });
+        }
+        Ok(out)
+    }
+
+    /// Deletes a span of a series. Spans that touch become one; one that ends before it begins
+    /// deletes nothing.
+    pub fn add(&mut self, series: u64, new: Interval) {
+        if new.min_ms > new.max_ms {
+            return;
+        }
+        let list = self.series.entry(series).or_default();
+        let first = list.partition_point(|i| i.max_ms.saturating_add(1) < new.min_ms);
+        let last = list.partition_point(|i| i.min_ms <= new.max_ms.saturating_add(1));
+        let merged = list[first..last]
+            .iter()
+            .fold(new, |a, b| Interval { min_ms: a.min_ms.min(b.min_ms), max_ms: a.max_ms.max(b.max_ms) });
+        list.splice(first..last, [merged]);
+    }
+
+    /// The deleted intervals of a series, ascending and apart.
+    #[must_use]
+    pub fn get(&self, series: u64) -> &[Interval] {
+        self.series.get(&series).map_or(&[], Vec::as_slice)
+    }
+
+    /// Number of intervals.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.series.values().map(Vec::len).sum()
+    }
+
+    /// Whether nothing is deleted.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.series.is_empty()
+    }
+}
+
+/// A file in which nothing is deleted.
+pub(super) fn empty_file() -> [u8; HEADER_LEN + 4] {
+    let mut out = [0; HEADER_LEN + 4];
+    out[..4].copy_from_slice(&MAGIC.to_be_bytes());
+    out[4] = VERSION;
+    // The checksum of no bytes is zero.
+    out
+}
+
+/// Whether `min_ms ..= max_ms` lies within one of the intervals.
+pub(super) fn covers(intervals: &[Interval], min_ms: TimestampMs, max_ms: TimestampMs) -> bool {
+    let i = intervals.partition_point(|i| i.max_ms < max_ms);
+    intervals.get(i).is_some_and(|i| i.min_ms <= min_ms)
+}
+
+/// Whether `min_ms ..= max_ms` and one of the intervals have a time in common.
+pub(super) fn overlaps(intervals: &[Interval], min_ms: TimestampMs, max_ms: TimestampMs) -> bool {
+    let i = intervals.partition_point(|i| i.max_ms < min_ms);
+    intervals.get(i).is_some_and(|i| i.min_ms <= max_ms)
+}
+
+/// Drops the samples from index `from` on that lie in one of the intervals.
+pub(super) fn remove(intervals: &[Interval], columns: &mut Columns, from: usize) {
+    let (len, has_st) = (columns.t.len(), !columns.st.is_empty());
+    let histograms = columns.h.partition_point(|(i, _)| (*i as usize) < from);
+    let mut tail = columns.h.split_off(histograms).into_iter().peekable();
+    let (mut kept, mut next) = (from, 0);
+    for i in from..len {
+        let t = columns.t[i];
+        while intervals.get(next).is_some_and(|x| x.max_ms < t) {
+            next += 1;
+        }
+        let histogram = tail.next_if(|(at, _)| *at as usize == i);
+        if intervals.get(next).is_some_and(|x| x.min_ms <= t) {
+            continue;
+        }
+        columns.t[kept] = t;
+        columns.v[kept] = columns.v[i];
+        if has_st {
+            columns.st[kept] = columns.st[i];
+        }
+        if let Some((_, h)) = histogram {
+            let at = u32::try_from(kept).expect("not above the index it had");
+            columns.h.push((at, h));
+        }
+        kept += 1;
+    }
+    columns.t.truncate(kept);
+    columns.v.truncate(kept);
+    columns.st.truncate(kept);
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+
+    fn interval(min_ms: i64, max_ms: i64) -> Interval {
+        Interval { min_ms, max_ms }
+    }
+
+    #[test]
+    fn spans_that_touch_become_one() {
+        let mut t = Tombstones::default();
+        for (a, b) in [(10, 20), (30, 40), (50, 60), (5, 3)] {
+            t.add(1, interval(a, b));
+        }
+        assert_eq!(t.len(), 3);
+        t.add(1, interval(21, 29));
+        assert_eq!(t.get(1), [interval(10, 40), interval(50, 60)]);
+        t.add(1, interval(i64::MIN, i64::MAX));
+        assert_eq!(t.get(1), [interval(i64::MIN, i64::MAX)]);
+        assert_eq!(t.get(2), []);
+    }
+
+    #[test]
+    fn covering_and_overlapping() {
+        let list = [interval(10, 20), interval(30, 40)];
+        for (min, max, covered, touched) in [
+            (10, 20, true, true),
+            (12, 13, true, true),
+            (15, 35, false, true),
+            (21, 29, false, false),
+            (41, 50, false, false),
+        ] {
+            assert_eq!(covers(&list, min, max), covered, "{min} {max}");
+            assert_eq!(overlaps(&list, min, max), touched, "{min} {max}");
+        }
+    }
+
+    #[test]
+    fn removes_from_all_columns() {
+        let mut c = Columns::default();
+        c.push(1, 1.0);
+        c.push_started(12, 3, 2.0);
+        c.push_histogram(15, 0, Arc::default());
+        c.push_histogram(25, 4, Arc::default());
+        c.push(35, 5.0);
+        c.push(45, 6.0);
+        remove(&[interval(0, 20), interval(30, 40)], &mut c, 1);
+        assert_eq!((c.t, c.st), (vec![1, 25, 45], vec![0, 4, 0]));
+        assert_eq!(c.h.iter().map(|(i, _)| *i).collect::<Vec<_>>(), [1]);
+        assert_eq!((c.v[0], c.v[2]), (1.0, 6.0));
+    }
+
+    #[test]
+    fn hostile_bytes_are_refused() {
+        assert_eq!(Tombstones::parse(&empty_file()), Ok(Tombstones::default()));
+        for (bytes, what) in [
+            (&b""[..], "unexpected end at offset 0"),
+            (b"\x01\x30\xba\x31\x01\0\0\0\0", "invalid magic number at offset 0"),
+            (b"\x01\x30\xba\x30\x02\0\0\0\0", "invalid tombstone format at offset 4"),
+            (b"\x01\x30\xba\x30\x01\0\0\0", "unexpected end at offset 5"),
+            (b"\x01\x30\xba\x30\x01\0\0\0\x01", "wrong checksum at offset 5"),
+        ] {
+            assert_eq!(Tombstones::parse(bytes).unwrap_err().to_string(), what);
+        }
+    }
+}
