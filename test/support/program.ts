@@ -26,9 +26,10 @@ export interface Running {
  * Starts a Prometheus-like server and waits until it is ready.
  *
  * @param command the program and its first arguments; `--web.listen-address` is added
+ * @param port where it listens; a free one where absent
  */
-export async function startServer(command: string[], timeoutMs = 30_000): Promise<Running> {
-  const address = `127.0.0.1:${await freePort()}`;
+export async function startServer(command: string[], port?: number, timeoutMs = 30_000): Promise<Running> {
+  const address = `127.0.0.1:${port ?? (await freePort())}`;
   const [program, ...args] = command;
   if (program === undefined) throw new Error('no program to start');
   const child = spawn(program, [...args, `--web.listen-address=${address}`], { stdio: ['ignore', 'pipe', 'pipe'] });

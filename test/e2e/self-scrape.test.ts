@@ -1,0 +1,62 @@
+/** `narthex start`: within seconds there is something to ask, with no file and no flag. */
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { narthex, type Running, startServer } from '../support/program.ts';
+import { conformance } from '../support/require.ts';
+import { eventually, query } from './client.ts';
+
+const dir = mkdtempSync(join(tmpdir(), 'narthex-start-'));
+let server: Running;
+
+beforeAll(async () => {
+  server = await startServer([...narthex, 'start', `--storage.tsdb.path=${join(dir, 'data')}`]);
+});
+afterAll(async () => {
+  await server.stop();
+  rmSync(dir, { recursive: true, force: true });
+});
+
+describe('narthex start', () => {
+  test('scrapes itself: up is 1 within seconds', { timeout: 20_000 }, async () => {
+    const series = await eventually('up', async () => {
+      const found = await query(server.url, 'up');
+      return found.length > 0 && found;
+    });
+    expect(series).toMatchObject([{ metric: { __name__: 'up', job: 'narthex' } }]);
+    expect(series[0]?.value?.[1]).toBe('1');
+  });
+
+  test('says where it is, what it uses, and what to try', () => {
+    const output = server.output();
+    expect(output).toContain(server.url);
+    expect(output).toContain(join(dir, 'data'));
+    expect(output).toContain('embedded default');
+    expect(output).toContain(`curl -s '${server.url}/api/v1/query?query=up'`);
+  });
+
+  const dashboard = conformance('dashboards/prometheus-prometheus.json');
+  test.skipIf(dashboard === undefined)("has the metrics that Prometheus' own dashboard asks for", async () => {
+    const text = readFileSync(dashboard ?? '', 'utf8');
+    const asked = new Set(text.match(/\b(prometheus|process)_[a-z_]+(?=[{)[])/g));
+    const metrics = await (await fetch(`${server.url}/metrics`)).text();
+    const there = new Set(metrics.match(/^[a-z_]+/gm));
+    expect([...asked].filter((name) => !there.has(name))).toEqual([]);
+  });
+
+  test('names no metric twice', async () => {
+    const metrics = await (await fetch(`${server.url}/metrics`)).text();
+    const types = metrics.match(/^# TYPE \S+/gm) ?? [];
+    expect(types.length).toBeGreaterThan(30);
+    expect(types.filter((type, i) => types.indexOf(type) !== i)).toEqual([]);
+  });
+
+  test('shows a page that loads nothing from elsewhere', async () => {
+    const response = await fetch(`${server.url}/`);
+    const html = await response.text();
+    expect(response.headers.get('content-type')).toBe('text/html; charset=utf-8');
+    expect(html).toContain('<form id="query">');
+    expect(html).not.toMatch(/(src|href)="https?:/);
+  });
+});
