@@ -1,0 +1,329 @@
+//! Warnings and infos that go with a result, in Prometheus' words, each with the place in the
+//! query that it is about.
+
+use std::collections::BTreeMap;
+
+use model::float::{go_quoted, to_string_g};
+use promql_syntax::Span;
+
+/// How serious a remark is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Severity {
+    /// The result may not be what was meant.
+    Warning,
+    /// Worth knowing.
+    Info,
+}
+
+/// What a remark adds up over its occurrences.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Detail {
+    None,
+    /// `(n occurrences)`
+    Occurrences(u64),
+    /// Where buckets had to be made monotonic.
+    Monotonicity {
+        min_ms: i64,
+        max_ms: i64,
+        min_bucket: f64,
+        max_bucket: f64,
+        max_diff: f64,
+        count: u64,
+    },
+}
+
+/// One remark, ready to be added.
+#[derive(Clone, Debug)]
+pub(crate) struct Annotation {
+    severity: Severity,
+    text: String,
+    span: Option<Span>,
+    detail: Detail,
+}
+
+type Key = (Severity, String, Option<(usize, usize)>);
+
+/// The remarks of a query, each once, in order of severity and text.
+#[derive(Clone, Debug, Default)]
+pub struct Annotations {
+    entries: BTreeMap<Key, Detail>,
+}
+
+impl Annotations {
+    pub(crate) fn add(&mut self, a: Annotation) {
+        let key = (a.severity, a.text, a.span.map(|s| (s.start, s.end)));
+        self.entries.entry(key).and_modify(|d| *d = d.merge(a.detail)).or_insert(a.detail);
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// The warnings as the HTTP API shows them, at most `limit` (0: all) and a line that counts
+    /// the rest. `query` is the text that was parsed, for positions.
+    #[must_use]
+    pub fn warnings(&self, query: &str, limit: usize) -> Vec<String> {
+        self.list(Severity::Warning, "warning", query, limit)
+    }
+
+    /// The infos, as [`Self::warnings`].
+    #[must_use]
+    pub fn infos(&self, query: &str, limit: usize) -> Vec<String> {
+        self.list(Severity::Info, "info", query, limit)
+    }
+
+    fn list(&self, severity: Severity, word: &str, query: &str, limit: usize) -> Vec<String> {
+        let all = self.entries.iter().filter(|((s, ..), _)| *s == severity);
+        let mut out: Vec<String> =
+            all.map(|((_, text, span), detail)| show(text, *span, detail, query)).collect();
+        // Two spans with one start read the same.
+        out.dedup();
+        if limit > 0 && out.len() > limit {
+            let more = out.len() - limit;
+            out.truncate(limit);
+            out.push(format!("{more} more {word} annotations omitted"));
+        }
+        out
+    }
+}
+
+fn show(text: &str, span: Option<(usize, usize)>, detail: &Detail, query: &str) -> String {
+    let mut out = text.to_owned();
+    match detail {
+        Detail::None | Detail::Occurrences(..=1) => {}
+        Detail::Occurrences(n) => out.push_str(&format!(" ({n} occurrences)")),
+        Detail::Monotonicity { min_ms, max_ms, min_bucket, max_bucket, max_diff, count } => {
+            out.push_str(&format!(
+                ", from buckets {} to {}, with a max diff of {}, over {} samples from {} to {}",
+                to_string_g(*min_bucket),
+                to_string_g(*max_bucket),
+                two_digits(*max_diff),
+                count,
+                crate::functions::time::rfc3339(*min_ms),
+                crate::functions::time::rfc3339(*max_ms),
+            ));
+        }
+    }
+    if let Some((start, end)) = span {
+        out.push_str(&format!(" ({})", Span::new(start, end).position_in(query)));
+    }
+    out
+}
+
+/// Go's `%.2g`.
+fn two_digits(v: f64) -> String {
+    if v == 0.0 || !v.is_finite() {
+        return to_string_g(v);
+    }
+    let scientific = format!("{v:.1e}");
+    let rounded: f64 = scientific.parse().unwrap_or(v);
+    let exponent = rounded.abs().log10().floor() as i32;
+    if (-4..2).contains(&exponent) {
+        return model::float::to_string_f(rounded);
+    }
+    let (mantissa, _) = scientific.split_once('e').unwrap_or((&scientific, ""));
+    let mantissa = mantissa.strip_suffix(".0").unwrap_or(mantissa);
+    format!("{mantissa}e{}{:02}", if exponent < 0 { '-' } else { '+' }, exponent.abs())
+}
+
+impl Detail {
+    fn merge(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Occurrences(a), Self::Occurrences(b)) => Self::Occurrences(a + b),
+            (
+                Self::Monotonicity { min_ms, max_ms, min_bucket, max_bucket, max_diff, count },
+                Self::Monotonicity {
+                    min_ms: min_ms2,
+                    max_ms: max_ms2,
+                    min_bucket: min_bucket2,
+                    max_bucket: max_bucket2,
+                    max_diff: max_diff2,
+                    count: count2,
+                },
+            ) => Self::Monotonicity {
+                min_ms: min_ms.min(min_ms2),
+                max_ms: max_ms.max(max_ms2),
+                min_bucket: min_bucket.min(min_bucket2),
+                max_bucket: max_bucket.max(max_bucket2),
+                max_diff: max_diff.max(max_diff2),
+                count: count + count2,
+            },
+            (a, _) => a,
+        }
+    }
+}
+
+fn named(text: &str, metric: &str) -> String {
+    if metric.is_empty() {
+        text.to_owned()
+    } else {
+        format!("{text} for metric name {}", go_quoted(metric.as_bytes()))
+    }
+}
+
+impl Annotation {
+    fn warning(text: impl AsRef<str>, span: Span) -> Self {
+        let text = format!("PromQL warning: {}", text.as_ref());
+        Self { severity: Severity::Warning, text, span: Some(span), detail: Detail::None }
+    }
+
+    fn info(text: impl AsRef<str>, span: Span) -> Self {
+        let text = format!("PromQL info: {}", text.as_ref());
+        Self { severity: Severity::Info, text, span: Some(span), detail: Detail::None }
+    }
+
+    /// What a store had to say.
+    pub(crate) fn storage(text: String) -> Self {
+        Self { severity: Severity::Warning, text, span: None, detail: Detail::None }
+    }
+
+    pub(crate) fn invalid_quantile(q: f64, span: Span) -> Self {
+        Self::warning(format!("quantile value should be between 0 and 1, got {}", to_string_g(q)), span)
+    }
+
+    pub(crate) fn invalid_ratio(r: f64, to: f64, span: Span) -> Self {
+        let (r, to) = (to_string_g(r), to_string_g(to));
+        Self::warning(format!("ratio value should be between -1 and 1, got {r}, capping to {to}"), span)
+    }
+
+    pub(crate) fn invalid_integral_strategy(strategy: f64, span: Span) -> Self {
+        let s = to_string_g(strategy);
+        Self::warning(format!("strategy should be 0, 1, or 2 (default), using 2, got {s}"), span)
+    }
+
+    pub(crate) fn bad_bucket_label(metric: &str, le: &str, span: Span) -> Self {
+        let le = go_quoted(le.as_bytes());
+        let text = format!("bucket label \"le\" is missing or has a malformed value of {le}");
+        Self::warning(named(&text, metric), span)
+    }
+
+    pub(crate) fn mixed_floats_histograms(metric: &str, span: Span) -> Self {
+        let metric = go_quoted(metric.as_bytes());
+        Self::warning(format!("encountered a mix of histograms and floats for metric name {metric}"), span)
+    }
+
+    pub(crate) fn mixed_floats_histograms_aggregation(span: Span) -> Self {
+        Self::warning("encountered a mix of histograms and floats for aggregation", span)
+    }
+
+    pub(crate) fn mixed_classic_native(metric: &str, span: Span) -> Self {
+        Self::warning(named("vector contains a mix of classic and native histograms", metric), span)
+    }
+
+    pub(crate) fn sort_in_range_query(span: Span) -> Self {
+        Self::warning(
+            "sort is ineffective for range queries since results are always ordered by labels",
+            span,
+        )
+    }
+
+    pub(crate) fn start_time_overlap(metric: &str, span: Span) -> Self {
+        let metric = go_quoted(metric.as_bytes());
+        let text =
+            format!("sample has start time that overlaps with previous sample timestamp for metric {metric}");
+        Self { detail: Detail::Occurrences(1), ..Self::warning(text, span) }
+    }
+
+    pub(crate) fn possible_non_counter(metric: &str, span: Span) -> Self {
+        let metric = go_quoted(metric.as_bytes());
+        Self::info(
+            format!(
+                "metric might not be a counter, name does not end in _total/_sum/_count/_bucket: {metric}"
+            ),
+            span,
+        )
+    }
+
+    pub(crate) fn possible_non_counter_label(metric: &str, type_label: &str, span: Span) -> Self {
+        let (metric, got) = (go_quoted(metric.as_bytes()), go_quoted(type_label.as_bytes()));
+        Self::info(
+            format!(
+                "metric might not be a counter, __type__ label is not set to \"counter\" or \"histogram\", got {got}: {metric}"
+            ),
+            span,
+        )
+    }
+
+    pub(crate) fn forced_monotonicity(
+        metric: &str,
+        span: Span,
+        t_ms: i64,
+        fix: &crate::functions::buckets::Monotonicity,
+    ) -> Self {
+        let text = named(
+            "input to histogram_quantile needed to be fixed for monotonicity (see https://prometheus.io/docs/prometheus/latest/querying/functions/#histogram_quantile)",
+            metric,
+        );
+        let detail = Detail::Monotonicity {
+            min_ms: t_ms,
+            max_ms: t_ms,
+            min_bucket: fix.min_bucket,
+            max_bucket: fix.max_bucket,
+            max_diff: fix.max_diff,
+            count: 1,
+        };
+        Self { detail, ..Self::info(text, span) }
+    }
+
+    pub(crate) fn incompatible_types(lhs: &str, op: &str, rhs: &str, span: Span) -> Self {
+        let quoted = go_quoted(op.as_bytes());
+        let text =
+            format!("incompatible sample types encountered for binary operator {quoted}: {lhs} {op} {rhs}");
+        Self::info(text, span)
+    }
+
+    pub(crate) fn histogram_ignored_in_aggregation(op: &str, span: Span) -> Self {
+        Self::info(format!("ignored histogram in {op} aggregation"), span)
+    }
+
+    pub(crate) fn histogram_ignored_in_mixed_range(metric: &str, span: Span) -> Self {
+        let metric = go_quoted(metric.as_bytes());
+        let text = format!(
+            "ignored histograms in a range containing both floats and histograms for metric name {metric}"
+        );
+        Self::info(text, span)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn same_remarks_become_one() {
+        let mut a = Annotations::default();
+        for _ in 0..3 {
+            a.add(Annotation::start_time_overlap("m", Span::new(5, 9)));
+            a.add(Annotation::possible_non_counter("foo", Span::new(5, 9)));
+        }
+        assert_eq!(
+            a.warnings("rate(m[5m])", 0),
+            [
+                "PromQL warning: sample has start time that overlaps with previous sample timestamp for metric \"m\" (3 occurrences) (1:6)"
+            ]
+        );
+        assert_eq!(
+            a.infos("rate(m[5m])", 0),
+            [
+                "PromQL info: metric might not be a counter, name does not end in _total/_sum/_count/_bucket: \"foo\" (1:6)"
+            ]
+        );
+    }
+
+    #[test]
+    fn two_significant_digits_as_go_prints_them() {
+        for (v, text) in [
+            (0.0, "0"),
+            (5.0, "5"),
+            (12.34, "12"),
+            (0.012345, "0.012"),
+            (1234.0, "1.2e+03"),
+            (99.9, "1e+02"),
+            (0.00001, "1e-05"),
+        ] {
+            assert_eq!(two_digits(v), text);
+        }
+    }
+}

@@ -1,0 +1,42 @@
+//! What can go wrong while a query runs, in Prometheus' words.
+
+use storage::StorageError;
+
+/// Why a query has no result.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum QueryError {
+    /// The question cannot be asked so: the caller must change it (HTTP 400).
+    #[error("{0}")]
+    Invalid(String),
+    /// The data does not allow an answer: duplicate series, a bad parameter (HTTP 422).
+    #[error("{0}")]
+    Execution(String),
+    /// The deadline passed.
+    #[error("query timed out in query execution")]
+    Timeout,
+    /// The caller gave up.
+    #[error("query was canceled in query execution")]
+    Canceled,
+    /// More samples would be in memory at once than allowed.
+    #[error("query processing would load too many samples into memory in query execution")]
+    TooManySamples,
+    /// The store could not answer.
+    #[error("expanding series: {0}")]
+    Storage(#[from] StorageError),
+}
+
+impl QueryError {
+    pub(crate) fn execution(message: impl Into<String>) -> Self {
+        Self::Execution(message.into())
+    }
+
+    /// An operator met a native histogram that it cannot handle yet.
+    pub(crate) fn histogram(operator: impl std::fmt::Display) -> Self {
+        Self::Execution(format!("native histograms are not supported in {operator} yet"))
+    }
+
+    pub(crate) fn duplicates() -> Self {
+        Self::execution("vector cannot contain metrics with the same labelset")
+    }
+}

@@ -1,0 +1,101 @@
+//! Aggregations: which kind each is, and which series belong to which group.
+
+use std::collections::HashMap;
+
+use model::Labels;
+use promql_syntax::{AggregateOp, Span};
+
+use super::{Exec, Head, Stream};
+use crate::annotations::Annotation;
+use crate::error::QueryError;
+use crate::functions::math;
+use crate::grid::Grid;
+use crate::labels::group;
+use crate::plan::{Aggregate, Grouping, Node, Plan};
+
+/// The groups of a vector, in the order in which its series name them.
+#[derive(Debug, Default)]
+pub(super) struct Groups {
+    pub(super) heads: Vec<Head>,
+    /// For each series its group.
+    pub(super) of: Vec<u32>,
+}
+
+impl Groups {
+    pub(super) fn find<'a>(inputs: impl Iterator<Item = &'a Head>, by: &Grouping) -> Self {
+        let mut out = Self::default();
+        let mut known: HashMap<Labels, u32> = HashMap::new();
+        for h in inputs {
+            let labels = group(&h.labels, by);
+            let next = u32::try_from(out.heads.len()).expect("a query has fewer than 2^32 groups");
+            let at = *known.entry(labels).or_insert_with_key(|labels| {
+                out.heads.push(Head::new(labels.clone()));
+                next
+            });
+            out.heads[at as usize].drop_name |= h.drop_name;
+            out.of.push(at);
+        }
+        out
+    }
+}
+
+/// The parameter of an aggregation at each step.
+pub(super) struct Param<'a> {
+    pub(super) values: &'a [f64],
+    pub(super) span: Span,
+}
+
+impl Param<'_> {
+    pub(super) fn max(&self) -> f64 {
+        self.values.iter().copied().fold(-f64::MAX, math::max)
+    }
+
+    pub(super) fn min(&self) -> f64 {
+        self.values.iter().copied().fold(f64::MAX, math::min)
+    }
+
+    pub(super) fn any_nan(&self) -> bool {
+        self.values.iter().any(|v| v.is_nan())
+    }
+
+    /// Warns of a quantile outside of 0…1.
+    pub(super) fn warn_quantile(&self, exec: &Exec<'_>) {
+        let warn = |q| exec.annotate(Annotation::invalid_quantile(q, self.span));
+        if self.any_nan() {
+            warn(f64::NAN);
+        }
+        if self.max() > 1.0 {
+            warn(self.max());
+        }
+        if self.min() < 0.0 {
+            warn(self.min());
+        }
+    }
+}
+
+impl<'e> Exec<'e> {
+    pub(crate) fn aggregate(&'e self, a: &'e Aggregate, plan: &'e Plan) -> Result<Stream<'e>, QueryError> {
+        let grid = plan.grid;
+        if let Some(Plan { node: Node::String(label), .. }) = a.param.as_deref() {
+            return self.count_values(a, label, grid);
+        }
+        let values = match &a.param {
+            Some(p) => self.eval_scalar(p)?,
+            None => Vec::new(),
+        };
+        let param = Param { values: &values, span: a.param.as_ref().map(|p| p.span).unwrap_or_default() };
+        let input = self.eval_vector(&a.input)?;
+        match a.op {
+            AggregateOp::Topk | AggregateOp::Bottomk | AggregateOp::Limitk | AggregateOp::LimitRatio => {
+                self.rank(a, input, &param, plan)
+            }
+            AggregateOp::Quantile => self.quantile(a, input, &param, grid),
+            _ => self.fold(a, input, grid),
+        }
+    }
+}
+
+/// Every step of a grid, for loops that go step by step.
+pub(super) fn steps(grid: Grid) -> std::ops::Range<usize> {
+    0..grid.steps
+}

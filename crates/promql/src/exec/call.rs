@@ -1,0 +1,174 @@
+//! Functions of instant vectors and scalars.
+
+use std::sync::Arc;
+
+use model::{FloatHistogram, Labels};
+use promql_syntax::Function;
+
+use super::{Exec, Head, SeriesRow, Stream, Val};
+use crate::error::QueryError;
+use crate::functions::{math, time};
+use crate::plan::{Call, Plan};
+use crate::row::{Cell, Row};
+
+/// Go's conversion of a float to an integer on amd64.
+fn to_seconds(v: f64) -> i64 {
+    if v.is_finite() && v.abs() < 9.3e18 { v as i64 } else { i64::MIN }
+}
+
+impl<'e> Exec<'e> {
+    pub(crate) fn call(&'e self, c: &'e Call, plan: &'e Plan) -> Result<Val<'e>, QueryError> {
+        use Function as F;
+        if let Some(f) = math::unary(c.function) {
+            return self.map_floats(c, move |_, v| f(v));
+        }
+        if let Some(f) = time::calendar(c.function) {
+            return self.calendar(c, f, plan);
+        }
+        let grid = plan.grid;
+        Ok(match c.function {
+            F::Clamp => {
+                let (min, max) = (self.eval_scalar(&c.args[1])?, self.eval_scalar(&c.args[2])?);
+                self.clamp(c, min, max)?
+            }
+            F::ClampMin => {
+                let min = self.eval_scalar(&c.args[1])?;
+                self.clamp(c, min, vec![f64::INFINITY; grid.steps])?
+            }
+            F::ClampMax => {
+                let max = self.eval_scalar(&c.args[1])?;
+                self.clamp(c, vec![f64::NEG_INFINITY; grid.steps], max)?
+            }
+            F::Round => {
+                let mut inverse = match c.args.get(1) {
+                    Some(a) => self.eval_scalar(a)?,
+                    None => vec![1.0; grid.steps],
+                };
+                inverse.iter_mut().for_each(|v| *v = 1.0 / *v);
+                self.map_floats(c, move |step, v| math::round(v, inverse[step]))?
+            }
+            F::MinOf | F::MaxOf => {
+                let f = if c.function == F::MinOf { math::min } else { math::max };
+                let (a, b) = (self.eval_scalar(&c.args[0])?, self.eval_scalar(&c.args[1])?);
+                Val::Scalar(a.iter().zip(&b).map(|(a, b)| f(*a, *b)).collect())
+            }
+            F::Vector => Val::Vector(self.eval(&c.args[0])?.into_vector()),
+            F::Scalar => Val::Scalar(self.scalar_of(c, grid.steps)?),
+            F::Absent => {
+                let input = self.eval_vector(&c.args[0])?;
+                Val::Vector(self.absent_from(input, c.absent.clone(), grid, false)?)
+            }
+            // Only samples of a selector have times of their own; others are as old as the step.
+            F::Timestamp => {
+                let input = self.eval_vector(&c.args[0])?;
+                let times = input.map(
+                    |h| self.renamed(h),
+                    move |row| {
+                        let mut out = Row::new();
+                        for (step, _) in row.iter() {
+                            out.push(step, grid.time(step) as f64 / 1000.0);
+                        }
+                        Ok(out)
+                    },
+                )?;
+                Val::Vector(self.distinct_if_renamed(times)?)
+            }
+            F::StartTimestamp => {
+                self.eval_vector(&c.args[0])?;
+                Val::Vector(Stream::empty())
+            }
+            F::Sort | F::SortDesc | F::SortByLabel | F::SortByLabelDesc => Val::Vector(self.sort(c, plan)?),
+            F::LabelReplace => Val::Vector(self.label_replace(c)?),
+            F::LabelJoin => Val::Vector(self.label_join(c)?),
+            F::HistogramQuantile => Val::Vector(self.histogram_quantile(c, grid)?),
+            F::HistogramQuantiles => Val::Vector(self.histogram_quantiles(c, grid)?),
+            F::HistogramFraction => Val::Vector(self.histogram_fraction(c, grid)?),
+            F::HistogramCount => self.histograms(c, |h| Some(h.count))?,
+            F::HistogramSum => self.histograms(c, |h| Some(h.sum))?,
+            F::HistogramAvg => self.histograms(c, |h| Some(h.sum / h.count))?,
+            F::HistogramStddev | F::HistogramStdvar => self.histograms(c, |_| None)?,
+            other => return Err(QueryError::Execution(format!("the function {other} is not supported yet"))),
+        })
+    }
+
+    /// A function of each float; histograms are dropped.
+    fn map_floats(
+        &'e self,
+        c: &'e Call,
+        f: impl Fn(usize, f64) -> f64 + Send + Sync + 'e,
+    ) -> Result<Val<'e>, QueryError> {
+        let out = self.eval_vector(&c.args[0])?.map(
+            |h| self.renamed(h),
+            move |row| {
+                if let Some((first, values)) = row.as_dense() {
+                    let values = values.iter().enumerate().map(|(i, v)| f(first + i, *v)).collect();
+                    return Ok(Row::dense(first, values));
+                }
+                Ok(row.filter_map_floats(|step, v| Some(f(step, v))))
+            },
+        )?;
+        Ok(Val::Vector(self.distinct_if_renamed(out)?))
+    }
+
+    fn clamp(&'e self, c: &'e Call, min: Vec<f64>, max: Vec<f64>) -> Result<Val<'e>, QueryError> {
+        let out = self.eval_vector(&c.args[0])?.map(
+            |h| self.renamed(h),
+            move |row| {
+                Ok(row.filter_map_floats(|step, v| {
+                    let (min, max) = (min[step], max[step]);
+                    if max < min { None } else { Some(math::max(min, math::min(max, v))) }
+                }))
+            },
+        )?;
+        Ok(Val::Vector(self.distinct_if_renamed(out)?))
+    }
+
+    fn calendar(&'e self, c: &'e Call, f: fn(i64) -> i64, plan: &Plan) -> Result<Val<'e>, QueryError> {
+        if !c.args.is_empty() {
+            return self.map_floats(c, move |_, v| f(to_seconds(v)) as f64);
+        }
+        let grid = plan.grid;
+        let values = (0..grid.steps).map(|i| f(grid.time(i) / 1000) as f64).collect();
+        let head = Head::new(Labels::empty());
+        Ok(Val::Vector(Stream::Ready(vec![SeriesRow { head, row: Row::dense(0, values) }])))
+    }
+
+    /// The only float at each step, NaN where there are none or several.
+    fn scalar_of(&'e self, c: &'e Call, steps: usize) -> Result<Vec<f64>, QueryError> {
+        let input = self.eval_vector(&c.args[0])?;
+        let rows = self.collect(input)?;
+        let mut out = vec![f64::NAN; steps];
+        let mut seen = vec![0u8; steps];
+        for r in &rows {
+            for (step, cell) in r.row.iter() {
+                if let Cell::Float(v) = cell {
+                    seen[step] = seen[step].saturating_add(1);
+                    out[step] = if seen[step] == 1 { v } else { f64::NAN };
+                }
+            }
+        }
+        self.release(&rows);
+        Ok(out)
+    }
+
+    /// A function of each native histogram; floats are dropped. None is "not yet".
+    fn histograms(
+        &'e self,
+        c: &'e Call,
+        f: fn(&Arc<FloatHistogram>) -> Option<f64>,
+    ) -> Result<Val<'e>, QueryError> {
+        let out = self.eval_vector(&c.args[0])?.map(
+            |h| self.renamed(h),
+            move |row| {
+                let mut out = Row::new();
+                for (step, cell) in row.iter() {
+                    if let Cell::Histogram(h) = cell {
+                        out.push(step, f(h).ok_or_else(|| QueryError::histogram(c.function))?);
+                    }
+                }
+                Ok(out)
+            },
+        )?;
+        Ok(Val::Vector(self.distinct_if_renamed(out)?))
+    }
+}

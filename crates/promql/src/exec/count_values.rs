@@ -1,0 +1,77 @@
+//! The aggregation `count_values`: one group for each distinct value.
+
+use std::collections::HashMap;
+
+use model::Labels;
+use model::float::{go_quoted, to_string_f};
+
+use super::aggregate::steps;
+use super::{Exec, Head, SeriesRow, Stream};
+use crate::error::QueryError;
+use crate::grid::Grid;
+use crate::labels::group;
+use crate::plan::Aggregate;
+use crate::row::{Cell, Row};
+
+/// Whether `name` can be a label's: not empty, and UTF-8 (the parser puts U+FFFD for bytes that
+/// are not).
+pub(super) fn is_label_name(name: &str) -> bool {
+    !name.is_empty() && !name.contains('\u{fffd}')
+}
+
+impl<'e> Exec<'e> {
+    pub(super) fn count_values(
+        &'e self,
+        a: &'e Aggregate,
+        label: &str,
+        grid: Grid,
+    ) -> Result<Stream<'e>, QueryError> {
+        if !is_label_name(label) {
+            return Err(QueryError::Execution(format!("invalid label name {}", go_quoted(label.as_bytes()))));
+        }
+        let input = self.eval_vector(&a.input)?;
+        let rows = self.collect(input)?;
+        let mut place: HashMap<Labels, usize> = HashMap::new();
+        let mut out: Vec<(Labels, Row)> = Vec::new();
+        // Per output series the count at this step; and which of them have one.
+        let mut counts: Vec<f64> = Vec::new();
+        let mut seen: Vec<usize> = Vec::new();
+        // The last value of each input series with its output: values often stay.
+        let mut last: Vec<Option<(u64, usize)>> = vec![None; rows.len()];
+        for step in steps(grid) {
+            self.check_step(step)?;
+            for (i, r) in rows.iter().enumerate() {
+                let v = match r.row.get(step) {
+                    None => continue,
+                    Some(Cell::Float(v)) => v,
+                    Some(Cell::Histogram(_)) => {
+                        return Err(QueryError::histogram("the aggregation count_values"));
+                    }
+                };
+                let at = match last[i] {
+                    Some((bits, at)) if bits == v.to_bits() => at,
+                    _ => {
+                        let labels = r.head.labels.to_builder().set(label, &to_string_f(v)).build();
+                        let labels = group(&labels, &a.grouping);
+                        *place.entry(labels).or_insert_with_key(|labels| {
+                            out.push((labels.clone(), Row::new()));
+                            counts.push(0.0);
+                            out.len() - 1
+                        })
+                    }
+                };
+                last[i] = Some((v.to_bits(), at));
+                if counts[at] == 0.0 {
+                    seen.push(at);
+                }
+                counts[at] += 1.0;
+            }
+            self.budget.take(seen.len())?;
+            for at in seen.drain(..) {
+                out[at].1.push(step, std::mem::take(&mut counts[at]));
+            }
+        }
+        self.release(&rows);
+        Ok(Stream::Ready(out.into_iter().map(|(l, row)| SeriesRow { head: Head::new(l), row }).collect()))
+    }
+}

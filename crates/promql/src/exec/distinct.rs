@@ -1,0 +1,42 @@
+//! Series of equal labels: one series where their steps are disjoint, an error where not.
+
+use std::collections::HashMap;
+
+use model::Labels;
+
+use super::{Exec, SeriesRow, Stream};
+use crate::error::QueryError;
+
+impl<'e> Exec<'e> {
+    /// Makes label sets distinct after an operator that removed names, if it did so already.
+    pub(crate) fn distinct_if_renamed(&self, s: Stream<'e>) -> Result<Stream<'e>, QueryError> {
+        if self.opts.delayed_name_removal { Ok(s) } else { self.distinct(s) }
+    }
+
+    /// Makes label sets distinct.
+    pub(crate) fn distinct(&self, s: Stream<'e>) -> Result<Stream<'e>, QueryError> {
+        let n = s.len();
+        let mut places: HashMap<Labels, usize> = HashMap::with_capacity(n);
+        for i in 0..n {
+            places.entry(s.head(i).labels.clone()).or_insert(i);
+        }
+        if places.len() == n {
+            return Ok(s);
+        }
+        places.clear();
+        let mut out: Vec<SeriesRow> = Vec::with_capacity(places.len());
+        for r in self.collect(s)? {
+            match places.get(&r.head.labels) {
+                None => {
+                    places.insert(r.head.labels.clone(), out.len());
+                    out.push(r);
+                }
+                Some(i) => {
+                    let merged = out[*i].row.merge(&r.row);
+                    out[*i].row = merged.map_err(|_| QueryError::duplicates())?;
+                }
+            }
+        }
+        Ok(Stream::Ready(out))
+    }
+}

@@ -1,0 +1,287 @@
+//! Aggregations that add each row to its group's and drop it: sum, avg, min, max, count, group,
+//! stddev, stdvar.
+
+use std::collections::HashMap;
+
+use promql_syntax::{AggregateOp, Span};
+
+use super::aggregate::Groups;
+use super::{Exec, Scratch, SeriesRow, Stream};
+use crate::annotations::Annotation;
+use crate::error::QueryError;
+use crate::functions::kahan::{self, Mean};
+use crate::grid::Grid;
+use crate::plan::Aggregate;
+use crate::row::{Cell, Row};
+
+/// What a group has seen at each step. What the columns hold depends on the operator.
+struct GroupRow {
+    /// Elements seen; 0 where there is none.
+    n: Vec<u32>,
+    /// sum: sum. avg: sum or mean. min, max: the extreme. stddev, stdvar: mean.
+    a: Vec<f64>,
+    /// sum, avg: compensation. stddev, stdvar: sum of squared differences.
+    b: Vec<f64>,
+    /// avg: whether `a` is a mean rather than a sum.
+    incremental: Vec<bool>,
+}
+
+impl GroupRow {
+    fn new(op: AggregateOp, steps: usize) -> Self {
+        use AggregateOp as Op;
+        let column = |wanted| if wanted { vec![0.0; steps] } else { Vec::new() };
+        Self {
+            n: vec![0; steps],
+            a: column(!matches!(op, Op::Count | Op::Group)),
+            b: column(matches!(op, Op::Sum | Op::Avg | Op::Stddev | Op::Stdvar)),
+            incremental: if op == Op::Avg { vec![false; steps] } else { Vec::new() },
+        }
+    }
+
+    /// Calls `f` for each float of the row; says whether there were histograms.
+    fn floats(&mut self, row: &Row, f: impl Fn(&mut Self, usize, f64)) -> bool {
+        if let Some((first, values)) = row.as_dense() {
+            for (i, v) in values.iter().enumerate() {
+                f(self, first + i, *v);
+            }
+            return false;
+        }
+        let mut histograms = false;
+        for (step, cell) in row.iter() {
+            match cell {
+                Cell::Float(v) => f(self, step, v),
+                Cell::Histogram(_) => histograms = true,
+            }
+        }
+        histograms
+    }
+
+    fn add(&mut self, op: AggregateOp, row: &Row) -> bool {
+        match op {
+            AggregateOp::Sum => self.floats(row, Self::sum),
+            AggregateOp::Avg => self.floats(row, Self::avg),
+            AggregateOp::Min => self.floats(row, |g, s, v| g.best(s, v, |old, new| old > new)),
+            AggregateOp::Max => self.floats(row, |g, s, v| g.best(s, v, |old, new| old < new)),
+            AggregateOp::Stddev | AggregateOp::Stdvar => self.floats(row, Self::variance),
+            _ => {
+                for (step, _) in row.iter() {
+                    self.n[step] += 1;
+                }
+                false
+            }
+        }
+    }
+
+    #[inline]
+    fn sum(&mut self, s: usize, v: f64) {
+        if self.n[s] == 0 {
+            self.a[s] = v;
+        } else {
+            (self.a[s], self.b[s]) = kahan::inc(v, self.a[s], self.b[s]);
+        }
+        self.n[s] += 1;
+    }
+
+    fn mean(&self, s: usize) -> Mean {
+        Mean { count: f64::from(self.n[s]), value: self.a[s], c: self.b[s], incremental: self.incremental[s] }
+    }
+
+    fn set_mean(&mut self, s: usize, m: Mean) {
+        (self.a[s], self.b[s], self.incremental[s]) = (m.value, m.c, m.incremental);
+    }
+
+    #[inline]
+    fn avg(&mut self, s: usize, v: f64) {
+        if self.n[s] == 0 {
+            self.a[s] = v;
+        } else {
+            let mut m = self.mean(s);
+            m.add(v);
+            self.set_mean(s, m);
+        }
+        self.n[s] += 1;
+    }
+
+    #[inline]
+    fn best(&mut self, s: usize, v: f64, replace: impl Fn(f64, f64) -> bool) {
+        if self.n[s] == 0 || replace(self.a[s], v) || self.a[s].is_nan() {
+            self.a[s] = v;
+        }
+        self.n[s] += 1;
+    }
+
+    #[inline]
+    fn variance(&mut self, s: usize, v: f64) {
+        self.n[s] += 1;
+        if self.n[s] == 1 {
+            self.a[s] = v;
+            self.b[s] = if v.is_finite() { 0.0 } else { f64::NAN };
+            return;
+        }
+        let delta = v - self.a[s];
+        self.a[s] += delta / f64::from(self.n[s]);
+        self.b[s] += delta * (v - self.a[s]);
+    }
+
+    /// Adds what another group row has seen after this one.
+    fn merge(&mut self, op: AggregateOp, o: &Self) {
+        for s in 0..self.n.len() {
+            if o.n[s] == 0 {
+                continue;
+            }
+            let n = self.n[s];
+            match op {
+                AggregateOp::Count | AggregateOp::Group => {}
+                _ if n == 0 => {
+                    self.a[s] = o.a[s];
+                    if let Some(b) = self.b.get_mut(s) {
+                        *b = o.b[s];
+                    }
+                    if let Some(i) = self.incremental.get_mut(s) {
+                        *i = o.incremental[s];
+                    }
+                }
+                AggregateOp::Sum => {
+                    (self.a[s], self.b[s]) = kahan::inc(o.a[s], self.a[s], self.b[s] + o.b[s]);
+                }
+                AggregateOp::Avg => {
+                    let mut m = self.mean(s);
+                    m.merge(o.mean(s));
+                    self.set_mean(s, m);
+                }
+                AggregateOp::Min if self.a[s] > o.a[s] || self.a[s].is_nan() => self.a[s] = o.a[s],
+                AggregateOp::Max if self.a[s] < o.a[s] || self.a[s].is_nan() => self.a[s] = o.a[s],
+                AggregateOp::Stddev | AggregateOp::Stdvar => {
+                    // Chan, Golub, LeVeque: Updating Formulae and a Pairwise Algorithm (1979).
+                    let (x, y) = (f64::from(n), f64::from(o.n[s]));
+                    let delta = o.a[s] - self.a[s];
+                    self.a[s] += delta * y / (x + y);
+                    self.b[s] += o.b[s] + delta * delta * x * y / (x + y);
+                }
+                _ => {}
+            }
+            self.n[s] += o.n[s];
+        }
+    }
+
+    fn finish(self, op: AggregateOp) -> Row {
+        let first = self.n.iter().position(|n| *n > 0).unwrap_or(self.n.len());
+        let mut row = Row::with_capacity(self.n.len() - first);
+        for s in first..self.n.len() {
+            let n = f64::from(self.n[s]);
+            if n == 0.0 {
+                continue;
+            }
+            row.push(
+                s,
+                match op {
+                    AggregateOp::Sum => self.a[s] + self.b[s],
+                    AggregateOp::Avg => self.mean(s).result(),
+                    AggregateOp::Stdvar => self.b[s] / n,
+                    AggregateOp::Stddev => (self.b[s] / n).sqrt(),
+                    AggregateOp::Count => n,
+                    AggregateOp::Group => 1.0,
+                    _ => self.a[s],
+                },
+            );
+        }
+        row
+    }
+}
+
+/// Group rows of one partition, or of all so far.
+#[derive(Default)]
+struct Partial {
+    place: HashMap<u32, usize>,
+    rows: Vec<(u32, GroupRow)>,
+}
+
+/// One fold: everything but the rows.
+struct Fold<'a, 'e> {
+    exec: &'a Exec<'e>,
+    op: AggregateOp,
+    span: Span,
+    groups: &'a Groups,
+    grid: Grid,
+}
+
+impl Fold<'_, '_> {
+    fn add(&self, to: &mut Partial, i: usize, row: &Row) -> Result<(), QueryError> {
+        if row.is_empty() {
+            return Ok(());
+        }
+        let group = self.groups.of[i];
+        let next = to.rows.len();
+        let at = *to.place.entry(group).or_insert(next);
+        if at == next {
+            self.exec.budget.take(self.grid.steps)?;
+            to.rows.push((group, GroupRow::new(self.op, self.grid.steps)));
+        }
+        let histograms = to.rows[at].1.add(self.op, row);
+        if histograms {
+            if matches!(self.op, AggregateOp::Sum | AggregateOp::Avg) {
+                return Err(QueryError::histogram(format_args!("the aggregation {}", self.op)));
+            }
+            self.exec.annotate(Annotation::histogram_ignored_in_aggregation(self.op.as_str(), self.span));
+        }
+        Ok(())
+    }
+
+    fn merge(&self, to: &mut Partial, from: Partial) {
+        for (group, row) in from.rows {
+            let next = to.rows.len();
+            let at = *to.place.entry(group).or_insert(next);
+            if at == next {
+                to.rows.push((group, row));
+            } else {
+                to.rows[at].1.merge(self.op, &row);
+                self.exec.budget.give(self.grid.steps);
+            }
+        }
+    }
+}
+
+impl<'e> Exec<'e> {
+    pub(super) fn fold(
+        &'e self,
+        a: &'e Aggregate,
+        input: Stream<'e>,
+        grid: Grid,
+    ) -> Result<Stream<'e>, QueryError> {
+        let groups = Groups::find((0..input.len()).map(|i| input.head(i)), &a.grouping);
+        let fold = Fold { exec: self, op: a.op, span: a.input.span, groups: &groups, grid };
+        let mut all = Partial::default();
+        match input {
+            Stream::Ready(rows) => {
+                for (i, r) in rows.into_iter().enumerate() {
+                    self.check()?;
+                    fold.add(&mut all, i, &r.row)?;
+                    self.budget.give(r.row.count());
+                }
+            }
+            Stream::Lazy { heads, read } => {
+                let work = |range: std::ops::Range<usize>, scratch: &mut Scratch| {
+                    let mut part = Partial::default();
+                    for i in range {
+                        self.check()?;
+                        let row = read(i, scratch)?;
+                        self.budget.touch(row.count())?;
+                        fold.add(&mut part, i, &row)?;
+                    }
+                    Ok(part)
+                };
+                self.partitions(heads.len(), &work, |part| fold.merge(&mut all, part))?;
+            }
+        }
+        let mut out: Vec<Option<SeriesRow>> = groups.heads.iter().map(|_| None).collect();
+        for (group, row) in all.rows {
+            let row = row.finish(a.op);
+            self.budget.give(grid.steps);
+            if !row.is_empty() {
+                self.budget.take(row.count())?;
+                out[group as usize] = Some(SeriesRow { head: groups.heads[group as usize].clone(), row });
+            }
+        }
+        Ok(Stream::Ready(out.into_iter().flatten().collect()))
+    }
+}

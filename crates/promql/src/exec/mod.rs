@@ -1,0 +1,212 @@
+//! Running a plan, series by series over all steps at once.
+//!
+//! A node yields a [`Stream`]: labels first, rows on demand. Maps wrap a stream, folds drink it up,
+//! gathers keep its rows and go step by step. Partitions of series run in parallel; how series are
+//! partitioned and in which order results meet depends on the data alone.
+
+mod absent;
+mod aggregate;
+mod binary;
+mod budget;
+mod call;
+mod classic;
+mod count_values;
+mod dispatch;
+mod distinct;
+mod fold;
+mod heap;
+mod label_functions;
+mod matching;
+mod quantile;
+mod range;
+mod ranking;
+mod samples;
+mod sampling;
+mod selector;
+mod sets;
+mod sort;
+mod stream;
+mod window;
+
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+use model::METRIC_NAME;
+use storage::{Clock, Querier, SeriesSet, Spawn};
+
+pub(crate) use budget::Budget;
+pub(crate) use stream::{Head, Scratch, SeriesRow, Stream};
+
+use crate::annotations::{Annotation, Annotations};
+use crate::error::QueryError;
+use crate::labels::drop_metadata;
+use crate::options::{Cancel, QueryOptions};
+use crate::plan::{Node, Plan, QueryPlan};
+use crate::row::Row;
+
+/// What a node evaluates to.
+pub(crate) enum Val<'e> {
+    /// A number at every step of the node's grid.
+    Scalar(Vec<f64>),
+    Vector(Stream<'e>),
+    String(String),
+}
+
+impl<'e> Val<'e> {
+    /// Nodes are type-checked before they are planned.
+    pub(crate) fn into_vector(self) -> Stream<'e> {
+        match self {
+            Val::Vector(s) => s,
+            Val::Scalar(v) => {
+                let head = Head { labels: model::Labels::empty(), drop_name: false };
+                Stream::Ready(vec![SeriesRow { head, row: Row::dense(0, v) }])
+            }
+            Val::String(_) => Stream::Ready(Vec::new()),
+        }
+    }
+
+    pub(crate) fn into_scalar(self) -> Result<Vec<f64>, QueryError> {
+        match self {
+            Val::Scalar(v) => Ok(v),
+            Val::Vector(_) | Val::String(_) => Err(QueryError::execution("a scalar is needed here")),
+        }
+    }
+}
+
+/// One run of a query: what all its nodes share.
+pub(crate) struct Exec<'e> {
+    pub(crate) plan: &'e QueryPlan,
+    pub(crate) querier: Box<dyn Querier>,
+    pub(crate) spawn: &'e dyn Spawn,
+    pub(crate) clock: &'e dyn Clock,
+    pub(crate) opts: &'e QueryOptions,
+    pub(crate) cancel: &'e Cancel,
+    pub(crate) budget: Budget,
+    annotations: Mutex<Annotations>,
+    selected: Vec<OnceLock<Arc<dyn SeriesSet>>>,
+}
+
+impl<'e> Exec<'e> {
+    pub(crate) fn new(
+        plan: &'e QueryPlan,
+        querier: Box<dyn Querier>,
+        spawn: &'e dyn Spawn,
+        clock: &'e dyn Clock,
+        opts: &'e QueryOptions,
+        cancel: &'e Cancel,
+    ) -> Self {
+        Self {
+            plan,
+            querier,
+            spawn,
+            clock,
+            opts,
+            cancel,
+            budget: Budget::new(opts.max_samples),
+            annotations: Mutex::default(),
+            selected: plan.selects.iter().map(|_| OnceLock::new()).collect(),
+        }
+    }
+
+    pub(crate) fn annotate(&self, a: Annotation) {
+        self.annotations.lock().unwrap_or_else(PoisonError::into_inner).add(a);
+    }
+
+    pub(crate) fn into_annotations(self) -> Annotations {
+        self.annotations.into_inner().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Called per series and every thousand steps or so.
+    pub(crate) fn check(&self) -> Result<(), QueryError> {
+        if self.cancel.is_canceled() {
+            return Err(QueryError::Canceled);
+        }
+        match self.opts.deadline_ns {
+            Some(d) if self.clock.monotonic_ns() >= d => Err(QueryError::Timeout),
+            _ => Ok(()),
+        }
+    }
+
+    /// As [`Self::check`], for loops over steps.
+    #[inline]
+    pub(crate) fn check_step(&self, step: usize) -> Result<(), QueryError> {
+        if step.is_multiple_of(1024) { self.check() } else { Ok(()) }
+    }
+
+    /// The answer to select number `i`, asked for once.
+    pub(crate) fn select(&self, i: usize) -> Result<Arc<dyn SeriesSet>, QueryError> {
+        if let Some(set) = self.selected[i].get() {
+            return Ok(set.clone());
+        }
+        let select = &self.plan.selects[i];
+        let set: Arc<dyn SeriesSet> = Arc::from(self.querier.select(&select.hints, &select.matchers)?);
+        self.budget.count_series(set.len());
+        for w in set.warnings() {
+            self.annotate(Annotation::storage(w));
+        }
+        Ok(self.selected[i].get_or_init(|| set).clone())
+    }
+
+    /// The head of an operator's output that no longer is the metric of its input.
+    pub(crate) fn renamed(&self, head: &Head) -> Head {
+        let labels =
+            if self.opts.delayed_name_removal { head.labels.clone() } else { drop_metadata(&head.labels) };
+        Head { labels, drop_name: true }
+    }
+
+    /// The metric name that annotations show, where names are known at this point.
+    pub(crate) fn shown_name<'l>(&self, labels: &'l model::Labels) -> &'l str {
+        if self.opts.delayed_name_removal { labels.get(METRIC_NAME).unwrap_or("") } else { "" }
+    }
+
+    /// Evaluates a node.
+    pub(crate) fn eval(&'e self, plan: &'e Plan) -> Result<Val<'e>, QueryError> {
+        self.check()?;
+        let grid = plan.grid;
+        self.budget.check_steps(grid.steps)?;
+        Ok(match &plan.node {
+            Node::Number(v) => Val::Scalar(vec![*v; grid.steps]),
+            Node::String(s) => Val::String(s.clone()),
+            Node::Time => Val::Scalar((0..grid.steps).map(|i| grid.time(i) as f64 / 1000.0).collect()),
+            Node::Selector(s) if s.smoothed => Val::Vector(self.smoothed_selector(s, grid, plan.span)?),
+            Node::Selector(s) => Val::Vector(self.selector(s, grid)?),
+            Node::TimestampOf { selector, started } => {
+                Val::Vector(self.timestamp_of(selector, *started, grid)?)
+            }
+            Node::Range(c) => Val::Vector(self.range_call(c, grid)?),
+            Node::Call(c) => self.call(c, plan)?,
+            Node::Aggregate(a) => Val::Vector(self.aggregate(a, plan)?),
+            Node::Binary(b) => self.binary(b, plan)?,
+            Node::Negate(inner) => match self.eval(inner)? {
+                Val::Scalar(v) => Val::Scalar(v.into_iter().map(|v| -v).collect()),
+                other => {
+                    let negated = other.into_vector().map(
+                        |h| self.renamed(h),
+                        |row| {
+                            if row.has_histograms() {
+                                return Err(QueryError::histogram("unary minus"));
+                            }
+                            Ok(row.map_floats(|v| -v))
+                        },
+                    )?;
+                    Val::Vector(self.distinct_if_renamed(negated)?)
+                }
+            },
+            Node::Invariant(inner) => match self.eval(inner)? {
+                Val::Scalar(v) => Val::Scalar(vec![v.first().copied().unwrap_or(f64::NAN); grid.steps]),
+                Val::Vector(s) => Val::Vector(s.map(Head::clone, move |row| Ok(row.broadcast(grid.steps)))?),
+                s @ Val::String(_) => s,
+            },
+            Node::Matrix(_) => return Err(QueryError::execution("a range vector has no value at a step")),
+        })
+    }
+
+    /// As [`Self::eval`] for a node that is a scalar.
+    pub(crate) fn eval_scalar(&'e self, plan: &'e Plan) -> Result<Vec<f64>, QueryError> {
+        self.eval(plan)?.into_scalar()
+    }
+
+    /// As [`Self::eval`] for a node that is a vector.
+    pub(crate) fn eval_vector(&'e self, plan: &'e Plan) -> Result<Stream<'e>, QueryError> {
+        Ok(self.eval(plan)?.into_vector())
+    }
+}

@@ -1,0 +1,227 @@
+//! Functions of range vectors: each series is read once, its window slid over it.
+
+use std::sync::Arc;
+
+use model::Labels;
+use promql_syntax::Function;
+use storage::SeriesSet;
+
+use super::window::Frame;
+use super::{Exec, Head, Scratch, Stream};
+use crate::annotations::Annotation;
+use crate::error::QueryError;
+use crate::grid::Grid;
+use crate::plan::{Plan, RangeCall, Window, WindowSource};
+use crate::value::Series;
+
+/// Where the samples of a range vector come from.
+enum Source<'e> {
+    Select(Arc<dyn SeriesSet>),
+    Subquery(Stream<'e>, Grid),
+}
+
+impl<'e> Source<'e> {
+    fn heads(&self) -> Vec<Head> {
+        match self {
+            Self::Select(set) => (0..set.len()).map(|i| Head::new(set.labels(i))).collect(),
+            Self::Subquery(s, _) => (0..s.len()).map(|i| s.head(i).clone()).collect(),
+        }
+    }
+
+    /// Fills `scratch.samples` with series `i`.
+    fn read(
+        &self,
+        exec: &Exec<'e>,
+        i: usize,
+        with_st: bool,
+        scratch: &mut Scratch,
+    ) -> Result<(), QueryError> {
+        match self {
+            Self::Select(set) => {
+                scratch.columns.clear();
+                set.read(i, &mut scratch.columns)?;
+                exec.budget.count_read(scratch.columns.len());
+                scratch.samples.fill(&scratch.columns, with_st);
+            }
+            Self::Subquery(Stream::Ready(rows), grid) => scratch.samples.fill_from_row(&rows[i].row, *grid),
+            Self::Subquery(Stream::Lazy { read, .. }, grid) => {
+                let row = read(i, scratch)?;
+                scratch.samples.fill_from_row(&row, *grid);
+            }
+        }
+        exec.budget.touch(scratch.samples.len())
+    }
+}
+
+/// Functions that may look at the samples around a range, in the order that errors list them.
+const ANCHORED: [Function; 5] =
+    [Function::Changes, Function::Delta, Function::Increase, Function::Rate, Function::Resets];
+const SMOOTHED: [Function; 3] = [Function::Delta, Function::Increase, Function::Rate];
+
+fn check_modifier(name: &str, allowed: &[Function], f: Function) -> Result<(), QueryError> {
+    if allowed.contains(&f) {
+        return Ok(());
+    }
+    let list: Vec<&str> = allowed.iter().map(|f| f.name()).collect();
+    let list = list.join(", ");
+    Err(QueryError::Execution(format!("{name} modifier can only be used with: {list} - not with {f}")))
+}
+
+fn uses_start_timestamps(f: Function) -> bool {
+    matches!(f, Function::Rate | Function::Irate | Function::Increase | Function::Resets)
+}
+
+impl<'e> Exec<'e> {
+    fn source(&'e self, w: &'e Window) -> Result<Source<'e>, QueryError> {
+        Ok(match &w.source {
+            WindowSource::Select(i) => Source::Select(self.select(*i)?),
+            WindowSource::Subquery(inner) => Source::Subquery(self.eval_vector(inner)?, inner.grid),
+        })
+    }
+
+    fn frame(&self, w: &Window, grid: Grid) -> Frame {
+        let lookback = self.opts.lookback_ms;
+        Frame {
+            grid,
+            range_ms: w.range_ms,
+            offset_ms: w.offset_ms,
+            at_ms: w.at_ms,
+            back_ms: if w.anchored || w.smoothed { lookback } else { 0 },
+            ahead_ms: if w.smoothed { lookback } else { 0 },
+        }
+    }
+
+    pub(crate) fn range_call(&'e self, c: &'e RangeCall, grid: Grid) -> Result<Stream<'e>, QueryError> {
+        let source = self.source(&c.window)?;
+        let scalars = c.scalars.iter().map(|p| self.eval_scalar(p)).collect::<Result<Vec<_>, _>>()?;
+        if c.window.anchored {
+            check_modifier("anchored", &ANCHORED, c.function)?;
+        } else if c.window.smoothed {
+            check_modifier("smoothed", &SMOOTHED, c.function)?;
+        }
+        let frame = self.frame(&c.window, grid);
+        let inputs = source.heads();
+        let keeps_name = matches!(c.function, Function::LastOverTime | Function::FirstOverTime);
+        let heads = inputs
+            .iter()
+            .map(|h| if keeps_name && !h.drop_name { h.clone() } else { self.renamed(h) })
+            .collect();
+        let with_st = self.opts.use_start_timestamps && uses_start_timestamps(c.function);
+        let read = move |i: usize, scratch: &mut Scratch| {
+            source.read(self, i, with_st, scratch)?;
+            let row = self.range_row(c, frame, &scalars, &inputs[i].labels, scratch)?;
+            if matches!(c.function, Function::Rate | Function::Increase) && !row.is_empty() {
+                self.check_is_counter(&inputs[i].labels, c);
+            }
+            Ok(row)
+        };
+        let rows = Stream::Lazy { heads, read: Box::new(read) };
+        if c.function == Function::AbsentOverTime {
+            return self.absent_from(rows, c.absent.clone(), grid, true);
+        }
+        self.distinct_if_renamed(rows)
+    }
+
+    fn check_is_counter(&self, labels: &Labels, c: &RangeCall) {
+        let name = labels.metric_name();
+        if name.is_empty() {
+            return;
+        }
+        if self.opts.type_and_unit_labels {
+            let t = labels.get("__type__").unwrap_or("");
+            if t != "counter" && t != "histogram" {
+                self.annotate(Annotation::possible_non_counter_label(name, t, c.span));
+            }
+        } else if !["_total", "_sum", "_count", "_bucket"].iter().any(|s| name.ends_with(s)) {
+            self.annotate(Annotation::possible_non_counter(name, c.span));
+        }
+    }
+
+    /// The samples of a range vector at the only step of its grid: what a query that is a range
+    /// vector answers with.
+    pub(crate) fn matrix(&'e self, w: &'e Window, plan: &Plan) -> Result<Vec<Series>, QueryError> {
+        let source = self.source(w)?;
+        let heads = source.heads();
+        let frame = self.frame(w, plan.grid);
+        let is_subquery = matches!(w.source, WindowSource::Subquery(_));
+        let mut out = Vec::new();
+        let mut scratch = Scratch::default();
+        for (i, head) in heads.iter().enumerate() {
+            self.check()?;
+            source.read(
+                self,
+                i,
+                self.opts.use_start_timestamps && (w.anchored || w.smoothed),
+                &mut scratch,
+            )?;
+            let mut series = Series { labels: head.labels.clone(), ..Series::default() };
+            if is_subquery {
+                // All that was evaluated, which begins after the range's start.
+                take_all(&scratch, &mut series);
+            } else {
+                self.take_window(w, frame, &scratch, &mut series)?;
+            }
+            let n = series.t.len() + series.h.len();
+            self.budget.count_total(n as u64);
+            self.budget.take(n)?;
+            if n > 0 {
+                out.push((head.drop_name, series));
+            }
+        }
+        let rename = self.opts.delayed_name_removal;
+        let mut out: Vec<Series> = out
+            .into_iter()
+            .map(|(drop, mut s)| {
+                if drop && rename {
+                    s.labels = crate::labels::drop_metadata(&s.labels);
+                }
+                s
+            })
+            .collect();
+        out.sort_by(|a, b| a.labels.cmp(&b.labels));
+        Ok(out)
+    }
+
+    fn take_window(
+        &self,
+        w: &Window,
+        frame: Frame,
+        scratch: &Scratch,
+        out: &mut Series,
+    ) -> Result<(), QueryError> {
+        let s = &scratch.samples;
+        super::window::for_each(s, frame, |v| {
+            if w.anchored || w.smoothed {
+                if v.histograms() > 0 {
+                    let which = if w.anchored { "anchored" } else { "smoothed" };
+                    return Err(QueryError::Execution(format!(
+                        "{which} modifier is not supported with histograms"
+                    )));
+                }
+                let extension = crate::functions::extended::Extension {
+                    smoothed: w.smoothed,
+                    is_counter: false,
+                    lookback_start_ms: v.start_ms.saturating_sub(self.opts.lookback_ms),
+                };
+                crate::functions::extended::extend(
+                    super::dispatch::samples(s, &v),
+                    extension,
+                    &mut out.t,
+                    &mut out.v,
+                );
+                return Ok(());
+            }
+            out.t.extend_from_slice(&s.t[v.lo..v.hi]);
+            out.v.extend_from_slice(&s.v[v.lo..v.hi]);
+            out.h.extend(s.ht[v.hlo..v.hhi].iter().copied().zip(s.h[v.hlo..v.hhi].iter().cloned()));
+            Ok(())
+        })
+    }
+}
+
+fn take_all(scratch: &Scratch, out: &mut Series) {
+    let s = &scratch.samples;
+    out.t.extend_from_slice(&s.t);
+    out.v.extend_from_slice(&s.v);
+    out.h.extend(s.ht.iter().copied().zip(s.h.iter().cloned()));
+}

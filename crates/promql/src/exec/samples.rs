@@ -1,0 +1,81 @@
+//! Samples of one series as range functions want them: without stale markers, floats and
+//! histograms apart.
+
+use std::sync::Arc;
+
+use model::{Columns, FloatHistogram, is_stale_nan};
+
+use crate::grid::Grid;
+use crate::row::{Cell, Row};
+
+/// Samples in order of time.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Samples {
+    pub(crate) t: Vec<i64>,
+    pub(crate) v: Vec<f64>,
+    /// Start timestamps of the floats, or empty.
+    pub(crate) st: Vec<i64>,
+    pub(crate) ht: Vec<i64>,
+    pub(crate) h: Vec<Arc<FloatHistogram>>,
+}
+
+impl Samples {
+    pub(crate) fn len(&self) -> usize {
+        self.t.len() + self.ht.len()
+    }
+
+    fn clear(&mut self) {
+        self.t.clear();
+        self.v.clear();
+        self.st.clear();
+        self.ht.clear();
+        self.h.clear();
+    }
+
+    /// Takes over what a store read; `with_st` keeps start timestamps.
+    pub(crate) fn fill(&mut self, c: &Columns, with_st: bool) {
+        self.clear();
+        let with_st = with_st && !c.st.is_empty();
+        if c.h.is_empty() && !c.v.iter().any(|v| is_stale_nan(*v)) {
+            self.t.extend_from_slice(&c.t);
+            self.v.extend_from_slice(&c.v);
+            if with_st {
+                self.st.extend_from_slice(&c.st);
+            }
+            return;
+        }
+        let mut histograms = c.h.iter().peekable();
+        for i in 0..c.len() {
+            if let Some((_, h)) = histograms.next_if(|(at, _)| *at as usize == i) {
+                if !is_stale_nan(h.sum) {
+                    self.ht.push(c.t[i]);
+                    self.h.push(h.clone());
+                }
+            } else if !is_stale_nan(c.v[i]) {
+                self.t.push(c.t[i]);
+                self.v.push(c.v[i]);
+                if with_st {
+                    self.st.push(c.st[i]);
+                }
+            }
+        }
+    }
+
+    /// Takes over the cells of a subquery's row.
+    pub(crate) fn fill_from_row(&mut self, row: &Row, grid: Grid) {
+        self.clear();
+        for (step, cell) in row.iter() {
+            match cell {
+                Cell::Float(v) if is_stale_nan(v) => {}
+                Cell::Float(v) => {
+                    self.t.push(grid.time(step));
+                    self.v.push(v);
+                }
+                Cell::Histogram(h) => {
+                    self.ht.push(grid.time(step));
+                    self.h.push(h.clone());
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,199 @@
+//! Instant vector selectors: at each step the newest sample within the lookback.
+
+use model::{Columns, is_stale_nan};
+use promql_syntax::Span;
+
+use super::{Exec, Head, Stream};
+use crate::annotations::Annotation;
+use crate::error::QueryError;
+use crate::functions::extended::between;
+use crate::grid::Grid;
+use crate::plan::Selector;
+use crate::row::Row;
+
+/// What each step of a selector refers to: `time − offset`, or one time for all.
+#[derive(Clone, Copy)]
+struct Look {
+    grid: Grid,
+    offset_ms: i64,
+    at_ms: Option<i64>,
+    lookback_ms: i64,
+}
+
+impl Look {
+    #[inline]
+    fn time(&self, step: usize) -> i64 {
+        self.at_ms.unwrap_or_else(|| self.grid.time(step)).saturating_sub(self.offset_ms)
+    }
+
+    /// The first step that a sample at `t` can be seen from.
+    fn first_step(&self, t: i64) -> usize {
+        match self.at_ms {
+            Some(_) => 0,
+            None => self.grid.first_at_or_after(t.saturating_add(self.offset_ms)),
+        }
+    }
+}
+
+/// Calls `found` with each step that sees a sample and the sample's place.
+#[inline]
+fn look_back(c: &Columns, look: Look, mut found: impl FnMut(usize, usize)) {
+    let Some(first_t) = c.t.first() else { return };
+    let mut next = 0;
+    for step in look.first_step(*first_t)..look.grid.steps {
+        let now = look.time(step);
+        while next < c.t.len() && c.t[next] <= now {
+            next += 1;
+        }
+        let Some(i) = next.checked_sub(1) else { continue };
+        if c.t[i] > now.saturating_sub(look.lookback_ms) {
+            found(step, i);
+        } else if next == c.t.len() && look.at_ms.is_none() {
+            return;
+        }
+    }
+}
+
+fn is_stale(c: &Columns, i: usize) -> bool {
+    match histogram_at(c, i) {
+        Some(h) => is_stale_nan(h.sum),
+        None => is_stale_nan(c.v[i]),
+    }
+}
+
+#[inline]
+fn histogram_at(c: &Columns, i: usize) -> Option<&std::sync::Arc<model::FloatHistogram>> {
+    if c.h.is_empty() {
+        return None;
+    }
+    c.h.binary_search_by_key(&i, |(at, _)| *at as usize).ok().map(|at| &c.h[at].1)
+}
+
+impl<'e> Exec<'e> {
+    fn look(&self, s: &Selector, grid: Grid) -> Look {
+        Look { grid, offset_ms: s.offset_ms, at_ms: s.at_ms, lookback_ms: self.opts.lookback_ms }
+    }
+
+    /// A stream over a select, one row for each series.
+    fn rows_of(
+        &'e self,
+        select: usize,
+        row: impl Fn(&Columns) -> Result<Row, QueryError> + Send + Sync + 'e,
+    ) -> Result<Stream<'e>, QueryError> {
+        let set = self.select(select)?;
+        let heads = (0..set.len()).map(|i| Head::new(set.labels(i))).collect();
+        let read = move |i: usize, scratch: &mut super::Scratch| {
+            let c = &mut scratch.columns;
+            c.clear();
+            set.read(i, c)?;
+            self.budget.count_read(c.len());
+            self.budget.touch(c.len())?;
+            let row = row(c)?;
+            self.budget.count_total(row.count() as u64);
+            Ok(row)
+        };
+        Ok(Stream::Lazy { heads, read: Box::new(read) })
+    }
+
+    pub(crate) fn selector(&'e self, s: &Selector, grid: Grid) -> Result<Stream<'e>, QueryError> {
+        let look = self.look(s, grid);
+        self.rows_of(s.select, move |c| {
+            let mut row = Row::with_capacity(if c.is_empty() { 0 } else { grid.steps.min(c.len() * 8) });
+            if c.h.is_empty() {
+                look_back(c, look, |step, i| {
+                    if !is_stale_nan(c.v[i]) {
+                        row.push(step, c.v[i]);
+                    }
+                });
+                return Ok(row);
+            }
+            look_back(c, look, |step, i| {
+                if is_stale(c, i) {
+                    return;
+                }
+                match histogram_at(c, i) {
+                    Some(h) => row.push_histogram(step, h.clone()),
+                    None => row.push(step, c.v[i]),
+                }
+            });
+            Ok(row)
+        })
+    }
+
+    /// The time of each sample that a selector sees, or the time its counting started.
+    pub(crate) fn timestamp_of(
+        &'e self,
+        s: &Selector,
+        started: bool,
+        grid: Grid,
+    ) -> Result<Stream<'e>, QueryError> {
+        if started && !self.opts.use_start_timestamps {
+            return Ok(Stream::empty());
+        }
+        let look = self.look(s, grid);
+        let times = self.rows_of(s.select, move |c| {
+            let mut row = Row::new();
+            look_back(c, look, |step, i| {
+                if !is_stale(c, i) {
+                    let t = if started { c.st.get(i).copied().unwrap_or(0) } else { c.t[i] };
+                    row.push(step, t as f64 / 1000.0);
+                }
+            });
+            Ok(row)
+        })?;
+        let renamed = times.map(|h| self.renamed(h), Ok)?;
+        self.distinct_if_renamed(renamed)
+    }
+
+    /// A `smoothed` selector: interpolated between the samples around each step.
+    pub(crate) fn smoothed_selector(
+        &'e self,
+        s: &Selector,
+        grid: Grid,
+        span: Span,
+    ) -> Result<Stream<'e>, QueryError> {
+        let look = self.look(s, grid);
+        let set = self.select(s.select)?;
+        let heads: Vec<Head> = (0..set.len()).map(|i| Head::new(set.labels(i))).collect();
+        let names: Vec<Head> = heads.clone();
+        let read = move |i: usize, scratch: &mut super::Scratch| {
+            scratch.columns.clear();
+            set.read(i, &mut scratch.columns)?;
+            self.budget.count_read(scratch.columns.len());
+            scratch.samples.fill(&scratch.columns, false);
+            let s = &scratch.samples;
+            let mut row = Row::new();
+            let mut mixed = false;
+            for step in 0..grid.steps {
+                let now = look.time(step);
+                let (from, to) = (now.saturating_sub(look.lookback_ms), now.saturating_add(look.lookback_ms));
+                let inside = |t: &[i64]| (t.partition_point(|x| *x <= from), t.partition_point(|x| *x <= to));
+                let ((lo, hi), (hlo, hhi)) = (inside(&s.t), inside(&s.ht));
+                if hlo < hhi && lo < hi {
+                    mixed = true;
+                } else if hlo < hhi {
+                    return Err(QueryError::histogram("smoothed selectors"));
+                } else if let Some(v) = smooth(&s.t[lo..hi], &s.v[lo..hi], now) {
+                    row.push(step, v);
+                }
+            }
+            if mixed {
+                self.annotate(Annotation::mixed_floats_histograms(names[i].labels.metric_name(), span));
+            }
+            self.budget.count_total(row.count() as u64);
+            Ok(row)
+        };
+        Ok(Stream::Lazy { heads, read: Box::new(read) })
+    }
+}
+
+/// The value at `now`: that of a sample there, between its neighbours, or of the one before.
+fn smooth(t: &[i64], v: &[f64], now: i64) -> Option<f64> {
+    let i = t.partition_point(|x| *x < now);
+    match (t.get(i), i.checked_sub(1)) {
+        (Some(at), _) if *at == now => Some(v[i]),
+        (Some(at), Some(p)) => Some(between(t[p], v[p], *at, v[i], now)),
+        (None, Some(p)) => Some(v[p]),
+        (_, None) => None,
+    }
+}

@@ -1,0 +1,189 @@
+//! Rows on their way from one operator to the next.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use model::{Columns, Labels};
+
+use super::Exec;
+use super::samples::Samples;
+use crate::error::QueryError;
+use crate::row::Row;
+
+/// Which series a row belongs to.
+#[derive(Clone, Debug)]
+pub(crate) struct Head {
+    pub(crate) labels: Labels,
+    /// Whether the metric name goes at the end of the query.
+    pub(crate) drop_name: bool,
+}
+
+impl Head {
+    pub(crate) fn new(labels: Labels) -> Self {
+        Self { labels, drop_name: false }
+    }
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct SeriesRow {
+    pub(crate) head: Head,
+    pub(crate) row: Row,
+}
+
+/// Buffers of one thread, reused from series to series.
+#[derive(Debug, Default)]
+pub(crate) struct Scratch {
+    pub(crate) columns: Columns,
+    pub(crate) samples: Samples,
+    pub(crate) floats: Vec<f64>,
+    pub(crate) resets: Vec<u32>,
+}
+
+type ReadRow<'e> = Box<dyn Fn(usize, &mut Scratch) -> Result<Row, QueryError> + Send + Sync + 'e>;
+
+/// A vector's series: their labels now, their rows when asked for.
+pub(crate) enum Stream<'e> {
+    Ready(Vec<SeriesRow>),
+    /// The function reads row `i`; it is called at most once for each.
+    Lazy {
+        heads: Vec<Head>,
+        read: ReadRow<'e>,
+    },
+}
+
+/// Series that one thread works through at a time. What results depend on is this number, never
+/// how many threads there are.
+const PARTITION: usize = 128;
+
+impl<'e> Stream<'e> {
+    pub(crate) fn empty() -> Self {
+        Self::Ready(Vec::new())
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        match self {
+            Self::Ready(rows) => rows.len(),
+            Self::Lazy { heads, .. } => heads.len(),
+        }
+    }
+
+    pub(crate) fn head(&self, i: usize) -> &Head {
+        match self {
+            Self::Ready(rows) => &rows[i].head,
+            Self::Lazy { heads, .. } => &heads[i],
+        }
+    }
+
+    /// The stream with each head and each row changed.
+    pub(crate) fn map(
+        self,
+        head: impl Fn(&Head) -> Head,
+        row: impl Fn(Row) -> Result<Row, QueryError> + Send + Sync + 'e,
+    ) -> Result<Self, QueryError> {
+        Ok(match self {
+            Self::Ready(rows) => {
+                let mut out = Vec::with_capacity(rows.len());
+                for r in rows {
+                    out.push(SeriesRow { head: head(&r.head), row: row(r.row)? });
+                }
+                out.retain(|r| !r.row.is_empty());
+                Self::Ready(out)
+            }
+            Self::Lazy { heads, read } => Self::Lazy {
+                heads: heads.iter().map(head).collect(),
+                read: Box::new(move |i, scratch| row(read(i, scratch)?)),
+            },
+        })
+    }
+}
+
+impl<'e> Exec<'e> {
+    /// Reads all rows; those without cells are left out. They count as held in memory until
+    /// [`Self::release`].
+    pub(crate) fn collect(&self, stream: Stream<'e>) -> Result<Vec<SeriesRow>, QueryError> {
+        let (heads, read) = match stream {
+            Stream::Ready(rows) => return Ok(rows),
+            Stream::Lazy { heads, read } => (heads, read),
+        };
+        let mut all = Vec::with_capacity(heads.len());
+        let work = |range: Range<usize>, scratch: &mut Scratch| {
+            let mut rows = Vec::with_capacity(range.len());
+            for i in range {
+                self.check()?;
+                let row = read(i, scratch)?;
+                self.budget.take(row.count())?;
+                rows.push(row);
+            }
+            Ok(rows)
+        };
+        self.partitions(heads.len(), &work, |rows| all.extend(rows))?;
+        let rows = heads.into_iter().zip(all);
+        Ok(rows.map(|(head, row)| SeriesRow { head, row }).filter(|r| !r.row.is_empty()).collect())
+    }
+
+    /// Tells the budget that rows go out of memory.
+    pub(crate) fn release(&self, rows: &[SeriesRow]) {
+        self.budget.give(rows.iter().map(|r| r.row.count()).sum());
+    }
+
+    /// Calls `work` on each partition of `0..n`, perhaps in parallel, and `merge` with each result
+    /// in order of partitions, as soon as those before it are through. The error of the first
+    /// partition that failed wins.
+    pub(crate) fn partitions<T: Send>(
+        &self,
+        n: usize,
+        work: &(dyn Fn(Range<usize>, &mut Scratch) -> Result<T, QueryError> + Sync),
+        mut merge: impl FnMut(T) + Send,
+    ) -> Result<(), QueryError> {
+        let count = n.div_ceil(PARTITION);
+        if count <= 1 {
+            if n > 0 {
+                merge(work(0..n, &mut Scratch::default())?);
+            }
+            return Ok(());
+        }
+        let failed = AtomicUsize::new(usize::MAX);
+        let state = Mutex::new(Arrivals { next: 0, waiting: BTreeMap::new(), error: None });
+        let merge = Mutex::new(merge);
+        self.spawn.for_each(count, &|p| {
+            // Partitions before the one that failed still count: theirs may be the first error.
+            if p > failed.load(Ordering::Relaxed) {
+                return;
+            }
+            let range = p * PARTITION..((p + 1) * PARTITION).min(n);
+            let result = work(range, &mut Scratch::default());
+            let mut s = state.lock().unwrap_or_else(PoisonError::into_inner);
+            match result {
+                Err(e) => {
+                    failed.fetch_min(p, Ordering::Relaxed);
+                    if s.error.as_ref().is_none_or(|(at, _)| p < *at) {
+                        s.error = Some((p, e));
+                    }
+                }
+                Ok(part) => {
+                    s.waiting.insert(p, part);
+                    let mut merge = merge.lock().unwrap_or_else(PoisonError::into_inner);
+                    loop {
+                        let next = s.next;
+                        let Some(part) = s.waiting.remove(&next) else { break };
+                        merge(part);
+                        s.next += 1;
+                    }
+                }
+            }
+        });
+        match state.into_inner().unwrap_or_else(PoisonError::into_inner).error {
+            Some((_, e)) => Err(e),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Results of partitions that wait for those before them.
+struct Arrivals<T> {
+    next: usize,
+    waiting: BTreeMap<usize, T>,
+    error: Option<(usize, QueryError)>,
+}

@@ -1,0 +1,109 @@
+//! Compensated summation (Kahan's, with Neumaier's improvement).
+
+/// Adds `inc` to the running `sum` with compensation `c`; the total is their sum. Infinite sums
+/// lose their compensation.
+#[inline]
+pub(crate) fn inc(inc: f64, sum: f64, c: f64) -> (f64, f64) {
+    let t = sum + inc;
+    let c = if t.is_infinite() {
+        0.0
+    } else if sum.abs() >= inc.abs() {
+        c + ((sum - t) + inc)
+    } else {
+        c + ((inc - t) + sum)
+    };
+    (t, c)
+}
+
+/// The sum of `values`.
+pub(crate) fn sum(values: &[f64]) -> f64 {
+    let (mut sum, mut c) = (0.0, 0.0);
+    for v in values {
+        (sum, c) = inc(*v, sum, c);
+    }
+    if sum.is_infinite() { sum } else { sum + c }
+}
+
+/// A mean that is the compensated sum divided by the count, until that sum would overflow; from
+/// there on it is computed incrementally.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Mean {
+    pub(crate) count: f64,
+    /// The sum, or the mean once `incremental`.
+    pub(crate) value: f64,
+    pub(crate) c: f64,
+    pub(crate) incremental: bool,
+}
+
+impl Mean {
+    #[inline]
+    pub(crate) fn start(v: f64) -> Self {
+        Self { count: 1.0, value: v, c: 0.0, incremental: false }
+    }
+
+    #[inline]
+    pub(crate) fn add(&mut self, v: f64) {
+        self.count += 1.0;
+        if !self.incremental {
+            let (value, c) = inc(v, self.value, self.c);
+            if !value.is_infinite() {
+                (self.value, self.c) = (value, c);
+                return;
+            }
+            self.incremental = true;
+            self.value /= self.count - 1.0;
+            self.c /= self.count - 1.0;
+        }
+        let q = (self.count - 1.0) / self.count;
+        (self.value, self.c) = inc(v / self.count, q * self.value, q * self.c);
+    }
+
+    /// Adds all that `other` has seen.
+    pub(crate) fn merge(&mut self, mut other: Self) {
+        let count = self.count + other.count;
+        if !self.incremental && !other.incremental {
+            let (value, c) = inc(other.value, self.value, self.c + other.c);
+            if !value.is_infinite() {
+                *self = Self { count, value, c, incremental: false };
+                return;
+            }
+        }
+        for m in [&mut *self, &mut other] {
+            if !m.incremental {
+                m.value /= m.count;
+                m.c /= m.count;
+            }
+        }
+        let (q, p) = (self.count / count, other.count / count);
+        let (value, c) = inc(p * other.value, q * self.value, q * self.c + p * other.c);
+        *self = Self { count, value, c, incremental: true };
+    }
+
+    #[inline]
+    pub(crate) fn result(&self) -> f64 {
+        if self.incremental { self.value + self.c } else { self.value / self.count + self.c / self.count }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keeps_what_plain_sums_lose() {
+        assert_eq!(sum(&[1.0, 1e100, 1.0, -1e100]), 2.0);
+        assert_eq!(sum(&[f64::INFINITY, 1.0]), f64::INFINITY);
+        assert!(sum(&[f64::INFINITY, f64::NEG_INFINITY]).is_nan());
+    }
+
+    #[test]
+    fn means_survive_overflow() {
+        let mut m = Mean::start(f64::MAX);
+        m.add(f64::MAX);
+        assert_eq!(m.result(), f64::MAX);
+        let mut other = Mean::start(f64::MAX);
+        other.merge(m);
+        assert_eq!(other.count, 3.0);
+        assert!((other.result() / f64::MAX - 1.0).abs() < 1e-15);
+    }
+}

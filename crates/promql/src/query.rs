@@ -1,0 +1,187 @@
+//! Running a query from syntax tree to result.
+
+use promql_syntax::{Expr, ValueType};
+use storage::{Clock, Queryable, Spawn};
+
+use crate::error::QueryError;
+use crate::exec::{Exec, SeriesRow, Val};
+use crate::grid::Grid;
+use crate::labels::drop_metadata;
+use crate::options::{Cancel, QueryOptions};
+use crate::plan::{self, Node, QueryPlan, QueryRange};
+use crate::row::Cell;
+use crate::value::{QueryResult, QueryStats, SampleValue, Series, Value, VectorSample};
+
+/// Evaluates `expr` at the time `t_ms`.
+///
+/// # Errors
+/// See [`QueryError`].
+#[allow(clippy::too_many_arguments)]
+pub fn instant(
+    store: &dyn Queryable,
+    spawn: &dyn Spawn,
+    clock: &dyn Clock,
+    expr: &Expr,
+    t_ms: i64,
+    opts: &QueryOptions,
+    cancel: &Cancel,
+) -> Result<QueryResult, QueryError> {
+    let range = QueryRange { start_ms: t_ms, end_ms: t_ms, step_ms: 0 };
+    run(store, spawn, clock, expr, Grid::instant(t_ms), range, opts, cancel, Shape::Instant)
+}
+
+/// Evaluates `expr` at `start_ms`, `start_ms + step_ms` … up to `end_ms`.
+///
+/// # Errors
+/// See [`QueryError`]; also where the expression is neither a scalar nor an instant vector, or the
+/// end lies before the start.
+#[allow(clippy::too_many_arguments)]
+pub fn range(
+    store: &dyn Queryable,
+    spawn: &dyn Spawn,
+    clock: &dyn Clock,
+    expr: &Expr,
+    start_ms: i64,
+    end_ms: i64,
+    step_ms: i64,
+    opts: &QueryOptions,
+    cancel: &Cancel,
+) -> Result<QueryResult, QueryError> {
+    let value_type = expr.value_type();
+    if !matches!(value_type, ValueType::Vector | ValueType::Scalar) {
+        return Err(QueryError::Invalid(format!(
+            "invalid expression type \"{}\" for range query, must be Scalar or instant Vector",
+            value_type.documented()
+        )));
+    }
+    if step_ms <= 0 {
+        return Err(QueryError::Invalid(
+            "zero or negative query resolution step widths are not accepted".into(),
+        ));
+    }
+    if end_ms < start_ms {
+        return Err(QueryError::Invalid("end timestamp must not be before start time".into()));
+    }
+    let grid = Grid::range(start_ms, end_ms, step_ms);
+    let range = QueryRange { start_ms, end_ms, step_ms };
+    run(store, spawn, clock, expr, grid, range, opts, cancel, Shape::Range)
+}
+
+/// Whether a vector becomes an instant vector or a matrix.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Shape {
+    Instant,
+    Range,
+}
+
+#[allow(clippy::too_many_arguments)]
+fn run(
+    store: &dyn Queryable,
+    spawn: &dyn Spawn,
+    clock: &dyn Clock,
+    expr: &Expr,
+    grid: Grid,
+    range: QueryRange,
+    opts: &QueryOptions,
+    cancel: &Cancel,
+    shape: Shape,
+) -> Result<QueryResult, QueryError> {
+    let began = clock.monotonic_ns();
+    let plan = plan::build(expr, grid, range, opts)?;
+    let querier = store.querier(plan.min_ms, plan.max_ms)?;
+    let exec = Exec::new(&plan, querier, spawn, clock, opts, cancel);
+    let prepared = clock.monotonic_ns();
+    let value = evaluate(&exec, &plan, shape)?;
+    let evaluated = clock.monotonic_ns();
+    let value = finish(value);
+    let (total_samples, samples_read, peak_samples, series) = exec.budget.counts();
+    let stats = QueryStats {
+        total_samples,
+        samples_read,
+        peak_samples,
+        series,
+        prepare_ns: prepared.saturating_sub(began),
+        eval_ns: evaluated.saturating_sub(prepared),
+        result_ns: clock.monotonic_ns().saturating_sub(evaluated),
+    };
+    Ok(QueryResult { value, annotations: exec.into_annotations(), stats })
+}
+
+/// What is left to shape once nothing can fail any more.
+enum Raw {
+    Value(Value),
+    /// To be sorted by labels.
+    Unsorted(Vec<Series>),
+}
+
+fn finish(raw: Raw) -> Value {
+    match raw {
+        Raw::Value(v) => v,
+        Raw::Unsorted(mut series) => {
+            series.sort_by(|a, b| a.labels.cmp(&b.labels));
+            Value::Matrix(series)
+        }
+    }
+}
+
+fn evaluate<'e>(exec: &'e Exec<'e>, plan: &'e QueryPlan, shape: Shape) -> Result<Raw, QueryError> {
+    let root = &plan.root;
+    let t_ms = root.grid.start_ms;
+    if let Node::Matrix(w) = &root.node {
+        return Ok(Raw::Value(Value::Matrix(exec.matrix(w, root)?)));
+    }
+    let rows = match exec.eval(root)? {
+        Val::String(s) => return Ok(Raw::Value(Value::String(t_ms, s))),
+        Val::Scalar(v) if shape == Shape::Instant => {
+            return Ok(Raw::Value(Value::Scalar(t_ms, v.first().copied().unwrap_or(f64::NAN))));
+        }
+        other => named(exec, other)?,
+    };
+    exec.check()?;
+    if shape == Shape::Instant {
+        let samples = rows.into_iter().filter_map(|r| {
+            let value = match r.row.get(0)? {
+                Cell::Float(v) => SampleValue::Float(v),
+                Cell::Histogram(h) => SampleValue::Histogram(h.clone()),
+            };
+            Some(VectorSample { labels: r.head.labels, t_ms, value })
+        });
+        return Ok(Raw::Value(Value::Vector(samples.collect())));
+    }
+    Ok(Raw::Unsorted(rows.into_iter().map(|r| series(r, root.grid)).collect()))
+}
+
+/// The rows of a vector with the names removed that were to go at the end.
+fn named<'e>(exec: &'e Exec<'e>, val: Val<'e>) -> Result<Vec<SeriesRow>, QueryError> {
+    let mut stream = val.into_vector();
+    if exec.opts.delayed_name_removal {
+        stream = stream.map(
+            |h| {
+                let mut h = h.clone();
+                if h.drop_name {
+                    h.labels = drop_metadata(&h.labels);
+                }
+                h
+            },
+            Ok,
+        )?;
+        stream = exec.distinct(stream)?;
+    }
+    exec.collect(stream)
+}
+
+fn series(r: SeriesRow, grid: Grid) -> Series {
+    let mut out = Series { labels: r.head.labels, ..Series::default() };
+    out.t.reserve_exact(r.row.count());
+    out.v.reserve_exact(r.row.count());
+    for (step, cell) in r.row.iter() {
+        match cell {
+            Cell::Float(v) => {
+                out.t.push(grid.time(step));
+                out.v.push(v);
+            }
+            Cell::Histogram(h) => out.h.push((grid.time(step), h.clone())),
+        }
+    }
+    out
+}

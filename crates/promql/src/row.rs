@@ -1,0 +1,276 @@
+//! What an operator yields for one series: one cell per step, dense, trimmed to the series' life.
+//! Knows neither labels nor times.
+
+use std::sync::Arc;
+
+use model::FloatHistogram;
+
+/// The value at one step.
+#[derive(Clone, Copy, Debug)]
+pub enum Cell<'a> {
+    /// A float, any bits.
+    Float(f64),
+    /// A native histogram.
+    Histogram(&'a Arc<FloatHistogram>),
+}
+
+/// Cells of one series from its first to its last step; between them steps may be absent.
+///
+/// Presence is a bitmap, never a NaN. A histogram has its presence bit set, an unspecified value,
+/// and an entry in the histogram column.
+#[derive(Clone, Debug, Default)]
+pub struct Row {
+    first: usize,
+    values: Vec<f64>,
+    present: Vec<u64>,
+    count: usize,
+    /// Place within `values`, in rising order.
+    histograms: Option<Box<Vec<(u32, Arc<FloatHistogram>)>>>,
+}
+
+impl Row {
+    /// A row without cells.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// A row without cells, with memory for `steps`.
+    #[must_use]
+    pub fn with_capacity(steps: usize) -> Self {
+        Self { values: Vec::with_capacity(steps), ..Self::default() }
+    }
+
+    /// A row with a float at each of the steps `first..first + values.len()`.
+    #[must_use]
+    pub fn dense(first: usize, values: Vec<f64>) -> Self {
+        let n = values.len();
+        let mut present = vec![u64::MAX; n.div_ceil(64)];
+        if let Some(last) = present.last_mut()
+            && n % 64 != 0
+        {
+            *last = (1u64 << (n % 64)) - 1;
+        }
+        Self { first, values, present, count: n, histograms: None }
+    }
+
+    /// A row with the same float at each of the steps `0..steps`.
+    #[must_use]
+    pub fn repeat(value: f64, steps: usize) -> Self {
+        Self::dense(0, vec![value; steps])
+    }
+
+    /// Number of cells present.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.count
+    }
+
+    /// Whether no cell is present.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
+    /// The first step and the one after the last.
+    #[must_use]
+    pub fn span(&self) -> (usize, usize) {
+        (self.first, self.first + self.values.len())
+    }
+
+    /// Whether any cell is a histogram.
+    #[must_use]
+    pub fn has_histograms(&self) -> bool {
+        self.histograms.is_some()
+    }
+
+    /// The first step and all values, where every step of the span has a float.
+    #[must_use]
+    pub fn as_dense(&self) -> Option<(usize, &[f64])> {
+        (self.count == self.values.len() && self.histograms.is_none())
+            .then_some((self.first, &self.values[..]))
+    }
+
+    /// Adds a float behind the last cell: `step` must rise.
+    #[inline]
+    pub fn push(&mut self, step: usize, value: f64) {
+        if self.values.is_empty() {
+            self.first = step;
+        }
+        let at = step - self.first;
+        debug_assert!(at >= self.values.len(), "steps must rise");
+        if at > self.values.len() {
+            self.values.resize(at, 0.0);
+        }
+        self.values.push(value);
+        let word = at / 64;
+        if word >= self.present.len() {
+            self.present.resize(word + 1, 0);
+        }
+        self.present[word] |= 1 << (at % 64);
+        self.count += 1;
+    }
+
+    /// Adds a histogram behind the last cell: `step` must rise.
+    pub fn push_histogram(&mut self, step: usize, h: Arc<FloatHistogram>) {
+        self.push(step, 0.0);
+        let at = u32::try_from(step - self.first).expect("a query has fewer than 2^32 steps");
+        self.histograms.get_or_insert_default().push((at, h));
+    }
+
+    /// Adds any cell behind the last one.
+    pub fn push_cell(&mut self, step: usize, cell: Cell<'_>) {
+        match cell {
+            Cell::Float(v) => self.push(step, v),
+            Cell::Histogram(h) => self.push_histogram(step, h.clone()),
+        }
+    }
+
+    #[inline]
+    fn has(&self, at: usize) -> bool {
+        self.present[at / 64] & (1 << (at % 64)) != 0
+    }
+
+    fn histogram(&self, at: usize) -> Option<&Arc<FloatHistogram>> {
+        let column = self.histograms.as_deref()?;
+        let at = u32::try_from(at).ok()?;
+        column.binary_search_by_key(&at, |(i, _)| *i).ok().map(|i| &column[i].1)
+    }
+
+    /// The cell at `step`.
+    #[must_use]
+    #[inline]
+    pub fn get(&self, step: usize) -> Option<Cell<'_>> {
+        let at = step.checked_sub(self.first)?;
+        if at >= self.values.len() || !self.has(at) {
+            return None;
+        }
+        Some(match self.histogram(at) {
+            Some(h) => Cell::Histogram(h),
+            None => Cell::Float(self.values[at]),
+        })
+    }
+
+    /// Each present step with its cell, in order.
+    pub fn iter(&self) -> impl Iterator<Item = (usize, Cell<'_>)> {
+        (0..self.values.len()).filter(|at| self.has(*at)).map(|at| {
+            let cell = match self.histogram(at) {
+                Some(h) => Cell::Histogram(h),
+                None => Cell::Float(self.values[at]),
+            };
+            (self.first + at, cell)
+        })
+    }
+
+    /// Replaces each float by `f` of it. Histograms stay.
+    pub fn map_floats(mut self, f: impl Fn(f64) -> f64) -> Self {
+        for v in &mut self.values {
+            *v = f(*v);
+        }
+        self
+    }
+
+    /// The floats that `f` keeps, as it changes them, with their step; histograms are dropped.
+    pub fn filter_map_floats(&self, mut f: impl FnMut(usize, f64) -> Option<f64>) -> Self {
+        let mut out = Self::with_capacity(self.values.len());
+        for (step, cell) in self.iter() {
+            if let Cell::Float(v) = cell
+                && let Some(v) = f(step, v)
+            {
+                out.push(step, v);
+            }
+        }
+        out
+    }
+
+    /// The floats alone.
+    #[must_use]
+    pub fn without_histograms(self) -> Self {
+        if self.histograms.is_none() { self } else { self.filter_map_floats(|_, v| Some(v)) }
+    }
+
+    /// The cell of step 0 at each of `steps` steps: what does not depend on the step.
+    #[must_use]
+    pub fn broadcast(&self, steps: usize) -> Self {
+        match self.get(0) {
+            None => Self::new(),
+            Some(Cell::Float(v)) => Self::repeat(v, steps),
+            Some(Cell::Histogram(h)) => {
+                let mut out = Self::with_capacity(steps);
+                for step in 0..steps {
+                    out.push_histogram(step, h.clone());
+                }
+                out
+            }
+        }
+    }
+
+    /// Both rows' cells in one row.
+    ///
+    /// # Errors
+    /// The first step that both have.
+    pub fn merge(&self, other: &Self) -> Result<Self, usize> {
+        if self.is_empty() {
+            return Ok(other.clone());
+        }
+        let (lo, hi) = (self.first.min(other.first), self.span().1.max(other.span().1));
+        let mut out = Self::with_capacity(hi - lo);
+        for step in lo..hi {
+            match (self.get(step), other.get(step)) {
+                (Some(_), Some(_)) => return Err(step),
+                (Some(c), None) | (None, Some(c)) => out.push_cell(step, c),
+                (None, None) => {}
+            }
+        }
+        Ok(out)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn floats(r: &Row) -> Vec<(usize, f64)> {
+        r.iter()
+            .map(|(s, c)| match c {
+                Cell::Float(v) => (s, v),
+                Cell::Histogram(_) => panic!("no histogram here"),
+            })
+            .collect()
+    }
+
+    #[test]
+    fn keeps_cells_and_gaps() {
+        let mut r = Row::new();
+        for s in [3, 4, 70, 131] {
+            r.push(s, s as f64);
+        }
+        assert_eq!((r.count(), r.span()), (4, (3, 132)));
+        assert_eq!(floats(&r), [(3, 3.0), (4, 4.0), (70, 70.0), (131, 131.0)]);
+        assert!(r.get(2).is_none() && r.get(5).is_none() && r.get(132).is_none());
+        assert!(r.as_dense().is_none());
+        assert_eq!(floats(&Row::dense(1, vec![5.0; 65])).len(), 65);
+    }
+
+    #[test]
+    fn histograms_have_their_own_column() {
+        let mut r = Row::new();
+        r.push(1, 1.0);
+        r.push_histogram(2, Arc::default());
+        r.push(4, 4.0);
+        assert!(matches!(r.get(2), Some(Cell::Histogram(_))));
+        assert_eq!(floats(&r.clone().without_histograms()), [(1, 1.0), (4, 4.0)]);
+        assert_eq!(r.count(), 3);
+    }
+
+    #[test]
+    fn merges_disjoint_rows_only() {
+        let (mut a, mut b) = (Row::new(), Row::new());
+        a.push(1, 1.0);
+        a.push(5, 5.0);
+        b.push(3, 3.0);
+        assert_eq!(floats(&a.merge(&b).unwrap()), [(1, 1.0), (3, 3.0), (5, 5.0)]);
+        b.push(5, 0.0);
+        assert_eq!(a.merge(&b).unwrap_err(), 5);
+    }
+}
