@@ -22,6 +22,8 @@ mod open_metrics;
 mod parser;
 mod series;
 mod start_timestamp;
+#[cfg(test)]
+mod tests;
 mod text;
 mod write;
 

@@ -111,6 +111,13 @@ impl<'a> Parser<'a> {
         entry.map_err(|reason| ParseError { line: self.cursor.line(self.entry_start), reason })
     }
 
+    /// A parser that leaves everything to the lexers.
+    #[cfg(test)]
+    pub(crate) fn without_fast_path(mut self) -> Self {
+        self.plain = false;
+        self
+    }
+
     /// The type in force: that of the last `# TYPE`.
     #[must_use]
     pub fn metric_type(&self) -> MetricType {

@@ -37,6 +37,8 @@ pub(crate) fn walk<'a>(series: &'a [u8], mut f: impl FnMut(Option<&'a [u8]>, &'a
         }
         at = skip(series, at + 1, b" \t");
         let Some(end) = string_end(series, at) else { return };
+        // NULs behind the closing quote belong to the token, whose last byte Prometheus cuts off.
+        let end = skip(series, end, b"\0");
         f(Some(name), &series[at + 1..end - 1]);
         at = end;
     }
