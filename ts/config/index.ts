@@ -31,6 +31,7 @@ export {
   checkTargetAddress,
   type Labels,
   parseTargetGroups,
+  parseTargetGroupsJson,
   type StaticConfig,
   type TargetGroup,
   toTargetGroup,

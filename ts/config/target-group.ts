@@ -70,7 +70,7 @@ export function checkStaticTargets(configs: StaticConfig[], report: Report): voi
 }
 
 /**
- * Reads a file of target groups, YAML or JSON.
+ * Reads a YAML file of target groups.
  * @throws ConfigError
  */
 export function parseTargetGroups(text: string, file: string): StaticConfig[] {
@@ -80,4 +80,33 @@ export function parseTargetGroups(text: string, file: string): StaticConfig[] {
   const groups = node ? groupFile.decode(node, decoding, '') : [];
   if (source.issues.length > 0) throw new ConfigError(source.issues);
   return groups;
+}
+
+/**
+ * Reads target groups in JSON, as files and HTTP endpoints serve them: a list of objects with
+ * `targets` and `labels` and no other key.
+ * @throws Error with what is wrong
+ */
+export function parseTargetGroupsJson(text: string): StaticConfig[] {
+  const parsed: unknown = JSON.parse(text);
+  if (parsed === null) return [];
+  if (!Array.isArray(parsed)) throw new Error('expected a list of target groups');
+  return parsed.map((group: unknown, i) => {
+    if (group === null) throw new Error('nil target group item found');
+    if (typeof group !== 'object' || Array.isArray(group)) throw new Error(`group ${i}: expected an object`);
+    const { targets, labels, ...unknown } = group as Record<string, unknown>;
+    const [extra] = Object.keys(unknown);
+    if (extra !== undefined) throw new Error(`group ${i}: unknown field ${quote(extra)}`);
+    const names: unknown[] = Array.isArray(targets) ? targets : [];
+    const values = Object.values((labels ?? {}) as object);
+    const listed = targets === undefined || targets === null || Array.isArray(targets);
+    if (!listed || !names.every((name) => typeof name === 'string')) {
+      throw new Error(`group ${i}: targets must be a list of strings`);
+    }
+    const mapped = typeof (labels ?? {}) === 'object' && !Array.isArray(labels);
+    if (!mapped || !values.every((value) => typeof value === 'string')) {
+      throw new Error(`group ${i}: labels must be an object of strings`);
+    }
+    return { targets: names as string[], labels: { ...(labels as Labels | null | undefined) } };
+  });
 }

@@ -125,6 +125,11 @@ export class Summary {
     this.#children = new Children(labelNames, () => ({ window: [], next: 0, sum: 0, count: 0 }));
   }
 
+  /** Makes the child exist before its first observation. */
+  touch(values: readonly string[] = []): void {
+    this.#children.get(values);
+  }
+
   observe(values: readonly string[], value: number): void {
     const { state } = this.#children.get(values);
     state.window[state.next] = value;

@@ -1,0 +1,120 @@
+/** What scraping counts about itself, under Prometheus' names. */
+
+import type { ScrapeReport } from '../core/engine.ts';
+import { type MetricFamily, Summary, Value } from '../util/index.ts';
+
+const QUANTILES = [0.01, 0.05, 0.5, 0.9, 0.99];
+const JOB = ['scrape_job'];
+
+const counter = (name: string, help: string, labels?: string[]): Value => new Value('counter', name, help, labels);
+const gauge = (name: string, help: string, labels?: string[]): Value => new Value('gauge', name, help, labels);
+const summary = (name: string, help: string, label: string): Summary => new Summary(name, help, QUANTILES, [label]);
+
+/** Errors of the core that have a counter of their own, by how they begin. */
+const LIMITS = [
+  ['sample limit exceeded', 'sampleLimit'],
+  ['body size limit exceeded', 'bodySizeLimit'],
+  ['label_limit exceeded', 'labelLimits'],
+  ['label_name_length_limit exceeded', 'labelLimits'],
+  ['label_value_length_limit exceeded', 'labelLimits'],
+] as const;
+
+export class ScrapeMetrics {
+  readonly pools = counter('prometheus_target_scrape_pools_total', 'Total number of scrape pool creation attempts.');
+  readonly poolsFailed = counter(
+    'prometheus_target_scrape_pools_failed_total',
+    'Total number of scrape pool creations that failed.',
+  );
+  readonly reloads = counter('prometheus_target_scrape_pool_reloads_total', 'Total number of scrape pool reloads.');
+  readonly reloadsFailed = counter(
+    'prometheus_target_scrape_pool_reloads_failed_total',
+    'Total number of failed scrape pool reloads.',
+  );
+  readonly reloadSeconds = summary(
+    'prometheus_target_reload_length_seconds',
+    'Actual interval to reload the scrape pool with a given configuration.',
+    'interval',
+  );
+  readonly targetLimitExceeded = counter(
+    'prometheus_target_scrape_pool_exceeded_target_limit_total',
+    'Total number of times scrape pools hit the target limit, during sync or config reload.',
+  );
+  readonly targetLimit = gauge(
+    'prometheus_target_scrape_pool_target_limit',
+    'Maximum number of targets allowed in this scrape pool.',
+    JOB,
+  );
+  readonly targets = gauge(
+    'prometheus_target_scrape_pool_targets',
+    'Current number of targets in this scrape pool.',
+    JOB,
+  );
+  readonly syncs = counter(
+    'prometheus_target_scrape_pool_sync_total',
+    'Total number of syncs that were executed on a scrape pool.',
+    JOB,
+  );
+  readonly syncFailed = counter('prometheus_target_sync_failed_total', 'Total number of target sync failures.', JOB);
+  readonly syncSeconds = summary(
+    'prometheus_target_sync_length_seconds',
+    'Actual interval to sync the scrape pool.',
+    'scrape_job',
+  );
+  readonly intervalSeconds = summary(
+    'prometheus_target_interval_length_seconds',
+    'Actual intervals between scrapes.',
+    'interval',
+  );
+  readonly bodySizeLimit = counter(
+    'prometheus_target_scrapes_exceeded_body_size_limit_total',
+    'Total number of scrapes that hit the body size limit',
+  );
+  readonly sampleLimit = counter(
+    'prometheus_target_scrapes_exceeded_sample_limit_total',
+    'Total number of scrapes that hit the sample limit and were rejected.',
+  );
+  readonly labelLimits = counter(
+    'prometheus_target_scrape_pool_exceeded_label_limits_total',
+    'Total number of times scrape pools hit the label limits, during sync or config reload.',
+  );
+  readonly duplicates = counter(
+    'prometheus_target_scrapes_sample_duplicate_timestamp_total',
+    'Total number of samples rejected due to duplicate timestamps but different values.',
+  );
+  readonly outOfOrder = counter(
+    'prometheus_target_scrapes_sample_out_of_order_total',
+    'Total number of samples rejected due to not being out of the expected order.',
+  );
+  readonly outOfBounds = counter(
+    'prometheus_target_scrapes_sample_out_of_bounds_total',
+    'Total number of samples rejected due to timestamp falling outside of the time bounds.',
+  );
+  readonly cacheFlushForced = counter(
+    'prometheus_target_scrapes_cache_flush_forced_total',
+    'How many times a scrape cache was flushed due to getting big while scrapes are failing.',
+  );
+  readonly missed = counter(
+    'narthex_target_missed_scrapes_total',
+    'Total number of scrapes that were due while the one before was still under way, or that the store had no room for.',
+  );
+
+  /** Counts what a scrape ran into. */
+  count(report: ScrapeReport, error: string): void {
+    this.outOfOrder.inc([], report.outOfOrder);
+    this.duplicates.inc([], report.duplicates);
+    this.outOfBounds.inc([], report.outOfBounds);
+    for (const [start, metric] of LIMITS) if (error.startsWith(start)) this[metric].inc();
+  }
+
+  /** Forgets a pool. */
+  forget(job: string): void {
+    for (const metric of [this.targetLimit, this.targets, this.syncs, this.syncFailed, this.syncSeconds]) {
+      metric.delete([job]);
+    }
+  }
+
+  families(): MetricFamily[] {
+    const all: (Value | Summary)[] = Object.values(this);
+    return all.map((metric) => metric.family());
+  }
+}

@@ -1,0 +1,220 @@
+/** All targets of one job: which there are, which were dropped, and a loop for each. */
+
+import { type RelabelConfig, relabelRule, type ScrapeConfig, type TargetGroup } from '../config/index.ts';
+import type { Engine, LabelSet, Relabeler, Target, TargetOptions } from '../core/engine.ts';
+import type { Clock, Logger } from '../util/index.ts';
+import { fallbackMediaType } from './accept.ts';
+import { PoolClient } from './pool-client.ts';
+import { ScrapeLoop } from './scrape-loop.ts';
+import type { ScrapeMetrics } from './scrape-metrics.ts';
+import { ScrapeTarget } from './scrape-target.ts';
+import { candidatesOf, publicLabels } from './target-labels.ts';
+
+/** The part of the engine that scraping needs. */
+export type ScrapeEngine = Pick<Engine, 'openTarget' | 'relabeler'>;
+
+/** What a pool works with. */
+export interface PoolContext {
+  engine: ScrapeEngine;
+  clock: Clock;
+  logger: Logger;
+  metrics: ScrapeMetrics;
+  userAgent: string;
+  offsetSeed: bigint;
+  shutdown: AbortSignal;
+  /** Takes work that goes on after the call that began it, so that a shutdown can wait for it. */
+  background(work: Promise<void>): void;
+}
+
+/** A target that relabelling dropped. */
+export interface DroppedTarget {
+  discoveredLabels: LabelSet;
+}
+
+interface Running {
+  loop: ScrapeLoop;
+  /** What the core's memory was opened with; the same again means it can be kept. */
+  options: string;
+}
+
+export class ScrapePool {
+  readonly #context: PoolContext;
+  #config: ScrapeConfig;
+  #client: PoolClient;
+  #relabeler: Relabeler;
+  #running = new Map<string, Running>();
+  #dropped: DroppedTarget[] = [];
+  #droppedCount = 0;
+  /** Whether the loops still run with an older configuration. */
+  #outdated = false;
+  #oldClients: PoolClient[] = [];
+
+  /** @throws EngineError for a relabelling rule that does not compile */
+  constructor(config: ScrapeConfig, context: PoolContext) {
+    this.#context = context;
+    this.#config = config;
+    this.#relabeler = this.#compile(config.relabel_configs, config);
+    this.#client = new PoolClient(config, context.clock, context.userAgent);
+    context.metrics.targetLimit.set([config.job_name], config.target_limit);
+  }
+
+  get config(): ScrapeConfig {
+    return this.#config;
+  }
+
+  get active(): ScrapeTarget[] {
+    return [...this.#running.values()].map(({ loop }) => loop.target);
+  }
+
+  get dropped(): readonly DroppedTarget[] {
+    return this.#dropped;
+  }
+
+  get droppedCount(): number {
+    return this.#droppedCount;
+  }
+
+  /**
+   * Takes a new configuration; the loops take it with the next sync. On failure the old one stays.
+   * @throws EngineError for a relabelling rule that does not compile
+   */
+  reload(config: ScrapeConfig): void {
+    this.#relabeler = this.#compile(config.relabel_configs, config);
+    this.#oldClients.push(this.#client);
+    this.#client = new PoolClient(config, this.#context.clock, this.#context.userAgent);
+    this.#config = config;
+    this.#outdated = true;
+    this.#context.metrics.targetLimit.set([config.job_name], config.target_limit);
+  }
+
+  /** Makes the targets of these groups the pool's targets. */
+  sync(groups: readonly TargetGroup[]): void {
+    const { clock, metrics } = this.#context;
+    const job = [this.#config.job_name];
+    const startMs = clock.monotonicMs();
+    const wanted = this.#populate(groups);
+    const restart = this.#outdated;
+    this.#outdated = false;
+    const next = new Map<string, Running>();
+    for (const [identity, target] of wanted) {
+      const old = this.#running.get(identity);
+      if (old && !restart) {
+        old.loop.target.discoveredLabels = target.discoveredLabels;
+        next.set(identity, old);
+      } else {
+        next.set(identity, old ? this.#restart(old, target) : this.#open(target));
+      }
+    }
+    for (const [identity, { loop }] of this.#running) if (!next.has(identity)) this.#retire(loop);
+    this.#running = next;
+    for (const client of this.#oldClients) client.close();
+    this.#oldClients = [];
+    this.#forceErrors();
+    metrics.targets.set(job, next.size);
+    metrics.syncs.inc(job);
+    metrics.syncSeconds.observe(job, (clock.monotonicMs() - startMs) / 1000);
+  }
+
+  /** Ends the pool while the server goes on: its targets are gone for good. */
+  retire(): void {
+    for (const { loop } of this.#running.values()) this.#retire(loop);
+    this.#running.clear();
+    this.#client.close();
+    this.#context.metrics.forget(this.#config.job_name);
+  }
+
+  /** Ends the pool with the server; resolves when no scrape is under way. */
+  async stop(): Promise<void> {
+    await Promise.all([...this.#running.values()].map(({ loop }) => loop.abandon().then(() => loop.memory.close())));
+    this.#running.clear();
+    this.#client.close();
+  }
+
+  #populate(groups: readonly TargetGroup[]): Map<string, ScrapeTarget> {
+    const { logger, metrics } = this.#context;
+    const job = [this.#config.job_name];
+    const wanted = new Map<string, ScrapeTarget>();
+    const dropped: DroppedTarget[] = [];
+    const keep = this.#config.keep_dropped_targets || Number.POSITIVE_INFINITY;
+    this.#droppedCount = 0;
+    metrics.syncFailed.inc(job, 0);
+    for (const group of groups) {
+      for (const { discovered, labels, error } of candidatesOf(group, this.#config, this.#relabeler)) {
+        if (error !== undefined) {
+          metrics.syncFailed.inc(job);
+          logger.error({ scrape_pool: this.#config.job_name, err: error }, 'Creating target failed');
+        } else if (!labels || Object.keys(publicLabels(labels)).length === 0) {
+          this.#droppedCount++;
+          if (dropped.length < keep) dropped.push({ discoveredLabels: discovered });
+        } else {
+          const target = new ScrapeTarget(labels, discovered, this.#config);
+          if (!wanted.has(target.identity)) wanted.set(target.identity, target);
+        }
+      }
+    }
+    this.#dropped = dropped;
+    return wanted;
+  }
+
+  #open(target: ScrapeTarget): Running {
+    const options = this.#targetOptions(target);
+    return this.#run(target, this.#context.engine.openTarget(options), JSON.stringify(options));
+  }
+
+  /** The same target under a new configuration: its memory is kept where nothing it depends on changed. */
+  #restart(old: Running, target: ScrapeTarget): Running {
+    const { lastScrapeMs, lastScrapeDurationSeconds, lastError, health } = old.loop.target;
+    if (lastScrapeMs !== undefined) target.report(lastScrapeMs, lastScrapeDurationSeconds, lastError);
+    target.health = health;
+    const options = this.#targetOptions(target);
+    const key = JSON.stringify(options);
+    const stopped = old.loop.stop();
+    if (key === old.options) return this.#run(target, old.loop.memory, key, stopped);
+    this.#retire(old.loop);
+    return this.#run(target, this.#context.engine.openTarget(options), key, stopped);
+  }
+
+  #run(target: ScrapeTarget, memory: Target, options: string, after?: Promise<void>): Running {
+    const loop = new ScrapeLoop({ ...this.#context, target, memory, client: this.#client });
+    loop.start(after);
+    return { loop, options };
+  }
+
+  #retire(loop: ScrapeLoop): void {
+    void loop.stop();
+    this.#context.background(loop.retire());
+  }
+
+  #forceErrors(): void {
+    const { target_limit: limit } = this.#config;
+    const count = this.#running.size;
+    const exceeded = limit > 0 && count > limit;
+    if (exceeded) this.#context.metrics.targetLimitExceeded.inc();
+    const error = exceeded ? `target_limit exceeded (number of targets: ${count}, limit: ${limit})` : '';
+    for (const { loop } of this.#running.values()) loop.forcedError = error;
+  }
+
+  #targetOptions(target: ScrapeTarget): TargetOptions {
+    const config = this.#config;
+    return {
+      labels: target.labels,
+      honorLabels: config.honor_labels,
+      honorTimestamps: config.honor_timestamps,
+      trackTimestampsStaleness: config.track_timestamps_staleness,
+      metricRelabelRules: config.metric_relabel_configs.map(relabelRule),
+      validationScheme: config.metric_name_validation_scheme,
+      fallbackContentType: fallbackMediaType(config.fallback_scrape_protocol),
+      bodySizeLimitBytes: config.body_size_limit,
+      sampleLimit: config.sample_limit,
+      labelLimit: config.label_limit,
+      labelNameLengthLimit: config.label_name_length_limit,
+      labelValueLengthLimit: config.label_value_length_limit,
+      extraScrapeMetrics: config.extra_scrape_metrics,
+      scrapeTimeoutMs: target.timeoutMs,
+    };
+  }
+
+  #compile(rules: RelabelConfig[], config: ScrapeConfig): Relabeler {
+    return this.#context.engine.relabeler(rules.map(relabelRule), config.metric_name_validation_scheme);
+  }
+}
