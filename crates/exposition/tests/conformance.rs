@@ -1,12 +1,17 @@
 //! The conformance vectors of Prometheus 3.16's parsers, as far as there are parsers here: text and
 //! OpenMetrics 1.0 without conversion of classic histograms. Skipped by name where they are absent.
-#![expect(clippy::disallowed_methods, clippy::print_stdout, reason = "tests read vectors and print counts")]
+#![expect(
+    clippy::disallowed_methods,
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "tests read vectors and print counts"
+)]
 
 mod support;
 
 use std::path::PathBuf;
 
-use exposition::{Format, Parser, ParserOptions, negotiate};
+use exposition::{Format, Parser, ParserOptions, negotiate, negotiate_text};
 use serde_json::{Value, json};
 use support::{decode_base64, entries_of};
 
@@ -163,4 +168,18 @@ fn bodies() {
         }
         tally.finish();
     }
+}
+
+#[test]
+fn answers_to_accept() {
+    let Some(dir) = vectors("answers_to_accept") else { return };
+    let mut tally = Tally::new("negotiation.jsonl (text)");
+    for case in lines(dir.join("captures/negotiation.jsonl")) {
+        let (accept, answer) =
+            (case["accept"].as_str().unwrap_or(""), case["content_type"].as_str().unwrap());
+        if case["program"] == "prometheus" && answer.starts_with("text/plain") {
+            tally.check(accept, &json!(negotiate_text(accept).1), &json!(answer));
+        }
+    }
+    tally.finish();
 }

@@ -111,7 +111,7 @@ impl fmt::Display for DurationMs {
         }
         let mut left_ms = self.0.unsigned_abs();
         for (unit, unit_ms) in UNITS {
-            if unit_ms >= WEEK_MS && left_ms % unit_ms != 0 {
+            if unit_ms >= WEEK_MS && !left_ms.is_multiple_of(unit_ms) {
                 continue;
             }
             let n = left_ms / unit_ms;
