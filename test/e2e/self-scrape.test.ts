@@ -39,9 +39,9 @@ describe('narthex start', () => {
   const dashboard = conformance('dashboards/prometheus-prometheus.json');
   test.skipIf(dashboard === undefined)("has the metrics that Prometheus' own dashboard asks for", async () => {
     const text = readFileSync(dashboard ?? '', 'utf8');
-    const asked = new Set(text.match(/\b(prometheus|process)_[a-z_]+(?=[{)[])/g));
+    const asked = new Set<string>(text.match(/\b(prometheus|process)_[a-z_]+(?=[{)[])/g));
     const metrics = await (await fetch(`${server.url}/metrics`)).text();
-    const there = new Set(metrics.match(/^[a-z_]+/gm));
+    const there = new Set<string>(metrics.match(/^[a-z_]+/gm));
     expect([...asked].filter((name) => !there.has(name))).toEqual([]);
   });
 

@@ -1,0 +1,59 @@
+/** The commands of the program and their exit codes. */
+
+import { Command, CommanderError } from 'commander';
+import { narthexVersion, PROMETHEUS_VERSION } from '../server/index.ts';
+import { addFlags, flagValues, isHelp, plainSwitches } from './flag-parser.ts';
+import { runServer } from './run-server.ts';
+import { SERVER_FLAGS } from './server-flags.ts';
+import { startOptions } from './start.ts';
+import { checkConfig } from './tool.ts';
+
+/** Exit codes of a wrong command line, as with Prometheus. */
+const UNKNOWN_FLAG = 1;
+const BAD_VALUE = 2;
+
+/** Runs one command line (without the program's name) to its end; returns the exit code. */
+export async function main(args: readonly string[]): Promise<number> {
+  let exitCode = 0;
+  const program = commands((code) => {
+    exitCode = code;
+  });
+  try {
+    await program.parseAsync(plainSwitches(args, SERVER_FLAGS), { from: 'user' });
+    return exitCode;
+  } catch (error) {
+    if (isHelp(error)) return 0;
+    if (!(error instanceof CommanderError)) throw error;
+    return error.code === 'commander.invalidArgument' ? BAD_VALUE : UNKNOWN_FLAG;
+  }
+}
+
+function commands(finish: (exitCode: number) => void): Command {
+  const version = `narthex ${narthexVersion()} (speaks Prometheus ${PROMETHEUS_VERSION}), node ${process.version}, ${process.platform}/${process.arch}`;
+  const program = new Command('narthex')
+    .description('A monitoring system in the place of Prometheus.')
+    .version(version, '--version', 'Print the version.')
+    .helpOption('-h, --help', 'Print this help.')
+    .showHelpAfterError('(--help lists all flags)')
+    .exitOverride()
+    .action(() => program.outputHelp());
+  const server = program
+    .command('server')
+    .description("Run the server with Prometheus' flags.")
+    .action(async () => finish(await runServer(flagValues(server, SERVER_FLAGS), {})));
+  const start = program
+    .command('start')
+    .description('Run the server on 127.0.0.1:9090 with a configuration of its own that scrapes itself into ./data.')
+    .action(async () => finish(await runServer(flagValues(start, SERVER_FLAGS), startOptions)));
+  for (const command of [server, start]) {
+    addFlags(command, SERVER_FLAGS);
+    command.version(version, '--version', 'Print the version.').allowExcessArguments(false);
+  }
+  const tool = program.command('tool').description('Tools for files and data.');
+  const check = tool.command('check').description('Check files.');
+  check
+    .command('config <files...>')
+    .description('Check configuration files.')
+    .action(async (files: string[]) => finish(await checkConfig(files)));
+  return program;
+}

@@ -1,0 +1,189 @@
+/** From flags to a running server, to its end. */
+
+import { once } from 'node:events';
+import { resolve } from 'node:path';
+import { ConfigError } from '../config/index.ts';
+import { EngineError, type EngineFeature } from '../core/index.ts';
+import {
+  type ConfigSource,
+  createLogger,
+  ListenError,
+  type LogFormat,
+  type LogLevel,
+  OptionError,
+  Server,
+  type ServerOptions,
+} from '../server/index.ts';
+import { type Logger, messageOf, systemClock } from '../util/index.ts';
+import type { FlagValues } from './flag-parser.ts';
+import { FEATURES, SERVER_FLAGS } from './server-flags.ts';
+
+/** What a command puts in the place of flags that were not given. */
+export interface StartOptions {
+  listenAddress?: string;
+  storagePath?: string;
+  /** The configuration for a server at `address`. */
+  embeddedConfig?: (address: string) => string;
+  /** Printed on standard output once the server is ready. */
+  greeting?: (facts: { url: string; dataDir: string; config: string }) => string;
+}
+
+/** Runs a server until a signal or a client ends it; returns the exit code. */
+export async function runServer(flags: FlagValues, defaults: StartOptions): Promise<number> {
+  const logger = createLogger(flags.text('log.format') as LogFormat, flags.text('log.level') as LogLevel);
+  const quit = new AbortController();
+  const options = serverOptions(flags, defaults, logger, () =>
+    quit.abort('Received termination request via web service, exiting gracefully...'),
+  );
+  warnInert(flags, logger);
+  try {
+    const server = await Server.start(options);
+    return await serve(server, options, defaults, quit);
+  } catch (error) {
+    return reportFailure(error, options, logger);
+  }
+}
+
+async function serve(
+  server: Server,
+  options: ServerOptions,
+  defaults: StartOptions,
+  quit: AbortController,
+): Promise<number> {
+  const { logger } = options;
+  const onHangup = () => {
+    // The server has logged what is wrong.
+    server.reload().catch(() => undefined);
+  };
+  const onSignal = (signal: NodeJS.Signals) => {
+    quit.abort(`Received an OS signal, exiting gracefully... (${signal})`);
+  };
+  process.on('SIGHUP', onHangup).on('SIGTERM', onSignal).on('SIGINT', onSignal);
+  const ended = quit.signal.aborted ? Promise.resolve() : once(quit.signal, 'abort');
+  try {
+    await Promise.race([server.ready, ended]);
+    if (!quit.signal.aborted) greet(server, options, defaults);
+    await ended;
+    logger.warn({}, String(quit.signal.reason));
+  } finally {
+    const isDown = await server.stop();
+    process.off('SIGHUP', onHangup).off('SIGTERM', onSignal).off('SIGINT', onSignal);
+    if (!isDown) process.exit(0);
+  }
+  logger.info({}, 'See you next time!');
+  return 0;
+}
+
+function greet(server: Server, options: ServerOptions, defaults: StartOptions): void {
+  const { config, storage } = options;
+  const text = defaults.greeting?.({
+    url: `http://${server.addresses[0] ?? ''}`,
+    dataDir: resolve(storage.dir),
+    config: 'file' in config ? resolve(config.file) : config.name,
+  });
+  if (text !== undefined) process.stdout.write(text);
+}
+
+function reportFailure(error: unknown, options: ServerOptions, logger: Logger): number {
+  if (error instanceof ConfigError) {
+    const name = 'file' in options.config ? options.config.file : options.config.name;
+    process.stderr.write(`${error.message}\n`);
+    logger.error({ file: resolve(name) }, `Error loading config (--config.file=${name})`);
+    return 1;
+  }
+  if (error instanceof ListenError || error instanceof OptionError || error instanceof EngineError) {
+    logger.error({ code: error.code }, error.message);
+    return 1;
+  }
+  logger.error({ err: messageOf(error) }, 'The server failed');
+  throw error;
+}
+
+function serverOptions(flags: FlagValues, defaults: StartOptions, logger: Logger, onQuit: () => void): ServerOptions {
+  const listenAddresses =
+    defaults.listenAddress !== undefined && !flags.given.has('web.listen-address')
+      ? [defaults.listenAddress]
+      : flags.list('web.listen-address');
+  const features = featureList(flags, logger);
+  return {
+    config: configSource(flags, defaults, listenAddresses[0] ?? ''),
+    storage: storageOptions(flags, defaults),
+    query: {
+      lookbackDeltaMs: flags.number('query.lookback-delta'),
+      queryTimeoutMs: flags.number('query.timeout'),
+      queryMaxConcurrency: flags.number('query.max-concurrency'),
+      queryMaxSamples: flags.number('query.max-samples'),
+    },
+    web: {
+      listenAddresses,
+      externalUrl: flags.text('web.external-url'),
+      routePrefix: flags.text('web.route-prefix'),
+      readTimeoutMs: flags.number('web.read-timeout'),
+      maxConnections: flags.number('web.max-connections'),
+      corsOrigin: flags.text('web.cors.origin'),
+      pageTitle: flags.text('web.page-title'),
+      enableLifecycle: flags.bool('web.enable-lifecycle'),
+      enableAdminApi: flags.bool('web.enable-admin-api'),
+      enableRemoteWriteReceiver: flags.bool('web.enable-remote-write-receiver'),
+      enableOtlpReceiver: flags.bool('web.enable-otlp-receiver'),
+    },
+    features: features.filter((name): name is EngineFeature => (FEATURES.engine as readonly string[]).includes(name)),
+    extraScrapeMetrics: features.includes('extra-scrape-metrics'),
+    flags: { ...flags.shown(), 'web.listen-address': listenAddresses.join(',') },
+    logger,
+    clock: systemClock,
+    onQuit,
+  };
+}
+
+function configSource(flags: FlagValues, defaults: StartOptions, address: string): ConfigSource {
+  if (defaults.embeddedConfig === undefined || flags.given.has('config.file')) {
+    return { file: flags.text('config.file') };
+  }
+  return { name: 'the embedded default', text: defaults.embeddedConfig(reachable(address)) };
+}
+
+/** An address to connect to for one that is listened on. */
+function reachable(address: string): string {
+  return address.replace(/^(0\.0\.0\.0|\[::\])?:/, 'localhost:');
+}
+
+function storageOptions(flags: FlagValues, defaults: StartOptions): ServerOptions['storage'] {
+  const walSegmentBytes = flags.number('storage.tsdb.wal-segment-size');
+  const compression = flags.text('storage.tsdb.wal-compression-type') as 'snappy' | 'zstd';
+  return {
+    dir: flags.given.has('storage.tsdb.path')
+      ? flags.text('storage.tsdb.path')
+      : (defaults.storagePath ?? flags.text('storage.tsdb.path')),
+    minBlockDurationMs: flags.number('storage.tsdb.min-block-duration'),
+    retentionMs: flags.number('storage.tsdb.retention.time'),
+    retentionBytes: flags.number('storage.tsdb.retention.size'),
+    walCompression: flags.bool('storage.tsdb.wal-compression') ? compression : 'none',
+    noLockfile: flags.bool('storage.tsdb.no-lockfile'),
+    ...(walSegmentBytes > 0 ? { walSegmentBytes } : {}),
+  };
+}
+
+function featureList(flags: FlagValues, logger: Logger): string[] {
+  const names = flags
+    .list('enable-feature')
+    .flatMap((text) => text.split(','))
+    .map((name) => name.trim())
+    .filter((name) => name !== '');
+  for (const option of names) {
+    if ((FEATURES.inert as readonly string[]).includes(option))
+      logger.warn({ option }, 'This feature has no effect yet');
+    else if (!([...FEATURES.engine, ...FEATURES.scrape] as string[]).includes(option)) {
+      logger.warn({ option }, 'Unknown option for --enable-feature');
+    }
+  }
+  return names;
+}
+
+function warnInert(flags: FlagValues, logger: Logger): void {
+  for (const spec of SERVER_FLAGS) {
+    if (spec.inert === true && flags.given.has(spec.name)) {
+      logger.warn({ flag: `--${spec.name}` }, 'This flag is accepted but has no effect yet');
+    }
+  }
+}

@@ -1,0 +1,49 @@
+/** What a server is started with: the command line's flags in the program's own units. */
+
+import type { EngineFeature, EngineOptions } from '../core/engine.ts';
+import type { Clock, Logger } from '../util/index.ts';
+import type { ConfigSource } from './config-source.ts';
+
+export type StorageOptions = Pick<
+  EngineOptions,
+  'dir' | 'minBlockDurationMs' | 'retentionMs' | 'retentionBytes' | 'walCompression' | 'walSegmentBytes' | 'noLockfile'
+>;
+
+export type QueryOptions = Pick<
+  EngineOptions,
+  'lookbackDeltaMs' | 'queryTimeoutMs' | 'queryMaxConcurrency' | 'queryMaxSamples'
+>;
+
+export interface WebOptions {
+  /** `host:port`, one or more; port 0 takes a free one. */
+  listenAddresses: string[];
+  /** '' for one made of the host's name and the first port. */
+  externalUrl: string;
+  /** '' for the path of the external URL. */
+  routePrefix: string;
+  readTimeoutMs: number;
+  maxConnections: number;
+  /** Regular expression, anchored at both ends here. */
+  corsOrigin: string;
+  pageTitle: string;
+  enableLifecycle: boolean;
+  enableAdminApi: boolean;
+  enableRemoteWriteReceiver: boolean;
+  enableOtlpReceiver: boolean;
+}
+
+export interface ServerOptions {
+  config: ConfigSource;
+  storage: StorageOptions;
+  query: QueryOptions;
+  web: WebOptions;
+  features: EngineFeature[];
+  /** Adds scrape_timeout_seconds, scrape_sample_limit and scrape_body_size_bytes to every target. */
+  extraScrapeMetrics: boolean;
+  /** All flags as GET /api/v1/status/flags shows them. */
+  flags: Record<string, string>;
+  logger: Logger;
+  clock: Clock;
+  /** Called once when a client asks the process to end. */
+  onQuit: () => void;
+}

@@ -1,0 +1,82 @@
+/** Discovery and scraping wired together, as the rest of the server sees them. */
+
+import type { DroppedTargetView, TargetsView, TargetView } from '../api/index.ts';
+import type { LoadResult, ScrapeConfig } from '../config/index.ts';
+import type { Engine } from '../core/index.ts';
+import { DiscoveryManager } from '../discovery/index.ts';
+import { ScrapeManager } from '../scrape/index.ts';
+import type { Clock, Logger, MetricFamily } from '../util/index.ts';
+import { narthexVersion } from './version.ts';
+
+/** The core gets so long to finish the scrapes it has taken. */
+const STOP_GRACE_MS = 2000;
+
+export interface ScrapingOptions {
+  clock: Clock;
+  logger: Logger;
+  extraScrapeMetrics: boolean;
+}
+
+export class Scraping implements TargetsView {
+  readonly #options: ScrapingOptions;
+  readonly #discovery: DiscoveryManager;
+  #manager: ScrapeManager | undefined;
+
+  constructor(options: ScrapingOptions) {
+    this.#options = options;
+    this.#discovery = new DiscoveryManager({
+      clock: options.clock,
+      logger: options.logger,
+      onUpdate: (sets) => this.#manager?.syncTargets(sets),
+    });
+  }
+
+  /** Begins to scrape into `engine`. */
+  async start(engine: Engine, config: LoadResult): Promise<void> {
+    const { clock, logger } = this.#options;
+    this.#manager = new ScrapeManager({ engine, clock, logger, userAgent: `Narthex/${narthexVersion()}` });
+    await this.#apply(this.#manager, config);
+  }
+
+  /** Takes a new configuration; throws where a job could not take it. */
+  async reload(config: LoadResult): Promise<void> {
+    if (this.#manager !== undefined) await this.#apply(this.#manager, config);
+  }
+
+  async stop(): Promise<void> {
+    await Promise.all([this.#discovery.stop(), this.#manager?.stop(STOP_GRACE_MS)]);
+  }
+
+  metrics(): MetricFamily[] {
+    return [...this.#discovery.families(), ...(this.#manager?.families() ?? [])];
+  }
+
+  pools(): readonly string[] {
+    return this.#manager?.pools() ?? [];
+  }
+
+  active(): ReadonlyMap<string, readonly TargetView[]> {
+    return this.#manager?.active() ?? new Map();
+  }
+
+  dropped(): ReadonlyMap<string, readonly DroppedTargetView[]> {
+    return this.#manager?.dropped() ?? new Map();
+  }
+
+  droppedCounts(): Record<string, number> {
+    return this.#manager?.droppedCounts() ?? {};
+  }
+
+  async #apply(manager: ScrapeManager, { config, scrapeConfigs }: LoadResult): Promise<void> {
+    const configs = this.#options.extraScrapeMetrics ? scrapeConfigs.map(withExtraMetrics) : scrapeConfigs;
+    try {
+      manager.applyConfig(configs, config.global.external_labels);
+    } finally {
+      await this.#discovery.applyConfig(configs);
+    }
+  }
+}
+
+function withExtraMetrics(config: ScrapeConfig): ScrapeConfig {
+  return { ...config, extra_scrape_metrics: true };
+}

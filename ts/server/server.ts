@@ -1,0 +1,260 @@
+/** One running server: starts its parts in order, reloads them, and brings them down again. */
+
+import type { FastifyInstance } from 'fastify';
+import { type ApiContext, type ApiOptions, createApp, type Readiness } from '../api/index.ts';
+import { configToYaml, type LoadResult } from '../config/index.ts';
+import { type Engine, open, type ReplayProgress } from '../core/index.ts';
+import { messageOf, sleep } from '../util/index.ts';
+import { readConfig, sourceName } from './config-source.ts';
+import { forwardLogs } from './core-log.ts';
+import { Listener } from './listener.ts';
+import { ServerMetrics } from './metrics.ts';
+import type { ServerOptions } from './options.ts';
+import { retention, runtimeInfo, showRetention } from './runtime-info.ts';
+import { Scraping } from './scraping.ts';
+import { buildInfo } from './version.ts';
+import { corsPattern, externalUrl, routePrefix } from './web-address.ts';
+
+/** Requests under way get so long to end once the server is to stop. */
+const REQUEST_GRACE_MS = 1000;
+/** The whole way down. What is acknowledged is in the log by then, so nothing is lost beyond it. */
+const STOP_LIMIT_MS = 4500;
+
+export class Server {
+  readonly #options: ServerOptions;
+  readonly #metrics = new ServerMetrics();
+  readonly #scraping: Scraping;
+  readonly #startMs: number;
+  #config: LoadResult;
+  #readiness: Readiness = 'starting';
+  #replay: ReplayProgress = { min: 0, max: 0, current: 0 };
+  #engine: Engine | undefined;
+  #listener: Listener | undefined;
+  #stopForwarding: () => void = () => undefined;
+  #opening: Promise<void> = Promise.resolve();
+  #reloading: Promise<void> = Promise.resolve();
+  #stopping: Promise<boolean> | undefined;
+
+  private constructor(options: ServerOptions, config: LoadResult) {
+    this.#options = options;
+    this.#config = config;
+    this.#startMs = options.clock.nowMs();
+    this.#scraping = new Scraping(options);
+    this.#metrics.addSource(() => this.#scraping.metrics());
+    this.#noteReload(true);
+  }
+
+  /**
+   * Reads the configuration and binds the addresses; the log is replayed afterwards, see `ready`.
+   * Throws `ConfigError`, `ListenError` or `OptionError`.
+   */
+  static async start(options: ServerOptions): Promise<Server> {
+    const config = await readConfig(options.config);
+    const server = new Server(options, config);
+    server.#warn(config);
+    await server.#listen();
+    server.#opening = server.#open();
+    return server;
+  }
+
+  /** Settles once the server is ready; rejects where the database cannot be opened. */
+  get ready(): Promise<void> {
+    return this.#opening;
+  }
+
+  /** The addresses in use, as `host:port`. */
+  get addresses(): string[] {
+    return this.#listener?.addresses() ?? [];
+  }
+
+  /** Reads the configuration again. A bad one changes nothing, and rejects with what is wrong. */
+  reload(): Promise<void> {
+    const reloaded = this.#reloading.then(async () => {
+      await this.#opening;
+      await this.#reload();
+    });
+    this.#reloading = reloaded.catch(() => undefined);
+    return reloaded;
+  }
+
+  /** Brings everything down; false where that took too long and was given up. */
+  stop(): Promise<boolean> {
+    this.#stopping ??= this.#stop();
+    return this.#stopping;
+  }
+
+  async #listen(): Promise<void> {
+    const { web, clock, logger } = this.#options;
+    let deliver: (app: FastifyInstance) => void = () => undefined;
+    const app = new Promise<FastifyInstance>((resolve) => {
+      deliver = resolve;
+    });
+    this.#listener = await Listener.open(
+      {
+        addresses: web.listenAddresses,
+        readTimeoutMs: web.readTimeoutMs,
+        maxConnections: web.maxConnections,
+        clock,
+      },
+      (request, response) => {
+        app
+          .then((routed) => routed.routing(request, response))
+          .catch((error: unknown) => response.destroy(error as Error));
+      },
+    );
+    try {
+      deliver(await createApp(this.#apiContext(this.#listener)));
+    } catch (error) {
+      await this.#listener.close(0);
+      throw error;
+    }
+    for (const address of this.addresses) logger.info({ component: 'web', address }, 'Start listening for connections');
+  }
+
+  async #open(): Promise<void> {
+    const { storage, query, features, clock, logger } = this.#options;
+    const started = clock.monotonicMs();
+    this.#engine = await open(
+      {
+        ...storage,
+        ...query,
+        ...retention(this.#config.config, storage),
+        defaultSubqueryStepMs: this.#config.config.global.evaluation_interval,
+        features,
+      },
+      (progress) => {
+        this.#replay = progress;
+      },
+    );
+    this.#stopForwarding = forwardLogs(this.#engine, clock, logger);
+    logger.info({ dir: storage.dir, duration: `${Math.round(clock.monotonicMs() - started)}ms` }, 'TSDB started');
+    if (this.#stopping !== undefined) return;
+    await this.#scraping.start(this.#engine, this.#config);
+    this.#setReadiness('ready');
+    logger.info({}, 'Server is ready to receive web requests.');
+  }
+
+  async #reload(): Promise<void> {
+    const { config: source, clock, logger } = this.#options;
+    const filename = sourceName(source);
+    const started = clock.monotonicMs();
+    logger.info({ filename }, 'Loading configuration file');
+    try {
+      const config = await readConfig(source, this.#engine);
+      this.#warn(config);
+      await this.#scraping.reload(config);
+      this.#config = config;
+      this.#noteReload(true);
+      const totalDuration = `${Math.round(clock.monotonicMs() - started)}ms`;
+      logger.info({ filename, totalDuration }, 'Completed loading of configuration file');
+    } catch (cause) {
+      this.#noteReload(false);
+      const message = `couldn't load configuration (--config.file=${JSON.stringify(filename)}): ${messageOf(cause)}`;
+      logger.error({ err: message }, 'Error reloading config');
+      throw new Error(message, { cause });
+    }
+  }
+
+  async #stop(): Promise<boolean> {
+    const { clock, logger } = this.#options;
+    this.#setReadiness('stopping');
+    const done = new AbortController();
+    const down = this.#bringDown()
+      .catch((error: unknown) => logger.error({ err: messageOf(error) }, 'Error while stopping'))
+      .finally(() => done.abort());
+    const tookTooLong = await sleep(clock, STOP_LIMIT_MS, done.signal);
+    if (tookTooLong)
+      logger.error({ limit: `${STOP_LIMIT_MS}ms` }, 'Stopping took too long; what is acknowledged is on disk');
+    else await down;
+    return !tookTooLong;
+  }
+
+  async #bringDown(): Promise<void> {
+    const { logger } = this.#options;
+    await Promise.all([this.#scraping.stop(), this.#listener?.close(REQUEST_GRACE_MS)]);
+    logger.info({}, 'Scraping and listening stopped');
+    await this.#opening.catch(() => undefined);
+    this.#stopForwarding();
+    await this.#engine?.close();
+    this.#metrics.stop();
+    logger.info({}, 'TSDB closed');
+  }
+
+  #setReadiness(readiness: Readiness): void {
+    this.#readiness = readiness;
+    this.#metrics.ready.set(readiness === 'ready' ? 1 : 0);
+  }
+
+  #noteReload(successful: boolean): void {
+    this.#metrics.reloadSuccessful.set(successful ? 1 : 0);
+    if (successful) this.#metrics.reloadSuccessTime.set(this.#options.clock.nowMs() / 1000);
+  }
+
+  #warn({ warnings }: LoadResult): void {
+    for (const { message, ...place } of warnings) this.#options.logger.warn(place, message);
+  }
+
+  #apiOptions(listener: Listener): ApiOptions {
+    const { web } = this.#options;
+    const listenAddress = listener.addresses()[0] ?? '';
+    const external = externalUrl(web.externalUrl, listenAddress);
+    return {
+      routePrefix: routePrefix(web.routePrefix, external),
+      externalUrl: external,
+      listenAddress,
+      corsOrigin: corsPattern(web.corsOrigin),
+      enableLifecycle: web.enableLifecycle,
+      enableAdminApi: web.enableAdminApi,
+      enableRemoteWriteReceiver: web.enableRemoteWriteReceiver,
+      enableOtlpReceiver: web.enableOtlpReceiver,
+      pageTitle: web.pageTitle,
+    };
+  }
+
+  #apiContext(listener: Listener): ApiContext {
+    const { clock, logger, flags } = this.#options;
+    const metrics = this.#metrics;
+    return {
+      options: this.#apiOptions(listener),
+      flags,
+      buildInfo: buildInfo(),
+      targets: this.#scraping,
+      now: () => clock.nowMs(),
+      readiness: () => this.#readiness,
+      engine: () => this.#engine,
+      walReplay: () => this.#replay,
+      configYaml: () => configToYaml(this.#config.config),
+      externalLabels: () => this.#config.config.global.external_labels,
+      runtimeInfo: () => this.#runtimeInfo(),
+      metricsText: () => metrics.text() + (this.#engine?.metricsText() ?? ''),
+      reload: () => this.reload(),
+      quit: () => this.#quit(),
+      onRoute: (handler) => metrics.addHandler(handler),
+      onAnswer: (record) => metrics.onAnswer(record),
+      onInternalError: (error, request) => logger.error({ ...request, err: error.message }, 'Request failed'),
+    };
+  }
+
+  #runtimeInfo() {
+    const { clock, storage } = this.#options;
+    return runtimeInfo({
+      startMs: this.#startMs,
+      nowMs: clock.nowMs(),
+      reloadSuccessful: this.#metrics.reloadSuccessful.value() === 1,
+      lastConfigMs: this.#metrics.reloadSuccessTime.value() * 1000,
+      corruptions: walCorruptions(this.#engine),
+      storageRetention: showRetention(retention(this.#config.config, storage)),
+    });
+  }
+
+  #quit(): boolean {
+    if (this.#stopping !== undefined) return false;
+    this.#options.onQuit();
+    return true;
+  }
+}
+
+function walCorruptions(engine: Engine | undefined): number {
+  const match = /^prometheus_tsdb_wal_corruptions_total (\S+)$/m.exec(engine?.metricsText() ?? '');
+  return Number(match?.[1] ?? 0);
+}
