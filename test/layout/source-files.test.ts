@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { basename, dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { filesBelow, root, textOf } from './files.ts';
 
@@ -20,13 +20,16 @@ describe('source files', () => {
     expect(silent).toEqual([]);
   });
 
-  test('in TypeScript: every folder opens with a header', () => {
-    const folders = new Set(filesBelow('ts', /\.ts$/).map(dirname));
-    const silent = [...folders].filter((folder) => {
-      const entries = ['index.ts', 'main.ts', `${basename(folder)}.ts`].map((name) => join(folder, name));
-      const entry = entries.find((path) => existsSync(join(root, path)));
-      return entry === undefined || !/^(#!.*\n)?\/\*\*/.test(textOf(entry));
-    });
+  test('in TypeScript say at their top why they exist', () => {
+    const silent = filesBelow('ts', /(?<!\.test)\.ts$/).filter((path) => !/^(#!.*\n)?\/\*\*/.test(textOf(path)));
     expect(silent).toEqual([]);
+  });
+
+  test('every folder of ts/ has an entry', () => {
+    const folders = new Set(filesBelow('ts', /\.ts$/).map((path) => path.split('/')[1] ?? ''));
+    const without = [...folders].filter(
+      (folder) => !['index.ts', 'main.ts'].some((name) => existsSync(join(root, 'ts', folder, name))),
+    );
+    expect(without).toEqual([]);
   });
 });

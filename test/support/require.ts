@@ -4,8 +4,8 @@
  */
 import { execFileSync } from 'node:child_process';
 import { accessSync, constants, existsSync } from 'node:fs';
-import { homedir } from 'node:os';
 import { delimiter, join, resolve } from 'node:path';
+import { PEERS, peerDir } from '../../bench/lib/peers.mjs';
 import { root } from '../layout/files.ts';
 
 /** The words `NARTHEX_REQUIRE` may list. */
@@ -35,24 +35,18 @@ export function conformance(folder: string): string | undefined {
   return orSkip('conformance', existsSync(path) ? path : undefined, `no ${path}; NARTHEX_CONFORMANCE says where`);
 }
 
-/** A program: in `NARTHEX_PEERS`, among the peers built by `npm run bench:peers`, or on PATH. */
+/** A program: among the peers built by `npm run bench:peers`, or on PATH. */
 export function findProgram(name: string): string | undefined {
-  return findIn([...builtPeers(), ...(process.env.PATH ?? '').split(delimiter)], name);
+  return findIn([...PEERS.map(peerDir), ...(process.env.PATH ?? '').split(delimiter)], name);
 }
 
 /** A program of the Prometheus release that we stand in for; older ones do not count. */
 export function currentPeer(name: 'prometheus' | 'promtool'): string | undefined {
   // A plain `go build` leaves the version empty, so those count by where they are.
-  const built = findIn(builtPeers(), name);
+  const built = findIn(PEERS.map(peerDir), name);
   const other = findProgram(name);
   const current = built ?? (other !== undefined && versionOf(other).startsWith('3.16.') ? other : undefined);
   return orSkip('peers', current, `${name} 3.16 is built by \`npm run bench:peers\``);
-}
-
-/** Folders that hold peers of the pinned versions. */
-function builtPeers(): string[] {
-  const cache = join(process.env.XDG_CACHE_HOME ?? join(homedir(), '.cache'), 'narthex', 'peers', 'bin');
-  return process.env.NARTHEX_PEERS === undefined ? [cache] : [process.env.NARTHEX_PEERS, cache];
 }
 
 function findIn(folders: string[], name: string): string | undefined {
