@@ -3,14 +3,16 @@
 //! through `storage::{Fs, Clock, Spawn}`.
 
 pub mod block;
+mod counter;
 pub mod db;
 mod head;
 mod head_chunks;
+pub mod index;
 mod int_map;
 mod wal;
-pub mod index;
 
 pub use db::{
-    Db, DbOptions, HeadStats, LabelCount, LogLevel, Metric, MetricKind, ReplayProgress, WalCompression,
+    Db, DbOptions, HeadStats, LabelCount, Log, LogLevel, Metric, MetricKind, ReplayProgress, WalCompression,
     WalSync,
 };
+pub use head::ReplayReport;

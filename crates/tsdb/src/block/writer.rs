@@ -82,7 +82,7 @@ impl BlockWriter {
             .map_err(|_| StorageError::Limit(format!("{labels}: more than 2^32 chunks")))?;
         let mut segments = self.segments.writer(self.fs.as_ref(), &self.chunks_dir);
         for c in chunks {
-            let samples = chunk::num_samples(c.data)
+            let samples = chunk::num_samples(c.encoding, c.data)
                 .map_err(|e| StorageError::Invalid(format!("{labels}: chunk at {}: {e}", c.min_ms)))?;
             let reference = segments.put(c)?;
             self.chunks.push(ChunkMeta { min_ms: c.min_ms, max_ms: c.max_ms, reference });

@@ -1,22 +1,38 @@
 //! The database: opening, appending, querying, and the upkeep between head, log and blocks.
 
+mod blocks;
+mod compact;
+mod metrics;
 mod options;
 mod stats;
 
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use model::TimestampMs;
-use storage::{Appender, Querier, Queryable, StorageError};
+use storage::{Appender, FileLock, Querier, Queryable, StorageError, merge_queriers};
 
-use crate::head::{Head, HeadAppender, HeadOptions, HeadQuerier};
+use crate::block::{Block, BlockMeta};
+use crate::head::{Head, HeadAppender, HeadOptions, HeadQuerier, ReplayContext, ReplayReport, replay};
+use crate::head_chunks::HeadChunks;
+use crate::wal::{Wal, WalOptions};
+use blocks::Blocks;
+use compact::Upkeep;
+use metrics::DbCounters;
 
 pub use options::{DbOptions, Log, LogLevel, ReplayProgress, WalCompression, WalSync};
 pub use stats::{HeadStats, LabelCount, Metric, MetricKind};
 
 struct Inner {
-    #[expect(dead_code)]
     options: DbOptions,
     head: Arc<Head>,
+    blocks: Blocks,
+    report: ReplayReport,
+    counters: DbCounters,
+    /// Held by whoever does the upkeep.
+    upkeep: Mutex<Upkeep>,
+    lock: Mutex<Option<Box<dyn FileLock>>>,
+    closed: AtomicBool,
 }
 
 /// A database in a directory. A clone is another handle on it.
@@ -35,8 +51,58 @@ impl Db {
         if options.min_block_duration_ms <= 0 {
             return Err(StorageError::Invalid("the block duration must be positive".to_owned()));
         }
-        let head = Arc::new(Head::new(HeadOptions { range_ms: options.min_block_duration_ms }));
-        Ok(Self { inner: Arc::new(Inner { options, head }) })
+        let start_ns = options.clock.monotonic_ns();
+        let (fs, dir) = (&options.fs, &options.dir);
+        fs.create_dir_all(dir).map_err(|e| StorageError::io(format!("create {}", dir.display()), e))?;
+        let lock = if options.no_lockfile {
+            None
+        } else {
+            Some(fs.lock(&dir.join("lock")).map_err(|e| StorageError::io("lock DB directory", e))?)
+        };
+        let blocks = Blocks::load(&**fs, dir)?;
+        let chunks = HeadChunks::open(fs.clone(), dir.join("chunks_head"))?;
+        let head = Arc::new(Head::new(HeadOptions { range_ms: options.min_block_duration_ms }, chunks));
+        if let Some(end_ms) = blocks.end_ms() {
+            head.raise_min_valid_ms(end_ms);
+        }
+        let wal_dir = dir.join("wal");
+        let report = replay(
+            &head,
+            &ReplayContext {
+                fs: &**fs,
+                wal_dir: &wal_dir,
+                spawn: &*options.spawn,
+                progress: &|p| {
+                    if let Some(f) = &options.on_replay {
+                        f(p);
+                    }
+                },
+                log: &|level, text| options.log(level, text),
+            },
+        )?;
+        head.set_wal(Wal::open(WalOptions {
+            dir: wal_dir,
+            fs: fs.clone(),
+            spawn: options.spawn.clone(),
+            segment_bytes: options.wal_segment_bytes,
+            compression: options.wal_compression,
+            sync: options.wal_sync,
+        })?);
+        if head.initialized() {
+            head.collect(head.min_valid_ms())?;
+        }
+        head.counters.replay_ns.set(options.clock.monotonic_ns().saturating_sub(start_ns));
+        let inner = Inner {
+            head,
+            blocks,
+            report,
+            counters: DbCounters::default(),
+            upkeep: Mutex::default(),
+            lock: Mutex::new(lock),
+            closed: AtomicBool::new(false),
+            options,
+        };
+        Ok(Self { inner: Arc::new(inner) })
     }
 
     /// A transaction. Samples of one appender become visible together.
@@ -45,35 +111,47 @@ impl Db {
         Box::new(HeadAppender::new(self.inner.head.clone()))
     }
 
-    /// The upkeep that is due by the clock and by the head's span: full chunks to disk, blocks out
-    /// of the head, truncation. Call it every few seconds from a background thread.
+    /// The upkeep that is due by the head's span: full chunks to disk, blocks out of the head,
+    /// truncation. Call it every few seconds from a background thread.
     ///
     /// # Errors
     /// Where files cannot be read or written. Queries go on; see [`Db::refuses_writes`].
     pub fn tick(&self) -> Result<(), StorageError> {
-        Ok(())
+        let inner = &self.inner;
+        let mut upkeep = inner.upkeep.lock().unwrap_or_else(PoisonError::into_inner);
+        if inner.closed.load(Ordering::Acquire) {
+            return Err(StorageError::Closed);
+        }
+        inner.head.flush_chunks()?;
+        inner.compact(&mut upkeep)
     }
 
     /// Cuts blocks out of the head as long as it spans more than one and a half times the block
-    /// duration, and truncates head and log behind them.
+    /// duration, and truncates head and log behind them. The same as [`Db::tick`], under the name
+    /// that one looks for.
     ///
     /// # Errors
     /// As [`Db::tick`].
     pub fn compact(&self) -> Result<(), StorageError> {
-        Ok(())
+        self.tick()
+    }
+
+    /// What opening found, repaired and left out.
+    #[must_use]
+    pub fn replay_report(&self) -> &ReplayReport {
+        &self.inner.report
     }
 
     /// The head in numbers; each list has at most `limit` entries. Walks the whole index.
     #[must_use]
     pub fn head_stats(&self, limit: usize) -> HeadStats {
-        let _ = limit;
-        HeadStats::default()
+        self.inner.head.stats(limit)
     }
 
     /// Number of series in the head.
     #[must_use]
     pub fn num_series(&self) -> u64 {
-        0
+        self.inner.head.counters.series.get()
     }
 
     /// First and last time that may be in the head, `None` while it is empty.
@@ -83,31 +161,60 @@ impl Db {
         head.initialized().then(|| (head.min_ms(), head.max_ms()))
     }
 
+    /// What the blocks say about themselves, in order of time.
+    #[must_use]
+    pub fn blocks(&self) -> Vec<BlockMeta> {
+        self.inner.blocks.all().iter().map(|b| b.meta().clone()).collect()
+    }
+
     /// All counters and gauges.
     #[must_use]
     pub fn metrics(&self) -> Vec<Metric> {
-        Vec::new()
+        self.inner.metrics()
     }
 
-    /// Why the database refuses writes, if it does.
+    /// Why the database refuses writes, if it does: a write or sync has failed. Queries go on.
     #[must_use]
     pub fn refuses_writes(&self) -> Option<String> {
-        None
+        self.inner.head.refusal().map(|why| why.to_string())
     }
 
-    /// Writes out what is pending, closes the log and gives up the lock. Appenders and queriers
-    /// made before end with [`StorageError::Closed`] or keep what they hold; later ones fail.
+    /// Writes out what is pending, closes the log and gives up the lock. Commits of appenders that
+    /// are still open fail; queriers made before keep what they hold; later ones fail.
     ///
     /// # Errors
-    /// Where the last bytes cannot be written.
+    /// Where the last bytes cannot be written; the database is closed all the same.
     pub fn close(&self) -> Result<(), StorageError> {
-        Ok(())
+        let inner = &self.inner;
+        let _upkeep = inner.upkeep.lock().unwrap_or_else(PoisonError::into_inner);
+        if inner.closed.swap(true, Ordering::AcqRel) {
+            return Ok(());
+        }
+        let log = inner.head.wal().map_or(Ok(()), Wal::close);
+        let chunks = inner.head.head_chunks().close();
+        *inner.lock.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        log.and(chunks)
     }
 }
 
 impl Queryable for Db {
     fn querier(&self, start_ms: TimestampMs, end_ms: TimestampMs) -> Result<Box<dyn Querier>, StorageError> {
-        Ok(Box::new(HeadQuerier::new(self.inner.head.clone(), start_ms, end_ms)))
+        let inner = &self.inner;
+        if inner.closed.load(Ordering::Acquire) {
+            return Err(StorageError::Closed);
+        }
+        // The head's view first: what is cut into a block after this stays there for us, and what
+        // was cut before is in the list of blocks.
+        let head = HeadQuerier::new(inner.head.clone(), start_ms, end_ms);
+        let blocks = inner.blocks.all();
+        let mut queriers = Vec::new();
+        for block in blocks.iter().filter(|b| Block::overlaps(b, start_ms, end_ms)) {
+            queriers.push(block.querier(start_ms, end_ms)?);
+        }
+        if queriers.is_empty() || head.overlaps() {
+            queriers.push(Box::new(head));
+        }
+        Ok(merge_queriers(queriers))
     }
 }
 

@@ -5,17 +5,16 @@ use std::sync::Arc;
 use model::{Labels, SeriesRef, TimestampMs};
 use storage::{AppendError, Appender, StorageError};
 
-use super::Head;
+use super::isolation::CommitSeq;
 use super::page::{Page, page_number, slot};
 use super::series::Pushed;
+use super::{Head, lock};
+use crate::wal::RecordBuffers;
+use crate::wal::record::RefSample;
 
-/// A sample of a known series.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) struct RefSample {
-    pub(crate) series: u64,
-    pub(crate) t: TimestampMs,
-    pub(crate) v: f64,
-}
+/// So many batches are kept for later appenders, none with room for more samples than this.
+const BATCHES_MAX: usize = 16;
+const BATCH_SAMPLES_MAX: usize = 1 << 17;
 
 /// Consecutive samples of a batch whose series are in one page.
 struct Run {
@@ -31,6 +30,7 @@ pub(crate) struct Batch {
     runs: Vec<Run>,
     /// Series that this appender found or made by labels; each is owed one pending count.
     held: Vec<u64>,
+    record: RecordBuffers,
 }
 
 impl Batch {
@@ -49,13 +49,20 @@ pub(crate) struct HeadAppender {
     page: u64,
     /// Fixed with the first sample.
     min_valid_ms: Option<TimestampMs>,
+    id: u64,
 }
 
 impl HeadAppender {
     pub(crate) fn new(head: Arc<Head>) -> Self {
         let batch = lock(&head.batches).pop().unwrap_or_default();
+        head.counters.appenders_created.add(1);
+        // Noted with the earliest bound first: while it is being read, no block may be cut.
+        let id = head.isolation.open_appender(TimestampMs::MIN);
         let min_valid_ms = head.initialized().then(|| head.appendable_min_ms());
-        Self { head, batch, page: u64::MAX, min_valid_ms }
+        if let Some(from) = min_valid_ms {
+            head.isolation.narrow_appender(id, from);
+        }
+        Self { head, batch, page: u64::MAX, min_valid_ms, id }
     }
 
     fn min_valid_ms(&mut self, t: TimestampMs) -> TimestampMs {
@@ -135,35 +142,76 @@ impl HeadAppender {
     fn apply(&mut self) {
         let commit = self.head.isolation.begin();
         let low = self.head.isolation.low();
-        let range_ms = self.head.options.range_ms;
-        let (mut min_ms, mut max_ms) = (TimestampMs::MAX, TimestampMs::MIN);
+        let mut span = Span::default();
         let mut at = 0;
         for run in &self.batch.runs {
-            let mut page = run.page.lock();
-            page.old_ends.retain(|o| o.seq > low);
-            for sample in &self.batch.samples[at..run.end] {
-                let Some((s, old_ends)) = page.parts(sample.series) else { continue };
-                s.pending -= 1;
-                let slot = slot(sample.series) as u8;
-                match s.commit(slot, (sample.t, sample.v), commit.seq(), low, range_ms, old_ends) {
-                    Pushed::Refused => continue,
-                    Pushed::Appended => {}
-                    Pushed::NewChunk(_full) => {}
-                }
-                min_ms = min_ms.min(sample.t);
-                max_ms = max_ms.max(sample.t);
-            }
+            apply_run(&self.head, run, &self.batch.samples[at..run.end], (commit.seq(), low), &mut span);
             at = run.end;
         }
-        if min_ms <= max_ms {
-            self.head.widen(min_ms, max_ms);
+        if span.samples > 0 {
+            self.head.widen(span.min_ms, span.max_ms);
         }
+        self.batch.samples.clear();
+        self.batch.runs.clear();
+        let counters = &self.head.counters;
+        counters.samples_appended.add(span.samples);
+        counters.out_of_order.add(span.out_of_order);
         commit.finish();
+    }
+
+    /// Counts why a sample was refused.
+    fn refused(&self, why: &AppendError) {
+        let counter = match why {
+            AppendError::OutOfBounds => &self.head.counters.out_of_bound,
+            AppendError::OutOfOrder => &self.head.counters.out_of_order,
+            _ => return,
+        };
+        counter.add(1);
     }
 }
 
-fn lock<T>(m: &std::sync::Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    m.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+/// What a commit added.
+struct Span {
+    min_ms: TimestampMs,
+    max_ms: TimestampMs,
+    samples: u64,
+    out_of_order: u64,
+}
+
+impl Default for Span {
+    fn default() -> Self {
+        Self { min_ms: TimestampMs::MAX, max_ms: TimestampMs::MIN, samples: 0, out_of_order: 0 }
+    }
+}
+
+/// Puts the samples of one page into their series.
+fn apply_run(
+    head: &Head,
+    run: &Run,
+    samples: &[RefSample],
+    (seq, low): (CommitSeq, CommitSeq),
+    span: &mut Span,
+) {
+    let range_ms = head.options.range_ms;
+    let mut page = run.page.lock();
+    page.old_ends.retain(|o| o.seq > low);
+    for sample in samples {
+        let Some((s, old_ends)) = page.parts(sample.series) else { continue };
+        s.pending -= 1;
+        let slot = slot(sample.series) as u8;
+        match s.commit(slot, (sample.t, sample.v), seq, low, range_ms, old_ends) {
+            Pushed::Refused => {
+                // Another appender was faster; the same sample once more is nothing to count.
+                span.out_of_order += u64::from(s.end_ms().is_some_and(|end| sample.t < end));
+                continue;
+            }
+            Pushed::Appended => {}
+            Pushed::NewChunk(full) => head.keep_full(sample.series, s, full),
+        }
+        span.samples += 1;
+        span.min_ms = span.min_ms.min(sample.t);
+        span.max_ms = span.max_ms.max(sample.t);
+    }
 }
 
 impl Appender for HeadAppender {
@@ -175,49 +223,63 @@ impl Appender for HeadAppender {
         _st: TimestampMs,
         v: f64,
     ) -> Result<SeriesRef, AppendError> {
-        let min_valid_ms = self.min_valid_ms(t);
-        if t < min_valid_ms {
-            return Err(AppendError::OutOfBounds);
-        }
         if !series.is_none() {
-            match self.add(series.0, t, v, min_valid_ms) {
+            match self.append_known(series, t, v) {
                 Err(AppendError::UnknownSeries) => {}
                 other => return other.map(|()| series),
             }
         }
+        let min_valid_ms = self.min_valid_ms(t);
+        if t < min_valid_ms {
+            self.refused(&AppendError::OutOfBounds);
+            return Err(AppendError::OutOfBounds);
+        }
         if labels.is_empty() {
-            return Err(AppendError::InvalidLabels("empty labelset".to_owned()));
+            return Err(AppendError::InvalidLabels("empty labelset: invalid sample".to_owned()));
+        }
+        if let Some(why) = self.head.refusal() {
+            return Err(AppendError::ReadOnly(why.to_string()));
         }
         let (found, _) = self.head.get_or_create(labels);
         self.batch.held.push(found);
-        self.add(found, t, v, min_valid_ms)?;
+        self.add(found, t, v, min_valid_ms).inspect_err(|e| self.refused(e))?;
         Ok(SeriesRef(found))
     }
 
+    #[inline]
     fn append_known(&mut self, series: SeriesRef, t: TimestampMs, v: f64) -> Result<(), AppendError> {
         let min_valid_ms = self.min_valid_ms(t);
         if t < min_valid_ms {
+            self.refused(&AppendError::OutOfBounds);
             return Err(AppendError::OutOfBounds);
         }
-        self.add(series.0, t, v, min_valid_ms)
+        self.add(series.0, t, v, min_valid_ms).inspect_err(|e| self.refused(e))
     }
 
     fn commit(mut self: Box<Self>) -> Result<(), StorageError> {
+        if self.batch.samples.is_empty() {
+            return Ok(());
+        }
+        if let Some(wal) = self.head.wal.get() {
+            wal.log_samples(&self.batch.samples, &mut self.batch.record)?;
+        }
         self.apply();
-        self.batch.samples.clear();
-        self.batch.runs.clear();
-        self.release_held();
         Ok(())
     }
 
     fn rollback(self: Box<Self>) {}
 }
 
+/// However an appender ends: what it still holds is given back.
 impl Drop for HeadAppender {
     fn drop(&mut self) {
         self.release();
+        self.head.isolation.close_appender(self.id);
         let mut batch = std::mem::take(&mut self.batch);
         batch.clear();
-        lock(&self.head.batches).push(batch);
+        let mut kept = lock(&self.head.batches);
+        if kept.len() < BATCHES_MAX && batch.samples.capacity() <= BATCH_SAMPLES_MAX {
+            kept.push(batch);
+        }
     }
 }

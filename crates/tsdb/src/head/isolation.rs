@@ -4,6 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
+use model::TimestampMs;
+
 /// The number of a commit; they rise from 1 and become visible in that order.
 pub(crate) type CommitSeq = u64;
 
@@ -14,6 +16,9 @@ struct State {
     /// What each open view sees. Later views never see less, so the first sees least.
     views: BTreeMap<u64, CommitSeq>,
     last_view: u64,
+    /// From when on each open appender takes samples.
+    appenders: BTreeMap<u64, TimestampMs>,
+    last_appender: u64,
 }
 
 /// Hands out commit numbers and views.
@@ -72,6 +77,34 @@ impl Isolation {
     /// Whether all views up to number `view` have been closed.
     pub(crate) fn closed_up_to(&self, view: u64) -> bool {
         self.state().views.keys().next().is_none_or(|first| *first > view)
+    }
+
+    /// Notes an appender that takes samples from `min_valid_ms` on; returns its number.
+    pub(crate) fn open_appender(&self, min_valid_ms: TimestampMs) -> u64 {
+        let mut s = self.state();
+        s.last_appender += 1;
+        let id = s.last_appender;
+        s.appenders.insert(id, min_valid_ms);
+        id
+    }
+
+    /// The appender takes samples from `min_valid_ms` on only.
+    pub(crate) fn narrow_appender(&self, id: u64, min_valid_ms: TimestampMs) {
+        self.state().appenders.insert(id, min_valid_ms);
+    }
+
+    pub(crate) fn close_appender(&self, id: u64) {
+        self.state().appenders.remove(&id);
+    }
+
+    /// Whether an open appender may still add samples before `t`.
+    pub(crate) fn appenders_before(&self, t: TimestampMs) -> bool {
+        self.state().appenders.values().any(|from| *from < t)
+    }
+
+    /// Appenders open now.
+    pub(crate) fn open_appenders(&self) -> usize {
+        self.state().appenders.len()
     }
 
     /// Views open now.

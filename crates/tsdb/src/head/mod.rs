@@ -3,29 +3,45 @@
 //! Knows nothing of blocks.
 
 mod append;
+mod blocks;
 mod index;
-mod int_map;
 mod isolation;
 mod open_chunk;
 mod page;
 mod postings;
 mod querier;
+mod replay;
 mod series;
+mod stats;
+mod truncate;
 
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 
 use model::symbols::{SymbolLabels, Symbols};
 use model::{Labels, TimestampMs};
+use storage::StorageError;
 
+use crate::counter::Counter;
+use crate::head_chunks::HeadChunks;
+use crate::int_map::IntMap;
+use crate::wal::Wal;
 use index::HashIndex;
 use isolation::Isolation;
 use page::{PAGE_SERIES, Page, Pages, page_number};
 use postings::Postings;
-use series::Series;
+use series::{FullChunk, MappedChunk, Series};
 
 pub(crate) use append::HeadAppender;
 pub(crate) use querier::HeadQuerier;
+pub use replay::ReplayReport;
+pub(crate) use replay::{ReplayContext, replay};
+pub(crate) use series::{ChunkPlace, range_end_ms};
+pub(crate) use truncate::Truncation;
+
+fn lock<T>(m: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    m.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 /// What the head is told when it is made.
 #[derive(Clone, Debug)]
@@ -50,12 +66,49 @@ pub(crate) struct Head {
     /// Samples before this belong to blocks.
     min_valid_ms: AtomicI64,
     batches: Mutex<Vec<append::Batch>>,
+    chunks: HeadChunks,
+    /// Set once the log has been replayed.
+    wal: OnceLock<Wal>,
+    /// Series that are gone, or known under another reference, whose samples may still be in the
+    /// log up to the given time: their records must stay there as long.
+    wal_expiries: Mutex<IntMap<u64, TimestampMs>>,
+    pub(crate) counters: HeadCounters,
+}
+
+/// What happened, for the metrics.
+#[derive(Debug, Default)]
+pub(crate) struct HeadCounters {
+    pub(crate) series: Counter,
+    pub(crate) series_created: Counter,
+    pub(crate) series_removed: Counter,
+    pub(crate) chunks: Counter,
+    pub(crate) chunks_created: Counter,
+    pub(crate) chunks_removed: Counter,
+    pub(crate) appenders_created: Counter,
+    pub(crate) samples_appended: Counter,
+    pub(crate) out_of_order: Counter,
+    pub(crate) out_of_bound: Counter,
+    pub(crate) gc_runs: Counter,
+    pub(crate) gc_ns: Counter,
+    pub(crate) truncations: Counter,
+    pub(crate) truncations_failed: Counter,
+    pub(crate) checkpoints: Counter,
+    pub(crate) checkpoints_failed: Counter,
+    pub(crate) wal_truncate_ns: Counter,
+    pub(crate) wal_truncations: Counter,
+    pub(crate) mmap_corruptions: Counter,
+    pub(crate) wal_corruptions: Counter,
+    pub(crate) replay_ns: Counter,
 }
 
 impl Head {
-    pub(crate) fn new(options: HeadOptions) -> Self {
+    pub(crate) fn new(options: HeadOptions, chunks: HeadChunks) -> Self {
         Self {
             options,
+            chunks,
+            wal: OnceLock::new(),
+            wal_expiries: Mutex::default(),
+            counters: HeadCounters::default(),
             symbols: Symbols::new(),
             index: HashIndex::default(),
             pages: Pages::default(),
@@ -123,12 +176,96 @@ impl Head {
         }
         let ids = SymbolLabels::intern(labels, &self.symbols);
         let series = self.last_ref.fetch_add(1, Ordering::Relaxed) + 1;
-        let mut s = Series::new(ids.clone());
-        s.pending = 1;
+        // Queued before the shard is unlocked, so before anybody else can find the reference.
+        if let Some(wal) = self.wal.get() {
+            wal.add_series(series, labels);
+        }
+        self.insert(&mut shard, hash, series, ids, 1);
+        (series, true)
+    }
+
+    /// Puts a new series everywhere it belongs.
+    fn insert(&self, shard: &mut index::Shard, hash: u64, series: u64, labels: SymbolLabels, pending: u32) {
+        let mut s = Series::new(labels.clone());
+        s.pending = pending;
         self.pages.put(series, s);
         shard.insert(hash, series);
-        self.postings.write().unwrap_or_else(PoisonError::into_inner).add(series, &ids);
-        (series, true)
+        self.postings.write().unwrap_or_else(PoisonError::into_inner).add(series, &labels);
+        self.counters.series.add(1);
+        self.counters.series_created.add(1);
+    }
+
+    /// The log, once it has been replayed.
+    pub(crate) fn wal(&self) -> Option<&Wal> {
+        self.wal.get()
+    }
+
+    /// From now on appends are logged.
+    pub(crate) fn set_wal(&self, wal: Wal) {
+        // A head is given one log, once.
+        let _ = self.wal.set(wal);
+    }
+
+    /// Why writes are refused, if they are.
+    pub(crate) fn refusal(&self) -> Option<Arc<str>> {
+        self.wal().and_then(Wal::failed)
+    }
+
+    /// Samples before this are in blocks.
+    pub(crate) fn min_valid_ms(&self) -> TimestampMs {
+        self.min_valid_ms.load(Ordering::Acquire)
+    }
+
+    /// Raises the time from which on samples are taken, and hides what may be there from before.
+    pub(crate) fn raise_min_valid_ms(&self, t: TimestampMs) {
+        self.min_valid_ms.fetch_max(t, Ordering::AcqRel);
+        if self.initialized() {
+            self.min_ms.fetch_max(t, Ordering::AcqRel);
+        }
+    }
+
+    /// Whether a block can be cut: the head spans one and a half blocks, the half being where
+    /// samples are still taken.
+    pub(crate) fn compactable(&self) -> bool {
+        self.initialized() && self.max_ms().saturating_sub(self.min_ms()) > self.options.range_ms / 2 * 3
+    }
+
+    /// Whether an appender is open that may add samples before `t`.
+    pub(crate) fn appenders_before(&self, t: TimestampMs) -> bool {
+        self.isolation.appenders_before(t)
+    }
+
+    /// Open appenders and open views.
+    pub(crate) fn open_handles(&self) -> (usize, usize) {
+        (self.isolation.open_appenders(), self.isolation.open_views())
+    }
+
+    pub(crate) fn head_chunks(&self) -> &HeadChunks {
+        &self.chunks
+    }
+
+    /// Puts a full chunk into the head-chunks files and notes it in its series.
+    fn keep_full(&self, series: u64, s: &mut Series, full: Option<FullChunk>) {
+        self.counters.chunks_created.add(1);
+        self.counters.chunks.add(1);
+        let Some(FullChunk { min_ms, max_ms, chunk }) = full else { return };
+        let place = self.chunks.put(series, min_ms, max_ms, chunk.bytes());
+        s.add_mapped(MappedChunk { place, min_ms, max_ms });
+        if let (Some(why), Some(wal)) = (self.chunks.failed(), self.wal()) {
+            wal.fail(&why);
+        }
+    }
+
+    /// Writes out the chunks that have gathered; a failure ends all writing.
+    ///
+    /// # Errors
+    /// The system's.
+    pub(crate) fn flush_chunks(&self) -> Result<(), StorageError> {
+        let flushed = self.chunks.flush();
+        if let (Err(e), Some(wal)) = (&flushed, self.wal()) {
+            wal.fail(&e.to_string());
+        }
+        flushed
     }
 
     fn page_of(&self, series: u64) -> Option<Arc<Page>> {

@@ -3,7 +3,7 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
-use super::int_map::IntMap;
+use crate::int_map::IntMap;
 use model::TimestampMs;
 
 use super::isolation::CommitSeq;
@@ -145,12 +145,12 @@ impl Pages {
         pages
     }
 
-    /// Drops the pages in which no series is left.
-    pub(crate) fn retire_empty(&self) {
+    /// Drops the pages below number `open_from` in which no series is left.
+    pub(crate) fn retire_empty(&self, open_from: u64) {
         let mut all = self.0.write().unwrap_or_else(PoisonError::into_inner);
-        all.retain(|_, page| {
+        all.retain(|number, page| {
             let mut inner = page.lock();
-            inner.retired = inner.live == 0;
+            inner.retired = inner.live == 0 && *number < open_from;
             !inner.retired
         });
     }

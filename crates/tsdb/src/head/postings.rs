@@ -1,8 +1,12 @@
 //! Which series have which label: for each pair of name and value the references, sorted.
 
-use super::int_map::IntMap;
+use std::borrow::Cow;
+
 use model::symbols::{SymbolId, SymbolLabels, SymbolsReader};
-use model::{MatchOp, Matcher};
+use storage::StorageError;
+
+use crate::index::PostingsIndex;
+use crate::int_map::IntMap;
 
 /// The references of one label pair. Most values belong to one series only.
 enum List {
@@ -98,81 +102,42 @@ impl Postings {
     fn get(&self, name: SymbolId, value: SymbolId) -> &[u64] {
         self.names.get(&name).and_then(|v| v.lists.get(&value)).map_or(&[], List::as_slice)
     }
-
-    /// The series whose label `m.name` is present with a value for which `accepts` holds.
-    fn union(&self, m: &Matcher, symbols: &SymbolsReader<'_>, accepts: impl Fn(&str) -> bool) -> Vec<u64> {
-        let Some(name) = symbols.find(&m.name) else { return Vec::new() };
-        let lists: Vec<&[u64]> =
-            self.values(name).filter(|(v, _)| accepts(symbols.get(*v))).map(|(_, l)| l).collect();
-        let mut all = Vec::with_capacity(lists.iter().map(|l| l.len()).sum());
-        let several = lists.len() > 1;
-        for l in lists {
-            all.extend_from_slice(l);
-        }
-        if several {
-            // A series has one value per name, so the lists are disjoint.
-            all.sort_unstable();
-        }
-        all
-    }
-
-    /// The series that satisfy a matcher, or, where series without the label do (second value
-    /// true), those that do not.
-    fn resolve(&self, m: &Matcher, symbols: &SymbolsReader<'_>) -> (Vec<u64>, bool) {
-        if m.matches_empty() {
-            return (self.union(m, symbols, |v| !m.matches(v)), true);
-        }
-        if m.op == MatchOp::Equal {
-            let pair = symbols.find(&m.name).zip(symbols.find(&m.value));
-            return (pair.map_or_else(Vec::new, |(n, v)| self.get(n, v).to_vec()), false);
-        }
-        (self.union(m, symbols, |v| m.matches(v)), false)
-    }
-
-    /// The series that satisfy all matchers, sorted. `everything` yields all series, for when no
-    /// matcher asks for a label to be there.
-    pub(crate) fn select(
-        &self,
-        matchers: &[Matcher],
-        symbols: &SymbolsReader<'_>,
-        everything: impl FnOnce() -> Vec<u64>,
-    ) -> Vec<u64> {
-        let mut with = Vec::new();
-        let mut without = Vec::new();
-        for m in matchers {
-            let (list, inverted) = self.resolve(m, symbols);
-            if inverted {
-                without.push(list);
-            } else if list.is_empty() {
-                return list;
-            } else {
-                with.push(list);
-            }
-        }
-        with.sort_unstable_by_key(Vec::len);
-        let mut with = with.into_iter();
-        let mut found = with.next().unwrap_or_else(everything);
-        for other in with {
-            keep(&mut found, &other, true);
-        }
-        for other in without.iter().filter(|o| !o.is_empty()) {
-            keep(&mut found, other, false);
-        }
-        found
-    }
 }
 
-/// Keeps what is (`present`) or is not in `other`; both sorted. `list` is usually the shorter.
-fn keep(list: &mut Vec<u64>, other: &[u64], present: bool) {
-    let mut rest = other;
-    list.retain(|x| {
-        // Gallop: the next hit is near, or far enough to pay for the doubling.
-        let mut step = 1;
-        while step < rest.len() && rest[step] < *x {
-            step *= 2;
+/// The postings as [`postings_for_matchers`](crate::index::postings_for_matchers) asks them.
+pub(crate) struct PostingsView<'a> {
+    pub(crate) postings: &'a Postings,
+    pub(crate) symbols: &'a SymbolsReader<'a>,
+    /// All references, in order.
+    pub(crate) all: &'a dyn Fn() -> Vec<u64>,
+}
+
+impl PostingsIndex for PostingsView<'_> {
+    type Id = u64;
+
+    fn all(&self) -> Result<Cow<'_, [u64]>, StorageError> {
+        Ok((self.all)().into())
+    }
+
+    fn equal(&self, name: &str, value: &str) -> Result<Cow<'_, [u64]>, StorageError> {
+        let pair = self.symbols.find(name).zip(self.symbols.find(value));
+        Ok(pair.map_or(&[][..], |(n, v)| self.postings.get(n, v)).into())
+    }
+
+    fn matching(
+        &self,
+        name: &str,
+        prefix: &str,
+        keep: &mut dyn FnMut(&str) -> bool,
+        out: &mut Vec<u64>,
+    ) -> Result<(), StorageError> {
+        let Some(name) = self.symbols.find(name) else { return Ok(()) };
+        for (value, list) in self.postings.values(name) {
+            let text = self.symbols.get(value);
+            if text.starts_with(prefix) && keep(text) {
+                out.extend_from_slice(list);
+            }
         }
-        let at = rest[..rest.len().min(step + 1)].partition_point(|y| y < x);
-        rest = &rest[at..];
-        (rest.first() == Some(x)) == present
-    });
+        Ok(())
+    }
 }

@@ -8,8 +8,10 @@ use storage::{LabelHints, LabelQuerier, Querier, SelectHints, SeriesSet, Storage
 
 use super::Head;
 use super::isolation::View;
-use super::open_chunk;
 use super::page::{Page, page_number};
+use super::postings::PostingsView;
+use super::series::ChunkPlace;
+use crate::index::postings_for_matchers;
 
 /// A view of the head over a span of time.
 pub(crate) struct HeadQuerier {
@@ -28,11 +30,17 @@ impl HeadQuerier {
         Self { head, view, start_ms, end_ms }
     }
 
+    /// Whether the head may have samples in the span.
+    pub(crate) fn overlaps(&self) -> bool {
+        self.start_ms <= self.end_ms && self.start_ms <= self.head.max_ms()
+    }
+
     /// References of the series that satisfy all matchers, in order.
-    fn matching(&self, matchers: &[Matcher]) -> Vec<u64> {
+    fn matching(&self, matchers: &[Matcher]) -> Result<Vec<u64>, StorageError> {
         let postings = self.head.postings.read().unwrap_or_else(PoisonError::into_inner);
         let symbols = self.head.symbols.read();
-        postings.select(matchers, &symbols, || self.head.all_refs())
+        let all = || self.head.all_refs();
+        postings_for_matchers(&PostingsView { postings: &postings, symbols: &symbols, all: &all }, matchers)
     }
 
     /// Calls `f` for each of the series with its page locked.
@@ -56,7 +64,7 @@ impl LabelQuerier for HeadQuerier {
         hints: LabelHints,
         matchers: &[Matcher],
     ) -> Result<Vec<String>, StorageError> {
-        let refs = (!matchers.is_empty()).then(|| self.matching(matchers));
+        let refs = if matchers.is_empty() { None } else { Some(self.matching(matchers)?) };
         let symbols = self.head.symbols.read();
         let Some(name) = symbols.find(name) else { return Ok(Vec::new()) };
         let mut values = BTreeSet::new();
@@ -82,7 +90,7 @@ impl LabelQuerier for HeadQuerier {
             let symbols = self.head.symbols.read();
             names.extend(postings.names().map(|n| symbols.get(n).to_owned()));
         } else {
-            let refs = self.matching(matchers);
+            let refs = self.matching(matchers)?;
             let symbols = self.head.symbols.read();
             let mut ids = BTreeSet::new();
             self.each(&refs, |_, _, s| ids.extend(s.labels.iter().map(|(n, _)| n)));
@@ -100,7 +108,7 @@ fn limited(all: BTreeSet<String>, hints: LabelHints) -> Vec<String> {
 impl Querier for HeadQuerier {
     fn select(&self, hints: &SelectHints, matchers: &[Matcher]) -> Result<Box<dyn SeriesSet>, StorageError> {
         let (start_ms, end_ms) = (hints.start_ms.max(self.start_ms), hints.end_ms.min(self.end_ms));
-        let refs = self.matching(matchers);
+        let refs = self.matching(matchers)?;
         let mut series = Vec::with_capacity(refs.len());
         let symbols = self.head.symbols.read();
         self.each(&refs, |r, page, s| {
@@ -153,12 +161,20 @@ impl SeriesSet for HeadSeriesSet {
         let Some(s) = page.get(found.series) else { return Ok(()) };
         let visible = page.visible_end(found.series, self.view.sees());
         let end_ms = visible.map_or(self.end_ms, |t| t.min(self.end_ms));
+        // Copied under the lock, decoded behind it.
+        let mut places: Vec<ChunkPlace> = Vec::new();
+        let within = s.mapped.iter().filter(|m| m.min_ms <= end_ms && m.max_ms >= self.start_ms);
+        places.extend(within.map(|m| m.place));
         let open = s.open.as_ref().filter(|o| o.min_ms() <= end_ms && o.max_ms() >= self.start_ms);
-        let open = open.map(|o| o.bytes());
+        let open = open.map(|o| o.bytes().to_vec());
         drop(page);
-        let _ = &self.head;
+        let mut scratch = Vec::new();
+        for place in places {
+            self.head.head_chunks().decode(place, (self.start_ms, end_ms), &mut scratch, columns)?;
+        }
         if let Some(bytes) = open {
-            open_chunk::decode(&bytes, self.start_ms, end_ms, columns)?;
+            chunk::xor::decode(&bytes, self.start_ms, end_ms, columns)
+                .map_err(|e| StorageError::Corrupt(format!("head chunk of {}: {e}", found.labels)))?;
         }
         Ok(())
     }

@@ -35,7 +35,7 @@ pub(crate) struct ChunkPlace {
 pub(crate) struct FullChunk {
     pub(crate) min_ms: TimestampMs,
     pub(crate) max_ms: TimestampMs,
-    pub(crate) data: Box<[u8]>,
+    pub(crate) chunk: OpenChunk,
 }
 
 /// What becomes of a sample.
@@ -148,7 +148,7 @@ impl Series {
         if n == SAMPLES_PER_CHUNK / 4 {
             self.next_at_ms = predicted_end_ms(open.min_ms(), max_ms, self.next_at_ms);
         }
-        if open.len() > CHUNK_BYTES_MAX || t >= self.next_at_ms || n >= SAMPLES_PER_CHUNK * 2 {
+        if open.bytes().len() > CHUNK_BYTES_MAX || t >= self.next_at_ms || n >= SAMPLES_PER_CHUNK * 2 {
             let full = self.take_open();
             self.start_chunk(t, v, range_ms);
             return Pushed::NewChunk(full);
@@ -165,7 +165,7 @@ impl Series {
     /// Takes the open chunk out, as a full one.
     pub(crate) fn take_open(&mut self) -> Option<FullChunk> {
         let open = self.open.take()?;
-        Some(FullChunk { min_ms: open.min_ms(), max_ms: open.max_ms(), data: open.into_bytes() })
+        Some(FullChunk { min_ms: open.min_ms(), max_ms: open.max_ms(), chunk: open })
     }
 
     /// Notes where a full chunk has been put.

@@ -110,7 +110,8 @@ struct Symbols<'a> {
 
 impl<'a> Symbols<'a> {
     fn collect(series: &'a [IndexSeries]) -> Result<Self, StorageError> {
-        let mut numbers = HashMap::new();
+        // Prometheus' tables have the empty string: it names the postings of all series.
+        let mut numbers = HashMap::from([("", 0)]);
         for s in series {
             for (name, value) in &s.labels {
                 numbers.entry(name).or_insert(0);

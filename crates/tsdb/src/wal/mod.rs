@@ -1,0 +1,15 @@
+//! The write-ahead log in Prometheus' format (FORMAT.md): segments of pages of fragments, records
+//! of series and samples, checkpoints. Knows nothing of the head.
+
+mod bytes;
+mod checkpoint;
+mod compress;
+pub(crate) mod fragment;
+pub(crate) mod reader;
+pub(crate) mod record;
+pub(crate) mod segment;
+mod writer;
+
+pub(crate) use checkpoint::write_checkpoint;
+pub(crate) use compress::decompress;
+pub(crate) use writer::{RecordBuffers, Wal, WalOptions};
