@@ -1,1 +1,26 @@
-//! The facade over storage, PromQL and exposition: all that a binding needs.
+//! The façade over storage, queries and exposition: all that a binding needs, and nothing that
+//! knows JavaScript, HTTP or a scheduler.
+//!
+//! Work that takes a lock, writes or may take longer than 100 µs runs on one of three bounded
+//! pools (ingest, query, background) and ends in a callback, so that a binding can settle a promise
+//! from there. A query never delays an ingest.
+
+pub mod body;
+pub mod embed;
+pub mod engine;
+pub mod error;
+pub mod federate;
+pub mod labels_api;
+pub mod metrics;
+pub mod options;
+pub mod pool;
+pub mod query;
+pub mod scrape;
+pub mod status;
+pub mod syntax;
+
+pub use body::Body;
+pub use engine::Engine;
+pub use error::{EngineError, ErrorCode};
+pub use options::{EngineOptions, Host};
+pub use pool::Pool;

@@ -1,0 +1,44 @@
+//! Load for the comparison benches. Everything a peer is sent is encoded before the clock starts,
+//! so that the generator is never the bottleneck.
+//!
+//! - `load exporter TARGETS SERIES VARIANTS`: an HTTP server on a free port of 127.0.0.1 with
+//!   `/metrics/N` for each target; prints `{"port":…}`, ends when its standard input closes.
+//! - `load series COUNT`: a file for `promtool tsdb bench write`, a label set a line.
+//! - `load append FILE SERIES SCRAPES DIR`: what `promtool tsdb bench write` does, into our database;
+//!   prints `{"samples":…,"wallSeconds":…}`.
+#![allow(clippy::print_stdout, clippy::disallowed_methods, reason = "a program that measures")]
+
+mod append;
+mod exporter;
+mod workload;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = args.iter().map(String::as_str).collect();
+    match run(&words) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(e) => {
+            println!("load: {e}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(words: &[&str]) -> Result<(), Box<dyn std::error::Error>> {
+    match *words {
+        ["exporter", targets, series, variants] => {
+            exporter::serve(targets.parse()?, series.parse()?, variants.parse()?)
+        }
+        ["series", count] => {
+            workload::print_series(count.parse()?);
+            Ok(())
+        }
+        ["append", file, series, scrapes, dir] => append::run(file, series.parse()?, scrapes.parse()?, dir),
+        _ => Err(
+            "usage: load exporter TARGETS SERIES VARIANTS | series COUNT | append FILE SERIES SCRAPES DIR"
+                .into(),
+        ),
+    }
+}

@@ -1,0 +1,82 @@
+//! The series of the workload: instances that look like node exporters, 20 % constant, 40 % integer
+//! counters, 10 % counters of centiseconds, 20 % gauges in multiples of a page, 10 % gauges with
+//! three decimals.
+
+use std::fmt::Write;
+
+/// What a series' values look like.
+#[derive(Clone, Copy)]
+pub(crate) enum Shape {
+    Constant,
+    Counter,
+    Centiseconds,
+    Pages,
+    Decimals,
+}
+
+/// The shape of series `i` of an instance.
+pub(crate) fn shape(i: usize) -> Shape {
+    match i % 10 {
+        0 | 1 => Shape::Constant,
+        2..=5 => Shape::Counter,
+        6 => Shape::Centiseconds,
+        7 | 8 => Shape::Pages,
+        _ => Shape::Decimals,
+    }
+}
+
+/// A cheap mix of bits (splitmix64), so that values are the same in every run.
+pub(crate) fn mix(mut x: u64) -> u64 {
+    x = x.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    x ^ (x >> 31)
+}
+
+/// The body that target `target` serves as its `step`-th.
+pub(crate) fn body(target: usize, series: usize, step: usize) -> String {
+    let mut out = String::with_capacity(series * 96);
+    for i in 0..series {
+        let (metric, device) = (i / 8, i % 8);
+        let name = format!("bench_metric_{metric:03}");
+        if device == 0 {
+            // Writing to a String cannot fail.
+            let _ = writeln!(out, "# HELP {name} A metric of the bench.\n# TYPE {name} untyped");
+        }
+        let id = (target * series + i) as u64;
+        let noise = mix(id.wrapping_mul(1000).wrapping_add(step as u64));
+        let base = mix(id) % 1_000_000_000;
+        let value = match shape(i) {
+            Shape::Constant => (base % 100_000).to_string(),
+            Shape::Counter => (base + step as u64 * (100 + id % 900) + noise % 100).to_string(),
+            Shape::Centiseconds => {
+                let v = base + step as u64 * 100 + noise % 60;
+                format!("{}.{:02}", v / 100, v % 100)
+            }
+            Shape::Pages => ((base % 4_000_000 + noise % 5000) * 4096).to_string(),
+            Shape::Decimals => format!("{}.{:03}", base % 100, noise % 1000),
+        };
+        let _ = writeln!(
+            out,
+            "{name}{{cpu=\"{}\",device=\"nvme{device}n1\",mode=\"read\"}} {value}",
+            metric % 16
+        );
+    }
+    out
+}
+
+/// Prints `count` label sets as `promtool tsdb bench write` reads them.
+pub(crate) fn print_series(count: usize) {
+    use std::io::Write as _;
+    let mut out = std::io::BufWriter::new(std::io::stdout().lock());
+    for i in 0..count {
+        let (instance, series) = (i / 1000, i % 1000);
+        let (metric, device) = (series / 8, series % 8);
+        let line = format!(
+            "{{\"__name__\":\"bench_metric_{metric:03}\",\"cpu\":\"{}\",\"device\":\"nvme{device}n1\",\"instance\":\"node-{instance:03}\",\"job\":\"node\",\"mode\":\"read\"}}",
+            metric % 16
+        );
+        // A closed pipe ends the program by itself.
+        let _ = writeln!(out, "{line}");
+    }
+}

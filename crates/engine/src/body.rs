@@ -1,0 +1,62 @@
+//! Finished bytes for a client.
+
+use std::io::Write;
+
+use flate2::Compression;
+use flate2::write::GzEncoder;
+
+/// Answers shorter than this are not worth compressing.
+const COMPRESSED_BYTES_MIN: usize = 1400;
+
+/// Bytes for a client, perhaps compressed.
+#[derive(Clone, Debug, Default)]
+pub struct Body {
+    /// The bytes.
+    pub bytes: Vec<u8>,
+    /// `""` or `"gzip"`.
+    pub encoding: &'static str,
+}
+
+impl Body {
+    /// The bytes, compressed where the client's Accept-Encoding allows and it pays.
+    #[must_use]
+    pub fn new(bytes: Vec<u8>, accept_encoding: &str) -> Self {
+        if bytes.len() < COMPRESSED_BYTES_MIN || !accepts_gzip(accept_encoding) {
+            return Self { bytes, encoding: "" };
+        }
+        let mut gz = GzEncoder::new(Vec::with_capacity(bytes.len() / 4), Compression::fast());
+        match gz.write_all(&bytes).and_then(|()| gz.finish()) {
+            Ok(packed) => Self { bytes: packed, encoding: "gzip" },
+            Err(_) => Self { bytes, encoding: "" },
+        }
+    }
+}
+
+/// RFC 9110 §12.5.3, for gzip alone.
+fn accepts_gzip(accept_encoding: &str) -> bool {
+    accept_encoding.split(',').any(|part| {
+        let (coding, params) = part.split_once(';').unwrap_or((part, ""));
+        let refused = params.trim().strip_prefix("q=").is_some_and(|q| q.trim().parse() == Ok(0.0));
+        matches!(coding.trim(), "gzip" | "*") && !refused
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn gzip_only_where_accepted() {
+        for (header, expected) in [
+            ("", ""),
+            ("gzip", "gzip"),
+            ("gzip, deflate, br", "gzip"),
+            ("br;q=1.0, gzip;q=0.8", "gzip"),
+            ("gzip;q=0", ""),
+            ("identity", ""),
+        ] {
+            assert_eq!(Body::new(vec![b'x'; 5000], header).encoding, expected, "{header}");
+        }
+        assert_eq!(Body::new(vec![b'x'; 10], "gzip").encoding, "");
+    }
+}

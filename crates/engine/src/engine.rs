@@ -1,0 +1,161 @@
+//! One open database with its query engine.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use storage::Clock;
+use tsdb::{Db, DbOptions};
+
+use crate::error::EngineError;
+use crate::metrics::EngineMetrics;
+use crate::options::{EngineOptions, Host, WalCompression};
+use crate::pool::Pool;
+
+/// Jobs that may wait for the ingest threads.
+const INGEST_JOBS_MAX: usize = 100_000;
+/// Jobs that may wait for the query threads.
+const QUERY_JOBS_MAX: usize = 1000;
+/// Jobs that may wait for the background threads.
+const BACKGROUND_JOBS_MAX: usize = 100;
+
+/// Lines of the log that wait to be fetched; the oldest go first.
+const LOG_LINES_MAX: usize = 1000;
+
+/// How far the write-ahead log has been read, in numbers of segments.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ReplayProgress {
+    /// Lowest segment.
+    pub min: u32,
+    /// Highest segment.
+    pub max: u32,
+    /// The last that has been read.
+    pub current: u32,
+}
+
+/// A line of the log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogLine {
+    /// `info`, `warn` or `error`.
+    pub level: &'static str,
+    /// What happened.
+    pub text: String,
+}
+
+/// An open engine; a clone is another handle on the same.
+#[derive(Clone)]
+pub struct Engine {
+    pub(crate) inner: Arc<Inner>,
+}
+
+pub(crate) struct Inner {
+    pub(crate) db: Db,
+    pub(crate) options: EngineOptions,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) ingest: Pool,
+    pub(crate) query: Pool,
+    pub(crate) background: Pool,
+    pub(crate) metrics: EngineMetrics,
+    /// Makes the hashes of the scrape caches unpredictable.
+    pub(crate) seed: AtomicU64,
+    logs: Logs,
+    closed: AtomicBool,
+}
+
+type Logs = Arc<Mutex<VecDeque<LogLine>>>;
+
+impl Engine {
+    /// Opens the database in `options.dir`, reading its log, and calls `progress` while it does.
+    /// Takes as long as the log is large.
+    ///
+    /// # Errors
+    /// [`crate::ErrorCode::Locked`] where another process has the directory; otherwise what the
+    /// file system or the files say.
+    pub fn open(
+        options: EngineOptions,
+        host: Host,
+        seed: u64,
+        progress: impl Fn(ReplayProgress) + Send + Sync + 'static,
+    ) -> Result<Self, EngineError> {
+        let logs = Logs::default();
+        let db = Db::open(db_options(&options, &host, logs.clone(), progress))?;
+        Ok(Self {
+            inner: Arc::new(Inner {
+                db,
+                options,
+                clock: host.clock,
+                ingest: Pool::new("ingest", host.ingest, INGEST_JOBS_MAX),
+                query: Pool::new("query", host.query, QUERY_JOBS_MAX),
+                background: Pool::new("background", host.background, BACKGROUND_JOBS_MAX),
+                metrics: EngineMetrics::default(),
+                seed: AtomicU64::new(seed),
+                logs,
+                closed: AtomicBool::new(false),
+            }),
+        })
+    }
+
+    /// What the database had to say since the last call.
+    #[must_use]
+    pub fn take_logs(&self) -> Vec<LogLine> {
+        self.inner.logs.lock().unwrap_or_else(PoisonError::into_inner).drain(..).collect()
+    }
+
+    /// Cuts blocks and frees memory where that is due.
+    pub fn maintain(&self, done: impl FnOnce(Result<(), EngineError>) + Send + 'static) {
+        let inner = self.inner.clone();
+        self.inner.background.run(move || inner.open_db()?.tick().map_err(EngineError::from), done);
+    }
+
+    /// Writes everything out and releases the directory. Calls after this fail with
+    /// [`crate::ErrorCode::Closed`]; a second `close` does nothing.
+    pub fn close(&self, done: impl FnOnce(Result<(), EngineError>) + Send + 'static) {
+        if self.inner.closed.swap(true, Ordering::AcqRel) {
+            return done(Ok(()));
+        }
+        let inner = self.inner.clone();
+        self.inner.background.run(move || inner.db.close().map_err(EngineError::from), done);
+    }
+}
+
+impl Inner {
+    /// The database, unless the engine is closed.
+    pub(crate) fn open_db(&self) -> Result<&Db, EngineError> {
+        if self.closed.load(Ordering::Acquire) { Err(EngineError::closed()) } else { Ok(&self.db) }
+    }
+}
+
+fn db_options(
+    o: &EngineOptions,
+    host: &Host,
+    logs: Logs,
+    progress: impl Fn(ReplayProgress) + Send + Sync + 'static,
+) -> DbOptions {
+    let mut d = DbOptions::new(o.dir.clone(), host.fs.clone(), host.clock.clone(), host.background.clone());
+    d.min_block_duration_ms = o.min_block_duration_ms;
+    d.retention_ms = o.retention_ms;
+    d.retention_bytes = o.retention_bytes;
+    d.wal_segment_bytes = o.wal_segment_bytes;
+    d.no_lockfile = o.no_lockfile;
+    d.wal_compression = match o.wal_compression {
+        WalCompression::None => tsdb::WalCompression::None,
+        WalCompression::Snappy => tsdb::WalCompression::Snappy,
+        WalCompression::Zstd => tsdb::WalCompression::Zstd,
+    };
+    d.on_replay = Some(Arc::new(move |p| {
+        progress(ReplayProgress { min: p.first_segment, max: p.last_segment, current: p.current_segment });
+    }));
+    d.log = Some(Arc::new(move |level, text: &str| {
+        let level = match level {
+            tsdb::LogLevel::Info => "info",
+            tsdb::LogLevel::Warn => "warn",
+            tsdb::LogLevel::Error => "error",
+        };
+        let mut logs = logs.lock().unwrap_or_else(PoisonError::into_inner);
+        if logs.len() >= LOG_LINES_MAX {
+            logs.pop_front();
+        }
+        logs.push_back(LogLine { level, text: text.to_owned() });
+    }));
+    d
+}

@@ -1,0 +1,396 @@
+//! One scrape's transaction.
+
+use exposition::{Entry, Format, Parser, ParserOptions, Sample, negotiate};
+use model::{Labels, LabelsBuilder, SeriesRef, TimestampMs, is_stale_nan, stale_nan};
+use storage::{AppendError, Appender, Clock};
+use tsdb::Db;
+
+use super::cache::SeriesCache;
+use super::inflate::{BODY_SIZE_LIMIT, inflate};
+use super::metadata::{Field, MetadataStore, MetricMetadata};
+use super::target::TargetOptions;
+use super::{ScrapeReport, ScrapeTime};
+use crate::error::EngineError;
+
+/// How far ahead of the clock a scraped timestamp may be.
+const AHEAD_MAX_MS: i64 = 10 * 60 * 1000;
+
+/// The text of a scrape with more samples than `sample_limit`.
+const SAMPLE_LIMIT: &str = "sample limit exceeded";
+
+/// Capacity of the body buffer that is kept between scrapes, beyond which it is given back.
+const KEPT_BODY_BYTES_MAX: usize = 16 << 20;
+
+/// Names of the series that every scrape writes, the last three only if asked for.
+const REPORT_NAMES: [&str; 8] = [
+    "up",
+    "scrape_duration_seconds",
+    "scrape_samples_scraped",
+    "scrape_samples_post_metric_relabeling",
+    "scrape_series_added",
+    "scrape_timeout_seconds",
+    "scrape_sample_limit",
+    "scrape_body_size_bytes",
+];
+const REPORT_BASIC: usize = 5;
+
+struct ReportSeries {
+    labels: Labels,
+    series: SeriesRef,
+}
+
+/// What a target remembers.
+pub(super) struct TargetState {
+    options: TargetOptions,
+    cache: SeriesCache,
+    metadata: MetadataStore,
+    format: Option<Format>,
+    report: Vec<ReportSeries>,
+    labels: LabelsBuilder,
+    body: Vec<u8>,
+}
+
+/// The times that a body's samples are held against.
+#[derive(Clone, Copy)]
+struct Times {
+    /// Of samples that carry none.
+    default_ms: TimestampMs,
+    /// Samples after this are out of bounds.
+    ahead_ms: TimestampMs,
+}
+
+/// Why a body is not taken in.
+enum Refused {
+    /// The body's fault: the scrape fails, and says so.
+    Scrape(String),
+    /// The database's: nothing can be written.
+    Engine(EngineError),
+}
+
+impl TargetState {
+    pub(super) fn new(options: TargetOptions, seed: u64) -> Self {
+        let count = if options.extra_scrape_metrics { REPORT_NAMES.len() } else { REPORT_BASIC };
+        let report = REPORT_NAMES[..count]
+            .iter()
+            .map(|n| ReportSeries { labels: options.report_labels(n), series: SeriesRef::NONE })
+            .collect();
+        Self {
+            options,
+            cache: SeriesCache::new(seed),
+            metadata: MetadataStore::default(),
+            format: None,
+            report,
+            labels: LabelsBuilder::new(),
+            body: Vec::new(),
+        }
+    }
+
+    pub(super) fn metadata(&self) -> impl Iterator<Item = (&[u8], &MetricMetadata)> {
+        self.metadata.iter()
+    }
+
+    /// A scrape that brought a body.
+    pub(super) fn body(
+        &mut self,
+        db: &Db,
+        clock: &dyn Clock,
+        pieces: &[&[u8]],
+        content_encoding: &str,
+        content_type: &str,
+        time: ScrapeTime,
+    ) -> Result<ScrapeReport, EngineError> {
+        let started_ns = clock.monotonic_ns();
+        let mut report = ScrapeReport::default();
+        let mut body = std::mem::take(&mut self.body);
+        let inflated = inflate(pieces, content_encoding, self.options.body_size_limit, &mut body);
+        let mut app = db.appender();
+        let taken = match inflated {
+            Err(e) => {
+                report.body_bytes = if e == BODY_SIZE_LIMIT { -1 } else { 0 };
+                Err(Refused::Scrape(e))
+            }
+            Ok(()) => {
+                report.body_bytes = i64::try_from(body.len()).unwrap_or(i64::MAX);
+                if body.is_empty() {
+                    Ok(false)
+                } else {
+                    let ahead_ms = clock.now_ms().saturating_add(AHEAD_MAX_MS);
+                    let times = Times { default_ms: time.timestamp_ms, ahead_ms };
+                    self.append_body(app.as_mut(), &body, content_type, times, &mut report).map(|()| true)
+                }
+            }
+        };
+        if body.capacity() <= KEPT_BODY_BYTES_MAX {
+            self.body = body;
+        }
+        let good = match taken {
+            Ok(good) => good,
+            Err(Refused::Engine(e)) => {
+                app.rollback();
+                self.cache.abandon();
+                return Err(e);
+            }
+            Err(Refused::Scrape(e)) => {
+                app.rollback();
+                app = db.appender();
+                self.cache.abandon();
+                report.error = Some(e);
+                false
+            }
+        };
+        self.finish(app, clock, started_ns, time, good, report)
+    }
+
+    /// A scrape that brought no body.
+    pub(super) fn failed(
+        &mut self,
+        db: &Db,
+        clock: &dyn Clock,
+        error: String,
+        time: ScrapeTime,
+    ) -> Result<ScrapeReport, EngineError> {
+        let started_ns = clock.monotonic_ns();
+        let body_bytes = if error == BODY_SIZE_LIMIT { -1 } else { 0 };
+        let report = ScrapeReport { error: Some(error), body_bytes, ..ScrapeReport::default() };
+        self.finish(db.appender(), clock, started_ns, time, false, report)
+    }
+
+    /// The target is gone: everything it had is stale.
+    pub(super) fn end(&mut self, db: &Db, timestamp_ms: TimestampMs) -> Result<(), EngineError> {
+        let mut app = db.appender();
+        self.cache.abandon();
+        self.append_stale(app.as_mut(), timestamp_ms)?;
+        self.cache.end_scrape(false);
+        for r in &mut self.report {
+            append_report(app.as_mut(), r, timestamp_ms, stale_nan())?;
+        }
+        Ok(app.commit()?)
+    }
+
+    fn finish(
+        &mut self,
+        mut app: Box<dyn Appender>,
+        clock: &dyn Clock,
+        started_ns: u64,
+        time: ScrapeTime,
+        good: bool,
+        mut report: ScrapeReport,
+    ) -> Result<ScrapeReport, EngineError> {
+        self.append_stale(app.as_mut(), time.timestamp_ms)?;
+        self.cache.end_scrape(good);
+        self.metadata.end_scrape(good);
+        let here_seconds = clock.monotonic_ns().saturating_sub(started_ns) as f64 / 1e9;
+        report.duration_seconds = time.elapsed_seconds + here_seconds;
+        let values = [
+            if report.error.is_none() { 1.0 } else { 0.0 },
+            report.duration_seconds,
+            report.samples_scraped as f64,
+            report.samples_post_metric_relabeling as f64,
+            report.series_added as f64,
+            self.options.scrape_timeout_ms as f64 / 1e3,
+            self.options.sample_limit as f64,
+            report.body_bytes as f64,
+        ];
+        for (r, v) in self.report.iter_mut().zip(values) {
+            append_report(app.as_mut(), r, time.timestamp_ms, v)?;
+        }
+        app.commit()?;
+        Ok(report)
+    }
+
+    fn append_stale(&mut self, app: &mut dyn Appender, t_ms: TimestampMs) -> Result<(), EngineError> {
+        for series in self.cache.gone() {
+            match app.append_known(series, t_ms, stale_nan()) {
+                // A target that went away and came back has newer samples already; a series that
+                // the database has dropped needs no marker.
+                Ok(())
+                | Err(
+                    AppendError::OutOfOrder
+                    | AppendError::DuplicateTimestamp
+                    | AppendError::OutOfBounds
+                    | AppendError::TooOld
+                    | AppendError::UnknownSeries,
+                ) => {}
+                Err(e) => return Err(refused(e)),
+            }
+        }
+        Ok(())
+    }
+
+    fn append_body(
+        &mut self,
+        app: &mut dyn Appender,
+        body: &[u8],
+        content_type: &str,
+        times: Times,
+        report: &mut ScrapeReport,
+    ) -> Result<(), Refused> {
+        let fallback = Some(self.options.fallback_content_type.as_str()).filter(|f| !f.is_empty());
+        let negotiated = negotiate(content_type, fallback, false);
+        let Some(format) = negotiated.format else {
+            return Err(Refused::Scrape(negotiated.message.unwrap_or_default()));
+        };
+        if self.format.replace(format).is_some_and(|old| old != format) {
+            self.cache.forget_texts();
+        }
+        let mut parser = Parser::new(body, format, ParserOptions::default()).map_err(scrape_error)?;
+        let mut over_limit = false;
+        while let Some(entry) = parser.next_entry_expecting(self.cache.expected()).map_err(scrape_error)? {
+            match entry {
+                Entry::Sample(sample) => {
+                    report.samples_scraped += 1;
+                    self.append_sample(app, &parser, &sample, times, report, &mut over_limit)?;
+                }
+                Entry::Type { metric, kind } => self.metadata.set(metric, Field::Type, kind.as_str()),
+                Entry::Help { metric, text } => self.metadata.set(metric, Field::Help, &text),
+                Entry::Unit { metric, unit } => {
+                    self.metadata.set(metric, Field::Unit, &String::from_utf8_lossy(unit));
+                }
+                _ => {}
+            }
+        }
+        if over_limit { Err(Refused::Scrape(SAMPLE_LIMIT.to_owned())) } else { Ok(()) }
+    }
+
+    #[inline]
+    fn append_sample(
+        &mut self,
+        app: &mut dyn Appender,
+        parser: &Parser<'_>,
+        sample: &Sample<'_>,
+        times: Times,
+        report: &mut ScrapeReport,
+        over_limit: &mut bool,
+    ) -> Result<(), Refused> {
+        let own_ms = if self.options.honor_timestamps { sample.timestamp_ms } else { None };
+        let t_ms = own_ms.unwrap_or(times.default_ms);
+        let tracked = own_ms.is_none() || self.options.track_timestamps_staleness;
+        let Some(id) = self.cache.lookup(sample.series) else {
+            return self.append_new(app, parser, sample, t_ms, tracked, times, report, over_limit);
+        };
+        let again = self.cache.see(id);
+        let Some(series) = self.cache.series(id) else { return Ok(()) };
+        report.samples_post_metric_relabeling += 1;
+        let appended = if again && own_ms.is_none() {
+            Err(AppendError::DuplicateTimestamp)
+        } else if self.exceeds_limit(sample, report, over_limit) {
+            return Ok(());
+        } else if t_ms > times.ahead_ms {
+            Err(AppendError::OutOfBounds)
+        } else {
+            app.append_known(series, t_ms, sample.value)
+        };
+        match appended {
+            Ok(()) => {}
+            // The database has dropped the series since: make it again.
+            Err(AppendError::UnknownSeries) => {
+                let Some(labels) = self.series_labels(parser)? else { return Ok(()) };
+                match app.append(SeriesRef::NONE, &labels, t_ms, 0, sample.value) {
+                    Ok(series) => self.cache.set_series(id, series),
+                    Err(e) => return count(e, report),
+                }
+            }
+            Err(e) => return count(e, report),
+        }
+        if tracked {
+            self.cache.track(id);
+        }
+        Ok(())
+    }
+
+    /// A sample whose text the cache does not have.
+    #[cold]
+    #[allow(clippy::too_many_arguments, reason = "the cold half of append_sample")]
+    fn append_new(
+        &mut self,
+        app: &mut dyn Appender,
+        parser: &Parser<'_>,
+        sample: &Sample<'_>,
+        t_ms: TimestampMs,
+        tracked: bool,
+        times: Times,
+        report: &mut ScrapeReport,
+        over_limit: &mut bool,
+    ) -> Result<(), Refused> {
+        let Some(labels) = self.series_labels(parser)? else {
+            let id = self.cache.insert(sample.series, SeriesRef::NONE);
+            self.cache.see(id);
+            return Ok(());
+        };
+        report.samples_post_metric_relabeling += 1;
+        if self.exceeds_limit(sample, report, over_limit) {
+            return Ok(());
+        }
+        if t_ms > times.ahead_ms {
+            return count(AppendError::OutOfBounds, report);
+        }
+        let series = match app.append(SeriesRef::NONE, &labels, t_ms, 0, sample.value) {
+            Ok(series) => series,
+            Err(e) => return count(e, report),
+        };
+        report.series_added += u64::from(!*over_limit);
+        let id = self.cache.insert(sample.series, series);
+        self.cache.see(id);
+        if tracked {
+            self.cache.track(id);
+        }
+        Ok(())
+    }
+
+    /// Labels of the line that the parser stands at, ready to store; `None` where relabelling
+    /// drops it.
+    fn series_labels(&mut self, parser: &Parser<'_>) -> Result<Option<Labels>, Refused> {
+        parser.labels(&mut self.labels).map_err(scrape_error)?;
+        self.options.series_labels(&mut self.labels).map_err(Refused::Scrape)
+    }
+
+    /// Whether the sample is beyond `sample_limit`; stale markers do not count.
+    fn exceeds_limit(&self, sample: &Sample<'_>, report: &ScrapeReport, over_limit: &mut bool) -> bool {
+        let limit = self.options.sample_limit;
+        let exceeds =
+            limit > 0 && !is_stale_nan(sample.value) && report.samples_post_metric_relabeling > limit;
+        *over_limit |= exceeds;
+        exceeds
+    }
+}
+
+fn scrape_error(e: impl std::fmt::Display) -> Refused {
+    Refused::Scrape(e.to_string())
+}
+
+/// Counts a refusal that costs one sample; passes on those that cost more.
+fn count(e: AppendError, report: &mut ScrapeReport) -> Result<(), Refused> {
+    match e {
+        AppendError::OutOfOrder => report.out_of_order += 1,
+        AppendError::DuplicateTimestamp => report.duplicates += 1,
+        AppendError::OutOfBounds | AppendError::TooOld => report.out_of_bounds += 1,
+        AppendError::InvalidLabels(e) => return Err(Refused::Scrape(e)),
+        e => return Err(Refused::Engine(refused(e))),
+    }
+    Ok(())
+}
+
+fn refused(e: AppendError) -> EngineError {
+    use crate::error::ErrorCode;
+    let code = if matches!(e, AppendError::ReadOnly(_)) { ErrorCode::ReadOnly } else { ErrorCode::Internal };
+    EngineError::new(code, e.to_string())
+}
+
+fn append_report(
+    app: &mut dyn Appender,
+    r: &mut ReportSeries,
+    t_ms: TimestampMs,
+    v: f64,
+) -> Result<(), EngineError> {
+    match app.append(r.series, &r.labels, t_ms, 0, v) {
+        Ok(series) => r.series = series,
+        Err(
+            AppendError::OutOfOrder
+            | AppendError::DuplicateTimestamp
+            | AppendError::OutOfBounds
+            | AppendError::TooOld,
+        ) => {}
+        Err(e) => return Err(refused(e)),
+    }
+    Ok(())
+}

@@ -1,0 +1,53 @@
+//! Answers for embedders: columns.
+
+use std::collections::HashMap;
+
+use ::engine::query::Answer;
+use model::Labels;
+use napi::bindgen_prelude::Float64Array;
+use napi_derive::napi;
+use promql::{SampleValue, Value};
+
+#[napi(object)]
+pub struct NativeColumns {
+    pub labels: HashMap<String, String>,
+    pub timestamps: Float64Array,
+    pub values: Float64Array,
+}
+
+#[napi(object)]
+pub struct NativeAnswer {
+    pub result_type: String,
+    pub series: Vec<NativeColumns>,
+    pub text: Option<String>,
+    pub warnings: Vec<String>,
+    pub infos: Vec<String>,
+}
+
+impl From<Answer> for NativeAnswer {
+    fn from(a: Answer) -> Self {
+        let (result_type, series, text) = match a.value {
+            Value::Scalar(t, v) => ("scalar", vec![columns(&Labels::empty(), &[t], vec![v])], None),
+            Value::String(_, s) => ("string", Vec::new(), Some(s)),
+            Value::Vector(samples) => {
+                let all = samples.iter().filter_map(|s| match s.value {
+                    SampleValue::Float(v) => Some(columns(&s.labels, &[s.t_ms], vec![v])),
+                    SampleValue::Histogram(_) => None,
+                });
+                ("vector", all.collect(), None)
+            }
+            Value::Matrix(series) => {
+                ("matrix", series.into_iter().map(|s| columns(&s.labels, &s.t, s.v)).collect(), None)
+            }
+        };
+        Self { result_type: result_type.to_owned(), series, text, warnings: a.warnings, infos: a.infos }
+    }
+}
+
+fn columns(labels: &Labels, t: &[i64], v: Vec<f64>) -> NativeColumns {
+    NativeColumns {
+        labels: labels.iter().map(|(n, v)| (n.to_owned(), v.to_owned())).collect(),
+        timestamps: Float64Array::new(t.iter().map(|t| *t as f64).collect()),
+        values: Float64Array::new(v),
+    }
+}

@@ -1,0 +1,336 @@
+//! One open database.
+
+use std::collections::HashMap;
+use std::hash::{BuildHasher, RandomState};
+
+use ::engine::Engine;
+use ::engine::embed::{AppendReport, SeriesBatch};
+use ::engine::engine::ReplayProgress;
+use ::engine::federate::FederateQuery;
+use ::engine::labels_api::SeriesQuery;
+use ::engine::pool::guarded;
+use ::engine::query::{QueryLimits, QueryTimes};
+use model::Labels;
+use napi::bindgen_prelude::{Float64Array, Function, Object};
+use napi::threadsafe_function::ThreadsafeFunctionCallMode;
+use napi::{Env, Result};
+use napi_derive::napi;
+
+use crate::answers::NativeAnswer;
+use crate::body::NativeBody;
+use crate::cancel::{Cancel, flag};
+use crate::options::{NativeOptions, resolve};
+use crate::promise::{promise, to_js};
+use crate::relabel::{RelabelRule, Relabeler, compile, scheme};
+use crate::target::{NativeTarget, NativeTargetOptions, options};
+
+#[napi(object)]
+pub struct NativeProgress {
+    pub min: u32,
+    pub max: u32,
+    pub current: u32,
+}
+
+#[napi(object)]
+pub struct NativeQuery {
+    pub query: String,
+    pub time_ms: Option<f64>,
+    pub start_ms: Option<f64>,
+    pub end_ms: Option<f64>,
+    pub step_ms: Option<f64>,
+    pub timeout_ms: Option<f64>,
+    pub lookback_delta_ms: Option<f64>,
+    pub limit: Option<f64>,
+    pub stats: Option<bool>,
+    pub accept_encoding: Option<String>,
+}
+
+#[napi(object)]
+pub struct NativeSeriesQuery {
+    #[napi(js_name = "match")]
+    pub matches: Vec<String>,
+    pub start_ms: f64,
+    pub end_ms: f64,
+    pub limit: Option<f64>,
+    pub accept_encoding: Option<String>,
+}
+
+#[napi(object)]
+pub struct NativeFederateQuery {
+    #[napi(js_name = "match")]
+    pub matches: Vec<String>,
+    pub time_ms: f64,
+    pub external_labels: HashMap<String, String>,
+    pub accept_encoding: Option<String>,
+}
+
+#[napi(object)]
+pub struct NativeBatch {
+    pub labels: HashMap<String, String>,
+    pub timestamps: Float64Array,
+    pub values: Float64Array,
+}
+
+#[napi(object)]
+pub struct NativeAppendReport {
+    pub appended: f64,
+    pub out_of_order: f64,
+    pub duplicates: f64,
+    pub out_of_bounds: f64,
+}
+
+#[napi(object)]
+pub struct NativeHeadStats {
+    pub num_series: f64,
+    pub num_chunks: f64,
+    pub num_label_pairs: f64,
+    pub min_time_ms: f64,
+    pub max_time_ms: f64,
+}
+
+#[napi(object)]
+pub struct NativeBlock {
+    pub ulid: String,
+    pub min_time_ms: f64,
+    pub max_time_ms: f64,
+    pub num_samples: f64,
+    pub num_series: f64,
+    pub num_chunks: f64,
+    pub meta_json: String,
+}
+
+#[napi(object)]
+pub struct NativeLogLine {
+    pub level: String,
+    pub text: String,
+}
+
+#[napi]
+pub struct NativeEngine {
+    engine: Engine,
+}
+
+/// Opens a database on a thread of its own; `progress` hears of the log being read.
+#[napi(catch_unwind)]
+pub fn open_engine<'env>(
+    env: &'env Env,
+    settings: NativeOptions,
+    progress: Function<'env, NativeProgress, ()>,
+) -> Result<Object<'env>> {
+    let (options, host) = resolve(settings).map_err(|e| to_js(&e))?;
+    let progress = progress.build_threadsafe_function().weak::<true>().max_queue_size::<64>().build()?;
+    let seed = RandomState::new().hash_one(0u8);
+    let threads = host.background.clone();
+    promise(
+        env,
+        |engine| NativeEngine { engine },
+        move |done| {
+            threads.spawn(Box::new(move || {
+                let hear = move |p: ReplayProgress| {
+                    let p = NativeProgress { min: p.min, max: p.max, current: p.current };
+                    // A full queue loses a step of the progress, nothing else.
+                    let _ = progress.call(p, ThreadsafeFunctionCallMode::NonBlocking);
+                };
+                done(guarded(move || Engine::open(options, host, seed, hear)));
+            }));
+        },
+    )
+}
+
+#[napi]
+impl NativeEngine {
+    #[napi(catch_unwind)]
+    pub fn open_target(&self, target: NativeTargetOptions) -> Result<NativeTarget> {
+        Ok(NativeTarget::new(self.engine.open_target(options(target)?)))
+    }
+
+    #[napi(catch_unwind)]
+    pub fn relabeler(&self, rules: Vec<RelabelRule>, validation: String) -> Result<Relabeler> {
+        Ok(Relabeler::new(compile(rules, scheme(&validation)?)?))
+    }
+
+    #[napi(catch_unwind)]
+    pub fn append<'env>(&self, env: &'env Env, batch: Vec<NativeBatch>) -> Result<Object<'env>> {
+        let batch = batch.into_iter().map(|s| SeriesBatch {
+            labels: Labels::from_pairs(s.labels),
+            timestamps: s.timestamps.iter().map(|t| *t as i64).collect(),
+            values: s.values.to_vec(),
+        });
+        let batch = batch.collect();
+        let convert = |r: AppendReport| NativeAppendReport {
+            appended: r.appended as f64,
+            out_of_order: r.out_of_order as f64,
+            duplicates: r.duplicates as f64,
+            out_of_bounds: r.out_of_bounds as f64,
+        };
+        promise(env, convert, |done| self.engine.append(batch, done))
+    }
+
+    #[napi(catch_unwind)]
+    pub fn query_json<'env>(
+        &self,
+        env: &'env Env,
+        query: NativeQuery,
+        cancel: Option<&Cancel>,
+    ) -> Result<Object<'env>> {
+        let (text, times, limits) = query_parts(query);
+        promise(env, NativeBody::from, |done| self.engine.query_json(text, times, limits, flag(cancel), done))
+    }
+
+    #[napi(catch_unwind)]
+    pub fn query<'env>(
+        &self,
+        env: &'env Env,
+        query: NativeQuery,
+        cancel: Option<&Cancel>,
+    ) -> Result<Object<'env>> {
+        let (text, times, limits) = query_parts(query);
+        promise(env, NativeAnswer::from, |done| self.engine.query(text, times, limits, flag(cancel), done))
+    }
+
+    #[napi(catch_unwind)]
+    pub fn series_json<'env>(
+        &self,
+        env: &'env Env,
+        query: NativeSeriesQuery,
+        cancel: Option<&Cancel>,
+    ) -> Result<Object<'env>> {
+        promise(env, NativeBody::from, |done| self.engine.series_json(query.into(), flag(cancel), done))
+    }
+
+    #[napi(catch_unwind)]
+    pub fn label_names_json<'env>(
+        &self,
+        env: &'env Env,
+        query: NativeSeriesQuery,
+        cancel: Option<&Cancel>,
+    ) -> Result<Object<'env>> {
+        promise(env, NativeBody::from, |done| self.engine.label_names_json(query.into(), flag(cancel), done))
+    }
+
+    #[napi(catch_unwind)]
+    pub fn label_values_json<'env>(
+        &self,
+        env: &'env Env,
+        name: String,
+        query: NativeSeriesQuery,
+        cancel: Option<&Cancel>,
+    ) -> Result<Object<'env>> {
+        promise(env, NativeBody::from, |done| {
+            self.engine.label_values_json(name, query.into(), flag(cancel), done);
+        })
+    }
+
+    #[napi(catch_unwind)]
+    pub fn federate<'env>(
+        &self,
+        env: &'env Env,
+        query: NativeFederateQuery,
+        cancel: Option<&Cancel>,
+    ) -> Result<Object<'env>> {
+        let query = FederateQuery {
+            matches: query.matches,
+            time_ms: query.time_ms as i64,
+            external_labels: Labels::from_pairs(query.external_labels),
+            accept_encoding: query.accept_encoding.unwrap_or_default(),
+        };
+        promise(env, NativeBody::from, |done| self.engine.federate(query, flag(cancel), done))
+    }
+
+    #[napi(catch_unwind)]
+    pub fn format_query(&self, query: String) -> Result<String> {
+        self.engine.format_query(&query).map_err(|e| to_js(&e))
+    }
+
+    #[napi(catch_unwind)]
+    pub fn parse_query_json(&self, query: String) -> Result<String> {
+        let bytes = self.engine.parse_query_json(&query).map_err(|e| to_js(&e))?;
+        Ok(String::from_utf8_lossy(&bytes).into_owned())
+    }
+
+    #[napi(catch_unwind)]
+    pub fn check_selector(&self, selector: String) -> Result<()> {
+        self.engine.check_selector(&selector).map_err(|e| to_js(&e))
+    }
+
+    #[napi(catch_unwind)]
+    pub fn status_tsdb_json<'env>(&self, env: &'env Env, limit: u32) -> Result<Object<'env>> {
+        promise(env, NativeBody::from, |done| self.engine.status_tsdb_json(limit as usize, done))
+    }
+
+    #[napi(catch_unwind)]
+    pub fn head_stats(&self) -> NativeHeadStats {
+        let s = self.engine.head_summary();
+        NativeHeadStats {
+            num_series: s.num_series as f64,
+            num_chunks: s.num_chunks as f64,
+            num_label_pairs: s.num_label_pairs as f64,
+            min_time_ms: s.min_time_ms as f64,
+            max_time_ms: s.max_time_ms as f64,
+        }
+    }
+
+    #[napi(catch_unwind)]
+    pub fn blocks(&self) -> Vec<NativeBlock> {
+        let all = self.engine.blocks().into_iter().map(|b| NativeBlock {
+            ulid: b.ulid,
+            min_time_ms: b.min_time_ms as f64,
+            max_time_ms: b.max_time_ms as f64,
+            num_samples: b.num_samples as f64,
+            num_series: b.num_series as f64,
+            num_chunks: b.num_chunks as f64,
+            meta_json: b.meta_json,
+        });
+        all.collect()
+    }
+
+    #[napi(catch_unwind)]
+    pub fn metrics_text(&self) -> String {
+        self.engine.metrics_text()
+    }
+
+    #[napi(catch_unwind)]
+    pub fn take_logs(&self) -> Vec<NativeLogLine> {
+        let lines = self.engine.take_logs().into_iter();
+        lines.map(|l| NativeLogLine { level: l.level.to_owned(), text: l.text }).collect()
+    }
+
+    #[napi(catch_unwind)]
+    pub fn maintain<'env>(&self, env: &'env Env) -> Result<Object<'env>> {
+        promise(env, |()| (), |done| self.engine.maintain(done))
+    }
+
+    #[napi(catch_unwind)]
+    pub fn close<'env>(&self, env: &'env Env) -> Result<Object<'env>> {
+        promise(env, |()| (), |done| self.engine.close(done))
+    }
+}
+
+/// A query with `timeMs` is an instant one.
+fn query_parts(q: NativeQuery) -> (String, QueryTimes, QueryLimits) {
+    let ms = |v: Option<f64>| v.unwrap_or(0.0) as i64;
+    let times = match q.time_ms {
+        Some(t) => QueryTimes::Instant(t as i64),
+        None => QueryTimes::Range { start_ms: ms(q.start_ms), end_ms: ms(q.end_ms), step_ms: ms(q.step_ms) },
+    };
+    let limits = QueryLimits {
+        timeout_ms: ms(q.timeout_ms),
+        lookback_delta_ms: ms(q.lookback_delta_ms),
+        limit: q.limit.unwrap_or(0.0) as usize,
+        stats: q.stats.unwrap_or(false),
+        accept_encoding: q.accept_encoding.unwrap_or_default(),
+    };
+    (q.query, times, limits)
+}
+
+impl From<NativeSeriesQuery> for SeriesQuery {
+    fn from(q: NativeSeriesQuery) -> Self {
+        Self {
+            matches: q.matches,
+            start_ms: q.start_ms as i64,
+            end_ms: q.end_ms as i64,
+            limit: q.limit.unwrap_or(0.0) as usize,
+            accept_encoding: q.accept_encoding.unwrap_or_default(),
+        }
+    }
+}

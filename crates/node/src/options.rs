@@ -1,0 +1,91 @@
+//! Settings, from JavaScript's object to the engine's.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use ::engine::options::{EngineOptions, Features, Host, WalCompression};
+use ::engine::{EngineError, ErrorCode};
+use napi_derive::napi;
+use storage::{Fs, MemFs, OsFs, OsSpawn, SystemClock};
+
+/// The directory name that keeps everything in memory.
+const MEMORY: &str = ":memory:";
+
+#[napi(object)]
+pub struct NativeOptions {
+    pub dir: String,
+    pub min_block_duration_ms: Option<f64>,
+    pub retention_ms: Option<f64>,
+    pub retention_bytes: Option<f64>,
+    pub wal_compression: Option<String>,
+    pub wal_segment_bytes: Option<f64>,
+    pub no_lockfile: Option<bool>,
+    pub ingest_threads: Option<u32>,
+    pub query_threads: Option<u32>,
+    pub lookback_delta_ms: Option<f64>,
+    pub query_timeout_ms: Option<f64>,
+    pub query_max_concurrency: Option<u32>,
+    pub query_max_samples: Option<f64>,
+    pub default_subquery_step_ms: Option<f64>,
+    pub features: Option<Vec<String>>,
+}
+
+/// Checks the settings and makes the host they ask for.
+pub(crate) fn resolve(o: NativeOptions) -> Result<(EngineOptions, Host), EngineError> {
+    let d = EngineOptions::default();
+    let mut features = Features::default();
+    for name in o.features.unwrap_or_default() {
+        features.enable(&name).map_err(|n| EngineError::invalid(format!("unknown feature {n:?}")))?;
+    }
+    let wal_compression = match o.wal_compression.as_deref() {
+        None | Some("snappy") => WalCompression::Snappy,
+        Some("none") => WalCompression::None,
+        Some("zstd") => WalCompression::Zstd,
+        Some(other) => return Err(EngineError::invalid(format!("unknown walCompression {other:?}"))),
+    };
+    let options = EngineOptions {
+        min_block_duration_ms: whole("minBlockDurationMs", o.min_block_duration_ms, d.min_block_duration_ms)?,
+        retention_ms: whole("retentionMs", o.retention_ms, d.retention_ms)?,
+        retention_bytes: whole("retentionBytes", o.retention_bytes, d.retention_bytes)?,
+        wal_compression,
+        wal_segment_bytes: whole("walSegmentBytes", o.wal_segment_bytes, d.wal_segment_bytes)?,
+        no_lockfile: o.no_lockfile.unwrap_or(false),
+        lookback_delta_ms: whole("lookbackDeltaMs", o.lookback_delta_ms, d.lookback_delta_ms)?,
+        query_timeout_ms: whole("queryTimeoutMs", o.query_timeout_ms, d.query_timeout_ms)?,
+        query_concurrency_max: o.query_max_concurrency.map_or(d.query_concurrency_max, |n| n as usize),
+        query_samples_max: whole("queryMaxSamples", o.query_max_samples, d.query_samples_max)?,
+        default_subquery_step_ms: whole(
+            "defaultSubqueryStepMs",
+            o.default_subquery_step_ms,
+            d.default_subquery_step_ms,
+        )?,
+        features,
+        dir: PathBuf::from(&o.dir),
+    };
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let query_threads =
+        o.query_threads.map_or(cores, |n| n as usize).min(options.query_concurrency_max.max(1));
+    let fs: Arc<dyn Fs> = if o.dir == MEMORY { Arc::new(MemFs::new()) } else { Arc::new(OsFs) };
+    let host = Host {
+        fs,
+        clock: Arc::new(SystemClock::default()),
+        ingest: pool("narthex-ingest", o.ingest_threads.map_or(1, |n| n as usize))?,
+        query: pool("narthex-query", query_threads)?,
+        background: pool("narthex-bg", cores.min(2))?,
+    };
+    Ok((options, host))
+}
+
+fn pool(name: &'static str, threads: usize) -> Result<Arc<OsSpawn>, EngineError> {
+    let pool = OsSpawn::new(name, threads)
+        .map_err(|e| EngineError::new(ErrorCode::Io, format!("starting the {name} threads: {e}")))?;
+    Ok(Arc::new(pool))
+}
+
+/// JavaScript's numbers are floats; settings are whole and not negative.
+fn whole<T: TryFrom<i64>>(name: &str, v: Option<f64>, default: T) -> Result<T, EngineError> {
+    let Some(v) = v else { return Ok(default) };
+    let fits = v >= 0.0 && v <= 9_007_199_254_740_992.0 && v.fract() == 0.0;
+    let whole = if fits { T::try_from(v as i64).ok() } else { None };
+    whole.ok_or_else(|| EngineError::invalid(format!("{name} must be a whole number of at least 0, not {v}")))
+}

@@ -1,0 +1,156 @@
+//! One scrape target.
+
+use std::collections::HashMap;
+
+use ::engine::scrape::{ScrapeInput, ScrapeTime, Target, TargetOptions};
+use model::Labels;
+use napi::bindgen_prelude::{Object, Uint8Array};
+use napi::{Env, Result};
+use napi_derive::napi;
+
+use crate::promise::promise;
+use crate::relabel::{RelabelRule, compile, scheme};
+
+#[napi(object)]
+pub struct NativeTargetOptions {
+    pub labels: HashMap<String, String>,
+    pub honor_labels: bool,
+    pub honor_timestamps: bool,
+    pub track_timestamps_staleness: bool,
+    pub metric_relabel_rules: Vec<RelabelRule>,
+    pub validation_scheme: String,
+    pub fallback_content_type: String,
+    pub body_size_limit_bytes: f64,
+    pub sample_limit: f64,
+    pub label_limit: f64,
+    pub label_name_length_limit: f64,
+    pub label_value_length_limit: f64,
+    pub extra_scrape_metrics: bool,
+    pub scrape_timeout_ms: f64,
+}
+
+#[napi(object)]
+pub struct NativeScrapeBody {
+    pub pieces: Vec<Uint8Array>,
+    pub content_encoding: String,
+    pub content_type: String,
+    pub timestamp_ms: f64,
+    pub elapsed_seconds: f64,
+}
+
+#[napi(object)]
+pub struct NativeScrapeFailure {
+    pub timestamp_ms: f64,
+    pub elapsed_seconds: f64,
+    pub error: String,
+}
+
+#[napi(object)]
+pub struct NativeScrapeReport {
+    pub error: Option<String>,
+    pub samples_scraped: f64,
+    pub samples_post_metric_relabeling: f64,
+    pub series_added: f64,
+    pub duration_seconds: f64,
+    pub body_bytes: f64,
+    pub out_of_order: f64,
+    pub duplicates: f64,
+    pub out_of_bounds: f64,
+}
+
+#[napi(object)]
+pub struct NativeMetadata {
+    pub metric: String,
+    #[napi(js_name = "type")]
+    pub metric_type: String,
+    pub help: String,
+    pub unit: String,
+}
+
+#[napi]
+pub struct NativeTarget {
+    target: Target,
+}
+
+#[napi]
+impl NativeTarget {
+    pub(crate) fn new(target: Target) -> Self {
+        Self { target }
+    }
+
+    #[napi(catch_unwind)]
+    pub fn ingest<'env>(&self, env: &'env Env, body: NativeScrapeBody) -> Result<Object<'env>> {
+        let time =
+            ScrapeTime { timestamp_ms: body.timestamp_ms as i64, elapsed_seconds: body.elapsed_seconds };
+        let input = ScrapeInput::Body {
+            pieces: body.pieces,
+            content_encoding: body.content_encoding,
+            content_type: body.content_type,
+        };
+        promise(env, NativeScrapeReport::from, |done| self.target.scrape(input, time, done))
+    }
+
+    #[napi(catch_unwind)]
+    pub fn fail<'env>(&self, env: &'env Env, failure: NativeScrapeFailure) -> Result<Object<'env>> {
+        let time = ScrapeTime {
+            timestamp_ms: failure.timestamp_ms as i64,
+            elapsed_seconds: failure.elapsed_seconds,
+        };
+        let input = ScrapeInput::<Uint8Array>::Failed(failure.error);
+        promise(env, NativeScrapeReport::from, |done| self.target.scrape(input, time, done))
+    }
+
+    #[napi(catch_unwind)]
+    pub fn mark_stale<'env>(&self, env: &'env Env, timestamp_ms: f64) -> Result<Object<'env>> {
+        promise(env, |()| (), |done| self.target.mark_stale(timestamp_ms as i64, done))
+    }
+
+    #[napi(catch_unwind)]
+    pub fn metadata(&self) -> Vec<NativeMetadata> {
+        let all = self.target.metadata().into_iter();
+        all.map(|(metric, m)| NativeMetadata {
+            metric,
+            metric_type: m.metric_type,
+            help: m.help,
+            unit: m.unit,
+        })
+        .collect()
+    }
+}
+
+impl From<::engine::scrape::ScrapeReport> for NativeScrapeReport {
+    fn from(r: ::engine::scrape::ScrapeReport) -> Self {
+        Self {
+            error: r.error,
+            samples_scraped: r.samples_scraped as f64,
+            samples_post_metric_relabeling: r.samples_post_metric_relabeling as f64,
+            series_added: r.series_added as f64,
+            duration_seconds: r.duration_seconds,
+            body_bytes: r.body_bytes as f64,
+            out_of_order: r.out_of_order as f64,
+            duplicates: r.duplicates as f64,
+            out_of_bounds: r.out_of_bounds as f64,
+        }
+    }
+}
+
+/// Compiles a target's options.
+pub(crate) fn options(o: NativeTargetOptions) -> Result<TargetOptions> {
+    let names = scheme(&o.validation_scheme)?;
+    Ok(TargetOptions {
+        labels: Labels::from_pairs(o.labels),
+        honor_labels: o.honor_labels,
+        honor_timestamps: o.honor_timestamps,
+        track_timestamps_staleness: o.track_timestamps_staleness,
+        metric_relabel: compile(o.metric_relabel_rules, names)?,
+        names,
+        fallback_content_type: o.fallback_content_type,
+        body_size_limit: o.body_size_limit_bytes as u64,
+        sample_limit: o.sample_limit as u64,
+        label_limit: o.label_limit as u64,
+        label_name_length_limit: o.label_name_length_limit as u64,
+        label_value_length_limit: o.label_value_length_limit as u64,
+        extra_scrape_metrics: o.extra_scrape_metrics,
+        scrape_timeout_ms: o.scrape_timeout_ms as u64,
+    })
+}
