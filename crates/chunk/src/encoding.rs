@@ -68,12 +68,20 @@ impl TryFrom<u8> for Encoding {
     }
 }
 
+/// The bits of the first two bytes that count samples in a histogram chunk with start timestamps;
+/// the two above them tell about counter resets.
+const ST_HISTOGRAM_COUNT_MASK: u16 = 0x3fff;
+
 /// The number of samples a chunk says it has: in every encoding the first two bytes.
 ///
 /// # Errors
 /// [`ChunkError::Truncated`] where there are no two bytes.
-pub fn num_samples(data: &[u8]) -> Result<u16, ChunkError> {
-    data.first_chunk().map(|b| u16::from_be_bytes(*b)).ok_or(ChunkError::Truncated)
+pub fn num_samples(encoding: Encoding, data: &[u8]) -> Result<u16, ChunkError> {
+    let n = data.first_chunk().map(|b| u16::from_be_bytes(*b)).ok_or(ChunkError::Truncated)?;
+    Ok(match encoding {
+        Encoding::HistogramSt | Encoding::FloatHistogramSt => n & ST_HISTOGRAM_COUNT_MASK,
+        Encoding::Xor | Encoding::Xor2 | Encoding::Histogram | Encoding::FloatHistogram => n,
+    })
 }
 
 /// Appends the samples of a chunk with `min_ms ≤ t ≤ max_ms` to `columns`.

@@ -222,7 +222,8 @@ fn written_again_is_the_same() {
         }
         assert!(files.len() > 1, "{}", block.dir().display());
         for file in files {
-            let (a, b) = (fs.read(&block.dir().join(file)).unwrap(), fs.read(&again.dir().join(file)).unwrap());
+            let (a, b) =
+                (fs.read(&block.dir().join(file)).unwrap(), fs.read(&again.dir().join(file)).unwrap());
             assert!(a == b, "{file} of {}: {} and {} bytes", block.dir().display(), a.len(), b.len());
         }
     });

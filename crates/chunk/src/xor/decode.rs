@@ -4,7 +4,7 @@ use model::{Columns, TimestampMs};
 
 use super::HEADER_LEN;
 use crate::bits::BitReader;
-use crate::{ChunkError, num_samples};
+use crate::{ChunkError, Encoding, num_samples};
 
 /// The state between two samples.
 pub(super) struct Cursor<'a> {
@@ -123,7 +123,7 @@ pub fn decode(
     max_ms: TimestampMs,
     columns: &mut Columns,
 ) -> Result<(), ChunkError> {
-    let n = usize::from(num_samples(data)?);
+    let n = usize::from(num_samples(Encoding::Xor, data)?);
     if n == 0 {
         return Ok(());
     }

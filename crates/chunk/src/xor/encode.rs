@@ -5,7 +5,7 @@ use model::TimestampMs;
 use super::HEADER_LEN;
 use super::decode::Cursor;
 use crate::bits::{put_uvarint, put_varint};
-use crate::{ChunkError, num_samples};
+use crate::{ChunkError, Encoding, num_samples};
 
 /// No window of significant bits has been written yet.
 const NO_WINDOW: u8 = 0xff;
@@ -55,7 +55,7 @@ impl XorEncoder {
     /// # Errors
     /// Where the bytes are no XOR chunk.
     pub fn resume(data: &[u8]) -> Result<Self, ChunkError> {
-        let n = num_samples(data)?;
+        let n = num_samples(Encoding::Xor, data)?;
         if n == 0 {
             return Ok(Self::new());
         }
