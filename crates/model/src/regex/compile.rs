@@ -1,6 +1,7 @@
 //! From the tree to an automaton of `regex-automata`, within limits on memory.
 
 use regex_automata::meta;
+use regex_automata::nfa::thompson::WhichCaptures;
 use regex_syntax::hir::{self, Class, Dot, Hir};
 
 use super::RegexError;
@@ -8,23 +9,25 @@ use super::ast::{Kind, Look, Node};
 use super::class;
 
 /// Memory that the automaton of one expression may take; Go's limit counts instructions instead.
-const AUTOMATON_BYTES_MAX: usize = 32 << 20;
+const AUTOMATON_BYTES_MAX: usize = 64 << 20;
 /// Memory that a thread's lazily built states of one expression may take.
 const LAZY_STATES_BYTES_MAX: usize = 2 << 20;
 
 /// Compiles `root` for searching; `captures` says whether groups are wanted. `pattern` is for the error.
 pub(super) fn compile(root: &Node, captures: bool, pattern: &str) -> Result<meta::Regex, RegexError> {
-    build(&to_hir(root, captures), pattern)
+    let which = if captures { WhichCaptures::All } else { WhichCaptures::None };
+    build(&to_hir(root, captures), which, pattern)
 }
 
 /// Compiles `root` to match whole texts only, without captures.
 pub(super) fn compile_anchored(root: &Node, pattern: &str) -> Result<meta::Regex, RegexError> {
     let whole = vec![Hir::look(hir::Look::Start), to_hir(root, false), Hir::look(hir::Look::End)];
-    build(&Hir::concat(whole), pattern)
+    build(&Hir::concat(whole), WhichCaptures::None, pattern)
 }
 
-fn build(hir: &Hir, pattern: &str) -> Result<meta::Regex, RegexError> {
+fn build(hir: &Hir, which: WhichCaptures, pattern: &str) -> Result<meta::Regex, RegexError> {
     let config = meta::Config::new()
+        .which_captures(which)
         .nfa_size_limit(Some(AUTOMATON_BYTES_MAX))
         .hybrid_cache_capacity(LAZY_STATES_BYTES_MAX);
     meta::Builder::new()

@@ -54,7 +54,7 @@ impl Regex {
     ///
     /// # Errors
     /// An expression that Go's `regexp` would refuse, with Go's message, or whose automaton would
-    /// be larger than 32 MiB.
+    /// be larger than 64 MiB.
     pub fn new_anchored(pattern: &str) -> Result<Self, RegexError> {
         let root = parse::parse(pattern, true)?.root;
         let fast = fast::analyse(&root);
