@@ -47,7 +47,7 @@ describe('narthex start', () => {
 
   test('names no metric twice', async () => {
     const metrics = await (await fetch(`${server.url}/metrics`)).text();
-    const types = metrics.match(/^# TYPE \S+/gm) ?? [];
+    const types: string[] = metrics.match(/^# TYPE \S+/gm) ?? [];
     expect(types.length).toBeGreaterThan(30);
     expect(types.filter((type, i) => types.indexOf(type) !== i)).toEqual([]);
   });

@@ -3,4 +3,5 @@
 
 import { main } from './program.ts';
 
-process.exitCode = await main(process.argv.slice(2));
+// Output to files, pipes and terminals is written at once, so nothing is lost by leaving here.
+process.exit(await main(process.argv.slice(2)));

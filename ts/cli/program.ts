@@ -1,7 +1,9 @@
 /** The commands of the program and their exit codes. */
 
+import { inspect } from 'node:util';
 import { Command, CommanderError } from 'commander';
 import { narthexVersion, PROMETHEUS_VERSION } from '../server/index.ts';
+import { messageOf } from '../util/index.ts';
 import { addFlags, flagValues, isHelp, plainSwitches } from './flag-parser.ts';
 import { runServer } from './run-server.ts';
 import { SERVER_FLAGS } from './server-flags.ts';
@@ -23,9 +25,16 @@ export async function main(args: readonly string[]): Promise<number> {
     return exitCode;
   } catch (error) {
     if (isHelp(error)) return 0;
-    if (!(error instanceof CommanderError)) throw error;
+    if (!(error instanceof CommanderError)) return unexpected(error);
     return error.code === 'commander.invalidArgument' ? BAD_VALUE : UNKNOWN_FLAG;
   }
+}
+
+/** What no command expected: an error with a code is told in a line, a fault of ours with its stack. */
+function unexpected(error: unknown): number {
+  const isCoded = error instanceof Error && 'code' in error;
+  process.stderr.write(`narthex: ${isCoded ? messageOf(error) : inspect(error)}\n`);
+  return 1;
 }
 
 function commands(finish: (exitCode: number) => void): Command {
