@@ -8,7 +8,7 @@
 //! Samples come as the bytes of their series text, which is what a scrape cache is keyed by; labels
 //! are taken apart only when asked for. Lines as exporters usually write them go through `fast`;
 //! everything else through `lex_text` or `lex_open_metrics`, which follow Prometheus' lexers state
-//! by state.
+//! by state. FORMAT.md draws the formats.
 
 mod cursor;
 mod entry;

@@ -2,7 +2,8 @@
 //! errors, in front of automata that never backtrack.
 //!
 //! `ast` is the tree and its limits, `parse` and `class` read it, `fast` finds what needs no
-//! automaton, `compile` makes one, `capture` serves relabelling.
+//! automaton, `compile` makes one, `capture` serves relabelling. DESIGN.md
+//! says why.
 
 mod ast;
 mod capture;
