@@ -49,6 +49,7 @@ describe('narthex', () => {
     ['--log.level=loud', 2, /log\.level.*debug,info,warn,error/],
     ['extra', 1, /too many arguments/],
     ['--web.external-url="http://x"', 1, /must not begin or end with quotes/],
+    ['--web.config.file=web.yml', 1, /TLS and authentication are not part of this version/],
     ['--web.listen-address=9090', 1, /--web\.listen-address=9090: expected host:port/],
   ];
   test.each(wrong)('server %s exits with %d', async (flag, code, message) => {

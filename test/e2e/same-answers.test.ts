@@ -89,6 +89,8 @@ const REQUESTS: [method: string, path: string, body?: string][] = [
   ['GET', '/api/v1/metadata?limit=x'],
   ['GET', '/api/v1/metadata?limit_per_metric=x'],
   ['GET', '/api/v1/scrape_pools'],
+  ['GET', '/api/v1/scrape_pools/config'],
+  ['GET', '/api/v1/scrape_pools/config?scrapePool=x'],
   ['GET', '/api/v1/format_query?query=sum(rate(x%5B5m%5D))by(a)'],
   ['POST', '/api/v1/format_query', 'query=a%2Bb'],
   ['GET', '/api/v1/format_query?query=sum('],

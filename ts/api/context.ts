@@ -33,6 +33,8 @@ export interface DroppedTargetView {
 export interface TargetsView {
   /** Names of all scrape pools. */
   pools(): readonly string[];
+  /** A pool's configuration as YAML; `undefined` where there is no such pool. */
+  poolConfigYaml(pool: string): string | undefined;
   /** Active targets by pool. */
   active(): ReadonlyMap<string, readonly TargetView[]>;
   /** Dropped targets by pool, at most as many as are kept. */

@@ -2,7 +2,9 @@
 
 import type { FastifyInstance } from 'fastify';
 import type { MetricMetadata } from '../core/engine.ts';
+import { quote } from '../util/index.ts';
 import type { ApiContext, TargetView } from './context.ts';
+import { ApiError } from './errors.ts';
 import { formOf, queryOf } from './form.ts';
 import { globalUrl } from './global-url.ts';
 import { plainNumber, readParams, text } from './params.ts';
@@ -18,6 +20,15 @@ export function targetRoutes(app: FastifyInstance, context: ApiContext): void {
   app.get('/scrape_pools', async (request, reply) =>
     sendData(request, reply, { scrapePools: [...context.targets.pools()].sort() }),
   );
+  app.get('/scrape_pools/config', async (request, reply) => {
+    const pool = formOf(request).get('scrapePool');
+    if (pool === '') throw ApiError.badData('no scrapePool parameter provided');
+    const yaml = context.targets.poolConfigYaml(pool);
+    if (yaml === undefined) {
+      throw ApiError.badData(`error retrieving scrape config: scrape pool ${quote(pool)} not found`);
+    }
+    return sendData(request, reply, { yaml });
+  });
   app.get('/targets', async (request, reply) => {
     const query = queryOf(request);
     return sendData(request, reply, targetDiscovery(context, query.get('state'), query.get('scrapePool')));

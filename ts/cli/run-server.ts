@@ -7,6 +7,7 @@ import { EngineError, type EngineFeature } from '../core/index.ts';
 import {
   type ConfigSource,
   createLogger,
+  type LeveledLogger,
   ListenError,
   type LogFormat,
   type LogLevel,
@@ -37,6 +38,7 @@ export async function runServer(flags: FlagValues, defaults: StartOptions): Prom
   );
   warnInert(flags, logger);
   try {
+    refuseWithoutProtection(flags);
     const server = await Server.start(options);
     return await serve(server, options, defaults, quit);
   } catch (error) {
@@ -99,7 +101,12 @@ function reportFailure(error: unknown, options: ServerOptions, logger: Logger): 
   throw error;
 }
 
-function serverOptions(flags: FlagValues, defaults: StartOptions, logger: Logger, onQuit: () => void): ServerOptions {
+function serverOptions(
+  flags: FlagValues,
+  defaults: StartOptions,
+  logger: LeveledLogger,
+  onQuit: () => void,
+): ServerOptions {
   const listenAddresses =
     defaults.listenAddress !== undefined && !flags.given.has('web.listen-address')
       ? [defaults.listenAddress]
@@ -178,6 +185,15 @@ function featureList(flags: FlagValues, logger: Logger): string[] {
     }
   }
   return names;
+}
+
+/** Serving openly what its operator meant to protect is worse than not serving. */
+function refuseWithoutProtection(flags: FlagValues): void {
+  const file = flags.text('web.config.file');
+  if (file === '') return;
+  throw new OptionError(
+    `--web.config.file=${file}: TLS and authentication are not part of this version of Narthex; serve without the flag, behind a proxy that has them`,
+  );
 }
 
 function warnInert(flags: FlagValues, logger: Logger): void {

@@ -35,7 +35,7 @@ const CONFIG_FLAGS: FlagSpec[] = [
 
 const WEB_FLAGS: FlagSpec[] = [
   flag('web.listen-address', 'list', '0.0.0.0:9090', 'Address to listen on. Can be repeated.'),
-  flag('web.config.file', 'text', '', 'File that can enable TLS or authentication.', inert),
+  flag('web.config.file', 'text', '', 'File that can enable TLS or authentication. Refused until it is supported.'),
   flag('web.read-timeout', 'duration', '5m', 'Longest time to read a request, and to keep idle connections.'),
   flag('web.max-connections', 'int', '512', 'Most simultaneous connections across all listeners.'),
   flag('web.max-notifications-subscribers', 'int', '16', 'Most subscribers to live notifications.', inert),

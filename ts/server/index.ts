@@ -4,7 +4,7 @@
  */
 export { type ConfigSource, readConfig } from './config-source.ts';
 export { ListenError } from './listener.ts';
-export { createLogger, type LogFormat, type LogLevel } from './log.ts';
+export { createLogger, type LeveledLogger, type LogFormat, type LogLevel } from './log.ts';
 export type { ServerOptions, StorageOptions, WebOptions } from './options.ts';
 export { Server } from './server.ts';
 export { narthexVersion, PROMETHEUS_VERSION } from './version.ts';

@@ -6,12 +6,17 @@ import type { Logger } from '../util/index.ts';
 export type LogFormat = 'logfmt' | 'json';
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error';
 
+/** A logger whose level can be changed while it is in use. */
+export interface LeveledLogger extends Logger {
+  level: string;
+}
+
 /** A logger that writes whole lines to `write`. */
 export function createLogger(
   format: LogFormat,
   level: LogLevel,
   write: (line: string) => void = (line) => process.stderr.write(line),
-): Logger {
+): LeveledLogger {
   const destination: DestinationStream = { write: format === 'json' ? write : (line) => write(logfmt(line)) };
   return pino(
     {

@@ -1,8 +1,9 @@
 /** What a server is started with: the command line's flags in the program's own units. */
 
 import type { EngineFeature, EngineOptions } from '../core/engine.ts';
-import type { Clock, Logger } from '../util/index.ts';
+import type { Clock } from '../util/index.ts';
 import type { ConfigSource } from './config-source.ts';
+import type { LeveledLogger } from './log.ts';
 
 export type StorageOptions = Pick<
   EngineOptions,
@@ -42,7 +43,8 @@ export interface ServerOptions {
   extraScrapeMetrics: boolean;
   /** All flags as GET /api/v1/status/flags shows them. */
   flags: Record<string, string>;
-  logger: Logger;
+  /** Its level is the default of the configuration's `runtime.log_level`. */
+  logger: LeveledLogger;
   clock: Clock;
   /** Called once when a client asks the process to end. */
   onQuit: () => void;

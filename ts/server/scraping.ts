@@ -1,7 +1,7 @@
 /** Discovery and scraping wired together, as the rest of the server sees them. */
 
 import type { DroppedTargetView, TargetsView, TargetView } from '../api/index.ts';
-import type { LoadResult, ScrapeConfig } from '../config/index.ts';
+import { type LoadResult, type ScrapeConfig, scrapeConfigToYaml } from '../config/index.ts';
 import type { Engine } from '../core/index.ts';
 import { DiscoveryManager } from '../discovery/index.ts';
 import { ScrapeManager } from '../scrape/index.ts';
@@ -53,6 +53,11 @@ export class Scraping implements TargetsView {
 
   pools(): readonly string[] {
     return this.#manager?.pools() ?? [];
+  }
+
+  poolConfigYaml(pool: string): string | undefined {
+    const config = this.#manager?.poolConfig(pool);
+    return config && scrapeConfigToYaml(config);
   }
 
   active(): ReadonlyMap<string, readonly TargetView[]> {

@@ -25,6 +25,7 @@ export class Server {
   readonly #metrics = new ServerMetrics();
   readonly #scraping: Scraping;
   readonly #startMs: number;
+  readonly #flagLevel: string;
   #config: LoadResult;
   #readiness: Readiness = 'starting';
   #replay: ReplayProgress = { min: 0, max: 0, current: 0 };
@@ -39,9 +40,11 @@ export class Server {
     this.#options = options;
     this.#config = config;
     this.#startMs = options.clock.nowMs();
+    this.#flagLevel = options.logger.level;
     this.#scraping = new Scraping(options);
     this.#metrics.addSource(() => this.#scraping.metrics());
     this.#noteReload(true);
+    this.#setLogLevel(config);
   }
 
   /**
@@ -144,6 +147,7 @@ export class Server {
       this.#warn(config);
       await this.#scraping.reload(config);
       this.#config = config;
+      this.#setLogLevel(config);
       this.#noteReload(true);
       const totalDuration = `${Math.round(clock.monotonicMs() - started)}ms`;
       logger.info({ filename, totalDuration }, 'Completed loading of configuration file');
@@ -188,6 +192,12 @@ export class Server {
   #noteReload(successful: boolean): void {
     this.#metrics.reloadSuccessful.set(successful ? 1 : 0);
     if (successful) this.#metrics.reloadSuccessTime.set(this.#options.clock.nowMs() / 1000);
+  }
+
+  /** The file's level, where it asks for another one than the default, else the flag's. */
+  #setLogLevel({ config }: LoadResult): void {
+    const { log_level: level } = config.runtime;
+    this.#options.logger.level = level === 'info' || level === '' ? this.#flagLevel : level;
   }
 
   #warn({ warnings }: LoadResult): void {
