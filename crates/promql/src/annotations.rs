@@ -204,14 +204,6 @@ impl Annotation {
         Self::warning(format!("encountered a mix of histograms and floats for metric name {metric}"), span)
     }
 
-    pub(crate) fn mixed_floats_histograms_aggregation(span: Span) -> Self {
-        Self::warning("encountered a mix of histograms and floats for aggregation", span)
-    }
-
-    pub(crate) fn mixed_classic_native(metric: &str, span: Span) -> Self {
-        Self::warning(named("vector contains a mix of classic and native histograms", metric), span)
-    }
-
     pub(crate) fn sort_in_range_query(span: Span) -> Self {
         Self::warning(
             "sort is ineffective for range queries since results are always ordered by labels",

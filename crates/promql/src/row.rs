@@ -14,6 +14,8 @@ pub enum Cell<'a> {
     Histogram(&'a Arc<FloatHistogram>),
 }
 
+type HistogramColumn = Vec<(u32, Arc<FloatHistogram>)>;
+
 /// Cells of one series from its first to its last step; between them steps may be absent.
 ///
 /// Presence is a bitmap, never a NaN. A histogram has its presence bit set, an unspecified value,
@@ -25,7 +27,7 @@ pub struct Row {
     present: Vec<u64>,
     count: usize,
     /// Place within `values`, in rising order.
-    histograms: Option<Box<Vec<(u32, Arc<FloatHistogram>)>>>,
+    histograms: Option<Box<HistogramColumn>>,
 }
 
 impl Row {
@@ -47,7 +49,7 @@ impl Row {
         let n = values.len();
         let mut present = vec![u64::MAX; n.div_ceil(64)];
         if let Some(last) = present.last_mut()
-            && n % 64 != 0
+            && !n.is_multiple_of(64)
         {
             *last = (1u64 << (n % 64)) - 1;
         }

@@ -41,6 +41,9 @@ pub(crate) struct Scratch {
     pub(crate) resets: Vec<u32>,
 }
 
+/// What is done with a partition.
+type Work<'a, T> = dyn Fn(Range<usize>, &mut Scratch) -> Result<T, QueryError> + Sync + 'a;
+
 type ReadRow<'e> = Box<dyn Fn(usize, &mut Scratch) -> Result<Row, QueryError> + Send + Sync + 'e>;
 
 /// A vector's series: their labels now, their rows when asked for.
@@ -134,7 +137,7 @@ impl<'e> Exec<'e> {
     pub(crate) fn partitions<T: Send>(
         &self,
         n: usize,
-        work: &(dyn Fn(Range<usize>, &mut Scratch) -> Result<T, QueryError> + Sync),
+        work: &Work<'_, T>,
         mut merge: impl FnMut(T) + Send,
     ) -> Result<(), QueryError> {
         let count = n.div_ceil(PARTITION);

@@ -93,7 +93,7 @@ pub(crate) fn quantile(q: f64, buckets: &mut Vec<Bucket>) -> (f64, Option<Monoto
         return (f64::NAN, fix);
     }
     let mut rank = q * buckets[last].count;
-    let at = buckets[..last].partition_point(|b| !(b.count >= rank));
+    let at = buckets[..last].partition_point(|b| b.count.partial_cmp(&rank).is_none_or(|o| o.is_lt()));
     if at == last {
         return (buckets[last - 1].upper, fix);
     }

@@ -54,10 +54,10 @@ struct Builder<'a> {
 impl Builder<'_> {
     fn build(&mut self, e: &Expr, grid: Grid) -> Result<Plan, QueryError> {
         let plain = matches!(e, Expr::Number(_) | Expr::String(_) | Expr::Matrix(_) | Expr::Subquery(_));
-        let (span, value_type) = (e.span(), e.value_type());
+        let span = e.span();
         if grid.steps > 1 && !plain && is_invariant(e) {
             let inner = self.build(e, grid.first())?;
-            return Ok(Plan { node: Node::Invariant(Box::new(inner)), grid, span, value_type });
+            return Ok(Plan { node: Node::Invariant(Box::new(inner)), grid, span });
         }
         let node = match e {
             Expr::Number(n) => Node::Number(n.value),
@@ -74,7 +74,7 @@ impl Builder<'_> {
             Expr::Aggregate(a) => self.aggregate(a, grid)?,
             Expr::Call(c) => self.call(c, grid)?,
         };
-        Ok(Plan { node, grid, span, value_type })
+        Ok(Plan { node, grid, span })
     }
 
     /// Builds a part with `func` as what stands above it.

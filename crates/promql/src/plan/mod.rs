@@ -9,7 +9,7 @@ mod invariant;
 
 use model::{Labels, Matcher};
 use promql_syntax::ast::VectorMatching;
-use promql_syntax::{AggregateOp, BinaryOp, Function, Span, ValueType};
+use promql_syntax::{AggregateOp, BinaryOp, Function, Span};
 use storage::SelectHints;
 
 pub(crate) use build::{QueryRange, build};
@@ -39,7 +39,6 @@ pub(crate) struct Plan {
     pub(crate) node: Node,
     pub(crate) grid: Grid,
     pub(crate) span: Span,
-    pub(crate) value_type: ValueType,
 }
 
 #[derive(Debug)]
