@@ -3,7 +3,7 @@
 import { quote } from '../util/index.ts';
 import { isValidLabelName, type ValidationScheme } from './names.ts';
 import { isSet, object, reportAt } from './object.ts';
-import { checkedText, type Decoding, type Infer, list, text, texts, uint } from './schema.ts';
+import { checkedText, type Decoding, Field, type Infer, list, type Type, text, texts, uint } from './schema.ts';
 
 const ACTIONS = [
   'replace',
@@ -26,10 +26,17 @@ const DEFAULT_REGEX = '(.*)';
 const DEFAULT_SEPARATOR = ';';
 const DEFAULT_REPLACEMENT = '$1';
 
+/** A regular expression; absent it is the default, which is not printed, and null it is empty. */
+const regexType: Type<string | undefined> = {
+  ...(text().type as Type<string | undefined>),
+  zero: () => '',
+  isZero: (value) => value === undefined,
+};
+
 const relabelFields = {
   source_labels: texts({ flow: true }),
   separator: text().default(DEFAULT_SEPARATOR).always(),
-  regex: text().default(DEFAULT_REGEX),
+  regex: new Field(regexType, () => undefined),
   modulus: uint(),
   target_label: text(),
   replacement: text().default(DEFAULT_REPLACEMENT).always(),
@@ -48,23 +55,14 @@ export type RelabelConfig = Infer<typeof relabelFields>;
 
 const relabelType = object(relabelFields, {
   check(rule, report, decoding) {
-    if (!isSet(decoding, rule, 'regex')) return;
+    if (rule.regex === undefined) return;
     const wrong = decoding.checkRegex(rule.regex);
     if (wrong !== undefined) report(wrong, 'regex');
   },
 });
 
 /** A list of rules; `nullMessage` says what is wrong with an empty one. */
-export const relabelConfigs = (nullMessage: string) =>
-  list(
-    { ...relabelType, encode: (rule) => withoutDefaultRegex(relabelType.encode(rule) as Record<string, unknown>) },
-    { nullMessage },
-  );
-
-function withoutDefaultRegex(rule: Record<string, unknown>): Record<string, unknown> {
-  if (rule.regex === DEFAULT_REGEX) delete rule.regex;
-  return rule;
-}
+export const relabelConfigs = (nullMessage: string) => list(relabelType, { nullMessage });
 
 /** The rule as the core takes it. */
 export function relabelRule(rule: RelabelConfig): {
@@ -79,7 +77,7 @@ export function relabelRule(rule: RelabelConfig): {
   return {
     sourceLabels: rule.source_labels,
     separator: rule.separator,
-    regex: rule.regex,
+    regex: rule.regex ?? DEFAULT_REGEX,
     modulus: rule.modulus,
     targetLabel: rule.target_label,
     replacement: rule.replacement,
@@ -125,7 +123,7 @@ function checkRule(rule: RelabelConfig, scheme: ValidationScheme, decoding: Deco
 function checkLoneKeys(rule: RelabelConfig, decoding: Decoding): string | undefined {
   const { action } = rule;
   const others = rule.modulus !== 0 || rule.separator !== DEFAULT_SEPARATOR || rule.replacement !== DEFAULT_REPLACEMENT;
-  if ((action === 'dropequal' || action === 'keepequal') && (others || isSet(decoding, rule, 'regex'))) {
+  if ((action === 'dropequal' || action === 'keepequal') && (others || rule.regex !== undefined)) {
     return `${action} action requires only 'source_labels' and \`target_label\`, and no other fields`;
   }
   if (

@@ -44,6 +44,8 @@ export class YamlSource {
   readonly root: Node | null;
   readonly #lines = new LineCounter();
   readonly #document: Document | undefined;
+  /** What aliases stand for; looking one up walks the whole document. */
+  readonly #targets = new WeakMap<Alias, Node>();
   #visited = 0;
 
   /** @throws ConfigError for text that is not YAML. */
@@ -147,8 +149,11 @@ export class YamlSource {
   }
 
   #resolve(alias: Alias): Node | null {
+    const known = this.#targets.get(alias);
+    if (known) return known;
     const target = this.#document && alias.resolve(this.#document);
-    if (!target) this.fail(alias, `yaml: unknown anchor '${alias.source}' referenced`);
+    if (target) this.#targets.set(alias, target);
+    else this.fail(alias, `yaml: unknown anchor '${alias.source}' referenced`);
     return target ?? null;
   }
 

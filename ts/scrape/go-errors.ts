@@ -50,7 +50,7 @@ export function bodyError(error: Error): string {
   if (code === 'UND_ERR_SOCKET' || code === 'ECONNRESET' || code === 'UND_ERR_RES_CONTENT_LENGTH_MISMATCH') {
     return 'unexpected EOF';
   }
-  if (code?.startsWith('HPE_')) return 'malformed chunked encoding';
+  if (isParserError(error)) return 'malformed chunked encoding';
   return describe(error);
 }
 
@@ -73,7 +73,7 @@ function describe(error: Error): string {
   if (code === 'UND_ERR_HEADERS_OVERFLOW' || code === 'HPE_HEADER_OVERFLOW') {
     return 'net/http: server response headers exceeded limit; aborted';
   }
-  if (code.startsWith('HPE_')) {
+  if (isParserError(error)) {
     return 'net/http: HTTP/1.x transport connection broken: malformed HTTP response';
   }
   const certificate = CERTIFICATE[code];
@@ -82,6 +82,10 @@ function describe(error: Error): string {
     return `tls: failed to verify certificate: x509: certificate is not valid for the name: ${error.message}`;
   }
   return error.message;
+}
+
+function isParserError(error: Error): boolean {
+  return error.name === 'HTTPParserError' || ((error as SystemError).code?.startsWith('HPE_') ?? false);
 }
 
 function host(address: string, port: number): string {
