@@ -1,5 +1,5 @@
 //! Blocks written by Prometheus 3.16, read here and written again, byte for byte.
-#![allow(clippy::disallowed_methods, clippy::print_stderr)]
+#![allow(clippy::disallowed_methods, clippy::print_stderr, clippy::unwrap_used)]
 
 mod common;
 

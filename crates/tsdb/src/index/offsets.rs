@@ -74,7 +74,7 @@ impl PostingsOffsets {
                 table.names.push(Name { name: name.into(), values: 0, places: Vec::new() });
             }
             let name = table.names.last_mut().expect("an entry of a new name pushes it");
-            if name.values % STRIDE == 0 {
+            if name.values.is_multiple_of(STRIDE) {
                 name.places.push(u32::try_from(at - base).expect("a section's length has 32 bits"));
             }
             name.values += 1;

@@ -1,5 +1,5 @@
 //! What several tests need: the conformance data, unpacked into memory, and series to write.
-#![allow(dead_code, clippy::disallowed_methods, clippy::print_stderr)]
+#![allow(dead_code, clippy::disallowed_methods, clippy::print_stderr, clippy::unwrap_used)]
 
 use std::collections::BTreeMap;
 use std::fs::File;
