@@ -106,3 +106,25 @@ impl fmt::Display for Matcher {
         crate::float::write_go_quoted(f, &self.value)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn matches_and_prints_as_prometheus_does() {
+        for (op, name, value, printed, yes, no) in [
+            (MatchOp::Equal, "job", "a\"b", r#"job="a\"b""#, "a\"b", "a"),
+            (MatchOp::NotEqual, "a.b", "", r#""a.b"!="""#, "x", ""),
+            (MatchOp::Regex, "é", "a|b", r#""é"=~"a|b""#, "b", "ab"),
+            (MatchOp::NotRegex, "_1", ".+", r#"_1!~".+""#, "", "x"),
+        ] {
+            let m = Matcher::new(op, name, value).unwrap();
+            assert_eq!(m.to_string(), printed);
+            assert!(m.matches(yes) && !m.matches(no), "{m}");
+            assert_eq!(m.matches_empty(), m.matches(""));
+        }
+        let error = Matcher::new(MatchOp::Regex, "a", "x(").unwrap_err();
+        assert_eq!(error.to_string(), "error parsing regexp: missing closing ): `x(`");
+    }
+}

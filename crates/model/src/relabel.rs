@@ -357,14 +357,15 @@ fn simple_lower(c: char) -> char {
     match c {
         // Its full mapping has two characters.
         'İ' => 'i',
-        _ => only(c.to_lowercase()).filter(|l| is_print(*l)).unwrap_or(c),
+        // Pairs that came with later versions of Unicode are unknown to Go.
+        _ => only(c.to_lowercase()).filter(|l| is_print(*l) && is_print(c)).unwrap_or(c),
     }
 }
 
 /// One character for one, as Go's `unicode.ToUpper`.
 fn simple_upper(c: char) -> char {
     if let Some(u) = only(c.to_uppercase()) {
-        return if is_print(u) { u } else { c };
+        return if is_print(u) && is_print(c) { u } else { c };
     }
     // Greek letters with a subscript iota: one character in title case, two in upper case.
     let iota = match c {
