@@ -102,7 +102,7 @@ fn a_body_becomes_series_with_the_targets_labels() {
     let t = b.target(|_| {});
     let r = b.scrape(&t, 0, "# TYPE a counter\na{x=\"1\"} 5\nb 7\n");
     assert_eq!((r.samples_scraped, r.samples_post_metric_relabeling, r.series_added), (2, 2, 2));
-    assert_eq!((r.error, r.body_bytes), (None, 33));
+    assert_eq!((r.error, r.body_bytes), (None, 32));
     b.check(
         0,
         "{job=\"j\",__name__=~\"a|b|up\"}",

@@ -85,6 +85,14 @@ pub trait FileRead: Send + Sync {
     /// # Errors
     /// The system's.
     fn len(&self) -> io::Result<u64>;
+
+    /// Whether the file has no bytes now.
+    ///
+    /// # Errors
+    /// The system's.
+    fn is_empty(&self) -> io::Result<bool> {
+        Ok(self.len()? == 0)
+    }
 }
 
 /// Holds a lock file until dropped.
