@@ -46,10 +46,10 @@ mod tests {
 
     #[test]
     fn tells_letters() {
-        for c in ['ä', 'ſ', '中', 'ʰ', 'K'] {
+        for c in ['ä', 'ſ', '中', 'ʰ', '\u{212a}'] {
             assert!(is_unicode_letter(c), "{c}");
         }
-        for c in ['a', '.', '١', '́', 'Ⅷ', '€'] {
+        for c in ['a', '.', '١', '\u{301}', 'Ⅷ', '€'] {
             assert!(!is_unicode_letter(c), "{c}");
         }
     }

@@ -2,9 +2,9 @@
 
 use model::float::go_quoted;
 
-use super::{Parsed, Parser, Tree};
+use super::{ExprTree, Parsed, Parser, Tree};
 use crate::ast::{AggregateExpr, Expr, NumberLiteral};
-use crate::lex::{Keyword, Token, TokenKind, is_bare_label_name, unquote};
+use crate::lex::{Keyword, Token, TokenKind, is_bare_label_name, unquote_bytes};
 use crate::op::{AggregateOp, BinaryOp};
 use crate::span::Span;
 
@@ -19,22 +19,40 @@ struct Grouping {
 
 impl Parser<'_> {
     /// An aggregation whose operator was read.
-    pub(super) fn aggregate(&mut self, name: Token, op: AggregateOp) -> Parsed<Tree<Expr>> {
-        let (grouping, args, end) = self.within("aggregation", "", |p| {
-            if let Some(grouping) = p.grouping()? {
-                let args = p.arguments()?;
-                return Ok((grouping, args, p.last_closing));
-            }
-            let args = p.arguments()?;
-            match p.grouping()? {
-                Some(grouping) => Ok((grouping, args, p.last_closing)),
-                // The token behind was read to see that there is no clause.
-                None => Ok((Grouping::default(), args, p.lexer.previous_right_paren(p.last_closing))),
-            }
-        })?;
-        let span = Span::new(name.span.start, end);
+    #[inline(never)]
+    pub(super) fn aggregate(&mut self, name: Token, op: AggregateOp) -> Parsed<ExprTree> {
+        let outer = self.enter("aggregation", "");
+        let before = self.grouping()?;
+        let args = self.arguments()?;
+        let (grouping, end) = self.grouping_behind(before)?;
+        self.context = outer;
         let height = self.grow(args.height)?;
-        let node = match self.aggregate_arguments(op, args.node, span) {
+        let span = Span::new(name.span.start, end);
+        Ok(Tree { node: self.aggregate_node(op, args.node, grouping, span), height })
+    }
+
+    /// The clause, which may stand before or behind the arguments, and where all of it ends.
+    #[inline(never)]
+    fn grouping_behind(&mut self, before: Option<Grouping>) -> Parsed<(Grouping, usize)> {
+        if let Some(grouping) = before {
+            return Ok((grouping, self.last_closing));
+        }
+        Ok(match self.grouping()? {
+            Some(grouping) => (grouping, self.last_closing),
+            // The token behind was read to see that there is no clause.
+            None => (Grouping::default(), self.lexer.previous_right_paren(self.last_closing)),
+        })
+    }
+
+    #[inline(never)]
+    fn aggregate_node(
+        &mut self,
+        op: AggregateOp,
+        args: Vec<Expr>,
+        grouping: Grouping,
+        span: Span,
+    ) -> Box<Expr> {
+        Box::new(match self.aggregate_arguments(op, args, span) {
             Some((param, expr)) => Expr::Aggregate(AggregateExpr {
                 op,
                 expr: Box::new(expr),
@@ -46,11 +64,11 @@ impl Parser<'_> {
             }),
             // The tree of a query with errors is thrown away: any node does.
             None => Expr::Number(NumberLiteral { value: 0.0, duration: false, span }),
-        };
-        Ok(Tree { node, height })
+        })
     }
 
     /// Parameter and expression; none if there are too few or too many, which is on record then.
+    #[inline(never)]
     fn aggregate_arguments(
         &mut self,
         op: AggregateOp,
@@ -89,6 +107,7 @@ impl Parser<'_> {
     }
 
     /// `by (…)` or `without (…)`, if the next token is one of these words.
+    #[inline(never)]
     fn grouping(&mut self) -> Parsed<Option<Grouping>> {
         let without = match self.peek().kind {
             TokenKind::Keyword(Keyword::By) => false,
@@ -121,19 +140,22 @@ impl Parser<'_> {
 
     fn grouping_label(&mut self) -> Parsed<String> {
         let token = self.peek();
-        let label = match token.kind {
-            TokenKind::String => unquote(self.text(token)).into_owned(),
-            kind if is_label(kind) => self.text(token).to_owned(),
+        let bytes = match token.kind {
+            TokenKind::String => unquote_bytes(self.text(token)),
+            kind if is_label(kind) => self.text(token).as_bytes().into(),
             _ => return Err(self.unexpected_in(CONSTRUCT, "label")),
         };
         self.next();
         // Names with a colon are older than the rule that forbids them.
         let bare = token.kind != TokenKind::String && self.options.unquoted_utf8_names;
-        if label.is_empty() || (bare && !is_bare_label_name(&label, true)) {
-            let label = go_quoted(label.as_bytes());
-            self.error(token.span, format!("invalid label name for grouping: {label}"));
+        match std::str::from_utf8(&bytes) {
+            Ok(label) if !label.is_empty() && !(bare && !is_bare_label_name(label, true)) => {
+                return Ok(label.to_owned());
+            }
+            _ => {}
         }
-        Ok(label)
+        self.error(token.span, format!("invalid label name for grouping: {}", go_quoted(&bytes)));
+        Ok(String::new())
     }
 }
 

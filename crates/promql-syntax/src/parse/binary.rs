@@ -1,14 +1,15 @@
 //! Binary operations and how their operands pair up.
 
 use super::expr::{sign, starts_expr};
-use super::{Parsed, Parser, Tree};
+use super::{ExprTree, Parsed, Parser, Tree};
 use crate::ast::{BinaryExpr, Expr, MatchCardinality, VectorMatching};
 use crate::lex::{Keyword, TokenKind};
 use crate::op::{BinaryOp, UnaryOp};
 
 impl Parser<'_> {
     /// The rest of a binary operation; the next token is its operator.
-    pub(super) fn binary(&mut self, lhs: Tree<Expr>, op: BinaryOp) -> Parsed<Tree<Expr>> {
+    #[inline(never)]
+    pub(super) fn binary(&mut self, lhs: ExprTree, op: BinaryOp) -> Parsed<ExprTree> {
         self.next();
         let return_bool = self.accept(TokenKind::Keyword(Keyword::Bool)).is_some();
         let matching = self.matching()?;
@@ -22,16 +23,17 @@ impl Parser<'_> {
         let height = self.grow(lhs.height.max(rhs.height))?;
         let node = Expr::Binary(BinaryExpr {
             op,
-            lhs: Box::new(lhs.node),
-            rhs: Box::new(rhs.node),
+            lhs: lhs.node,
+            rhs: rhs.node,
             matching: Some(matching),
             return_bool,
             unquoted_utf8_names: self.options.unquoted_utf8_names,
             span,
         });
-        Ok(Tree { node, height })
+        Ok(Tree { node: Box::new(node), height })
     }
 
+    #[inline(never)]
     fn matching(&mut self) -> Parsed<VectorMatching> {
         let mut matching = VectorMatching::default();
         if let TokenKind::Keyword(word @ (Keyword::On | Keyword::Ignoring)) = self.peek().kind {

@@ -1,6 +1,6 @@
 //! Expressions: operands, signs, literals, parentheses, and precedence.
 
-use super::{Parsed, Parser, Tree};
+use super::{ExprTree, Parsed, Parser};
 use crate::ast::{Expr, NumberLiteral, ParenExpr, StringLiteral, UnaryExpr};
 use crate::lex::{Keyword, QueryWord, Token, TokenKind, unquote_bytes};
 use crate::number::{parse_duration_seconds, parse_number};
@@ -12,14 +12,14 @@ const SIGN_PRECEDENCE: u8 = BinaryOp::Pow.precedence();
 
 impl Parser<'_> {
     /// An expression.
-    pub(super) fn expr(&mut self) -> Parsed<Tree<Expr>> {
+    pub(super) fn expr(&mut self) -> Parsed<ExprTree> {
         self.expr_from(0)
     }
 
     /// An expression of operators that bind at least as tightly as `precedence_min`.
-    pub(super) fn expr_from(&mut self, precedence_min: u8) -> Parsed<Tree<Expr>> {
+    pub(super) fn expr_from(&mut self, precedence_min: u8) -> Parsed<ExprTree> {
         self.deeper(|p| {
-            let mut lhs = p.signed(precedence_min)?;
+            let mut lhs = p.signed()?;
             loop {
                 match p.peek().kind {
                     TokenKind::Op(op) if op.precedence() >= precedence_min => {
@@ -32,44 +32,52 @@ impl Parser<'_> {
     }
 
     /// An operand, with signs and modifiers.
-    fn signed(&mut self, precedence_min: u8) -> Parsed<Tree<Expr>> {
-        let Some(op) = sign(self.peek().kind) else {
-            let operand = self.operand()?;
-            return self.modifiers(operand);
-        };
+    fn signed(&mut self) -> Parsed<ExprTree> {
+        match sign(self.peek().kind) {
+            Some(op) => self.unary(op),
+            None => {
+                let operand = self.operand()?;
+                if is_modifier(self.peek().kind) { self.modifiers(operand) } else { Ok(operand) }
+            }
+        }
+    }
+
+    #[inline(never)]
+    fn unary(&mut self, op: UnaryOp) -> Parsed<ExprTree> {
         let start = self.next().span.start;
-        let inner = self.expr_from(SIGN_PRECEDENCE.max(precedence_min))?;
-        if let Expr::Number(mut n) = inner.node {
+        let inner = self.expr_from(SIGN_PRECEDENCE)?;
+        if let Expr::Number(mut n) = *inner.node {
             if op == UnaryOp::Sub {
                 n.value = -n.value;
             }
             n.span.start = start;
-            return Ok(Tree::leaf(Expr::Number(n)));
+            return Ok(ExprTree::of(Expr::Number(n)));
         }
         let height = self.grow(inner.height)?;
         let span = Span::new(start, inner.node.span().end);
-        Ok(Tree { node: Expr::Unary(UnaryExpr { op, expr: Box::new(inner.node), span }), height })
+        Ok(ExprTree { node: Box::new(Expr::Unary(UnaryExpr { op, expr: inner.node, span })), height })
     }
 
-    fn operand(&mut self) -> Parsed<Tree<Expr>> {
+    fn operand(&mut self) -> Parsed<ExprTree> {
         let token = self.peek();
         match token.kind {
             TokenKind::Number | TokenKind::Duration => {
-                Ok(Tree::leaf(Expr::Number(self.number_or_duration())))
+                Ok(ExprTree::of(Expr::Number(self.number_or_duration())))
             }
             TokenKind::String => {
                 self.next();
-                Ok(Tree::leaf(Expr::String(self.string(token))))
+                Ok(ExprTree::of(Expr::String(self.string(token))))
             }
             TokenKind::LeftParen => self.paren(),
-            TokenKind::LeftBrace => Ok(Tree::leaf(Expr::Vector(self.vector_selector()?))),
+            TokenKind::LeftBrace => Ok(ExprTree::of(Expr::Vector(self.vector_selector()?))),
             TokenKind::Aggregate(op) => self.aggregate_or_metric(op),
             TokenKind::Identifier | TokenKind::Query(_) => self.call_or_metric(),
-            kind if is_metric_identifier(kind) => Ok(Tree::leaf(Expr::Vector(self.vector_selector()?))),
+            kind if is_metric_identifier(kind) => Ok(ExprTree::of(Expr::Vector(self.vector_selector()?))),
             _ => Err(self.unexpected()),
         }
     }
 
+    #[inline(never)]
     fn string(&self, token: Token) -> StringLiteral {
         let span = token.span;
         match String::from_utf8(unquote_bytes(self.text(token)).into_owned()) {
@@ -81,34 +89,38 @@ impl Parser<'_> {
         }
     }
 
-    fn paren(&mut self) -> Parsed<Tree<Expr>> {
+    #[inline(never)]
+    fn paren(&mut self) -> Parsed<ExprTree> {
         let open = self.next();
         let inner = self.expr()?;
         let close = self.expect(TokenKind::RightParen)?;
         let height = self.grow(inner.height)?;
         let span = open.span.to(close.span);
-        Ok(Tree { node: Expr::Paren(ParenExpr { expr: Box::new(inner.node), span }), height })
+        Ok(ExprTree { node: Box::new(Expr::Paren(ParenExpr { expr: inner.node, span })), height })
     }
 
-    fn aggregate_or_metric(&mut self, op: AggregateOp) -> Parsed<Tree<Expr>> {
+    #[inline(never)]
+    fn aggregate_or_metric(&mut self, op: AggregateOp) -> Parsed<ExprTree> {
         let name = self.next();
         match self.peek().kind {
             TokenKind::LeftParen | TokenKind::Keyword(Keyword::By | Keyword::Without) => {
                 self.aggregate(name, op)
             }
-            _ => Ok(Tree::leaf(Expr::Vector(self.named_selector(name)?))),
+            _ => Ok(ExprTree::of(Expr::Vector(self.named_selector(name)?))),
         }
     }
 
-    fn call_or_metric(&mut self) -> Parsed<Tree<Expr>> {
+    #[inline(never)]
+    fn call_or_metric(&mut self) -> Parsed<ExprTree> {
         let name = self.next();
         match self.peek().kind {
             TokenKind::LeftParen => self.call(name),
-            _ => Ok(Tree::leaf(Expr::Vector(self.named_selector(name)?))),
+            _ => Ok(ExprTree::of(Expr::Vector(self.named_selector(name)?))),
         }
     }
 
     /// A number or duration; the next token is one.
+    #[inline(never)]
     pub(super) fn number_or_duration(&mut self) -> NumberLiteral {
         let token = self.next();
         NumberLiteral {
@@ -141,6 +153,16 @@ pub(super) fn sign(kind: TokenKind) -> Option<UnaryOp> {
         TokenKind::Op(BinaryOp::Sub) => Some(UnaryOp::Sub),
         _ => None,
     }
+}
+
+/// Whether a token modifies the operand before it.
+fn is_modifier(kind: TokenKind) -> bool {
+    matches!(
+        kind,
+        TokenKind::LeftBracket
+            | TokenKind::At
+            | TokenKind::Keyword(Keyword::Offset | Keyword::Anchored | Keyword::Smoothed)
+    )
 }
 
 /// Whether a metric may have this name; the words of `on (…)` and a few others may not.

@@ -23,8 +23,9 @@ use crate::span::Span;
 use model::Matcher;
 
 /// How deeply expressions may nest, and how high a tree may grow: nested parentheses and
-/// `a + b + c …` count alike. Evaluators may recurse to this depth.
-pub const DEPTH_MAX: usize = 1000;
+/// `a + b + c …` count alike. Parsing takes at most 1.5 KiB of stack a level, which fits the
+/// 1 MiB that WASM has; evaluators may recurse to this depth, too.
+pub const DEPTH_MAX: usize = 500;
 
 /// The parts of the language that have to be switched on.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -104,6 +105,15 @@ impl<T> Tree<T> {
     }
 }
 
+/// Boxed, which keeps the frames of the recursion small.
+type ExprTree = Tree<Box<Expr>>;
+
+impl ExprTree {
+    fn of(expr: Expr) -> Self {
+        Self::leaf(Box::new(expr))
+    }
+}
+
 struct Parser<'a> {
     input: &'a str,
     lexer: Lexer<'a>,
@@ -140,7 +150,7 @@ impl<'a> Parser<'a> {
         }
         let tree = self.expr()?;
         self.expect(TokenKind::Eof)?;
-        Ok(tree.node)
+        Ok(*tree.node)
     }
 
     fn metric_selector(&mut self) -> Parsed<Vec<Matcher>> {
@@ -165,6 +175,7 @@ impl<'a> Parser<'a> {
         }
     }
 
+    #[inline(never)]
     fn read(&mut self) -> Token {
         let token = self.lexer.next_token();
         match token.kind {
@@ -208,12 +219,14 @@ impl<'a> Parser<'a> {
     }
 
     /// Records an error.
+    #[inline(never)]
     fn error(&mut self, span: Span, message: impl Into<String>) {
         let position = span.position_in(self.input);
         self.errors.push(ParseError { span, position, message: message.into() });
     }
 
     /// Records that the next token does not fit.
+    #[inline(never)]
     fn unexpected(&mut self) -> Abort {
         let token = self.peek();
         // An error of the lexer is on record.
@@ -239,6 +252,11 @@ impl<'a> Parser<'a> {
         self.unexpected()
     }
 
+    /// Starts a construct that has a name; what is returned is the context when it is complete.
+    fn enter(&mut self, construct: &'static str, expected: &'static str) -> Context {
+        std::mem::replace(&mut self.context, Context { construct, expected })
+    }
+
     /// Runs `f` within a construct that has a name.
     fn within<T>(
         &mut self,
@@ -246,7 +264,7 @@ impl<'a> Parser<'a> {
         expected: &'static str,
         f: impl FnOnce(&mut Self) -> Parsed<T>,
     ) -> Parsed<T> {
-        let outer = std::mem::replace(&mut self.context, Context { construct, expected });
+        let outer = self.enter(construct, expected);
         let result = f(self)?;
         self.context = outer;
         Ok(result)
@@ -268,6 +286,7 @@ impl<'a> Parser<'a> {
         if child >= DEPTH_MAX { Err(self.too_deep()) } else { Ok(child + 1) }
     }
 
+    #[inline(never)]
     fn too_deep(&mut self) -> Abort {
         let span = self.peek().span;
         self.error(span, format!("expression is nested more than {DEPTH_MAX} levels deep"));

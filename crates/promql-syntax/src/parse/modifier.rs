@@ -2,7 +2,7 @@
 //! and `smoothed`.
 
 use super::expr::sign;
-use super::{Parsed, Parser, Tree};
+use super::{ExprTree, Parsed, Parser, Tree};
 use crate::ast::{At, DurationValue, Expr, MatrixSelector, SubqueryExpr, VectorSelector};
 use crate::lex::{Keyword, QueryWord, TokenKind};
 use crate::number::to_go_int64;
@@ -25,7 +25,8 @@ struct Modified<'e> {
 
 impl Parser<'_> {
     /// An operand with all that modifies it.
-    pub(super) fn modifiers(&mut self, mut tree: Tree<Expr>) -> Parsed<Tree<Expr>> {
+    #[inline(never)]
+    pub(super) fn modifiers(&mut self, mut tree: ExprTree) -> Parsed<ExprTree> {
         loop {
             match self.peek().kind {
                 TokenKind::LeftBracket => tree = self.bracket(tree)?,
@@ -39,7 +40,8 @@ impl Parser<'_> {
     }
 
     /// A range or subquery.
-    fn bracket(&mut self, tree: Tree<Expr>) -> Parsed<Tree<Expr>> {
+    #[inline(never)]
+    fn bracket(&mut self, tree: ExprTree) -> Parsed<ExprTree> {
         let open = self.next();
         let range = self.within(
             "subquery or range selector",
@@ -52,7 +54,7 @@ impl Parser<'_> {
         let Some(close) = self.accept(TokenKind::RightBracket) else {
             return Err(self.unexpected_in("subquery or range", "\":\" or \"]\""));
         };
-        let message = match &tree.node {
+        let message = match &*tree.node {
             Expr::Vector(v) if v.offset.is_some() => "no offset modifiers allowed before range",
             Expr::Vector(v) if v.at.is_some() => "no @ modifiers allowed before range",
             Expr::Vector(_) => "",
@@ -62,15 +64,16 @@ impl Parser<'_> {
             self.error(open.span.to(close.span), message);
         }
         let span = Span::new(tree.node.span().start, self.last_closing);
-        let node = match tree.node {
+        let node = match *tree.node {
             Expr::Vector(selector) => Expr::Matrix(MatrixSelector { selector, range, span }),
             other => other,
         };
-        Ok(Tree { node, height: tree.height })
+        Ok(Tree { node: Box::new(node), height: tree.height })
     }
 
     /// The part of a subquery behind the colon.
-    fn subquery(&mut self, tree: Tree<Expr>, range: DurationValue) -> Parsed<Tree<Expr>> {
+    #[inline(never)]
+    fn subquery(&mut self, tree: ExprTree, range: DurationValue) -> Parsed<ExprTree> {
         let step = if self.peek().kind == TokenKind::RightBracket {
             None
         } else {
@@ -87,11 +90,12 @@ impl Parser<'_> {
         };
         let span = tree.node.span().to(close.span);
         let height = self.grow(tree.height)?;
-        let expr = Box::new(tree.node);
+        let expr = tree.node;
         let node = Expr::Subquery(SubqueryExpr { expr, range, step, offset: None, at: None, span });
-        Ok(Tree { node, height })
+        Ok(Tree { node: Box::new(node), height })
     }
 
+    #[inline(never)]
     fn offset(&mut self, expr: &mut Expr) -> Parsed<()> {
         self.next();
         let offset = self.within("offset", "number, duration, step(), or range()", Self::offset_duration)?;
@@ -113,6 +117,7 @@ impl Parser<'_> {
         Ok(())
     }
 
+    #[inline(never)]
     fn at(&mut self, expr: &mut Expr) -> Parsed<()> {
         self.next();
         let span = expr.span();
@@ -169,6 +174,7 @@ impl Parser<'_> {
         Ok(At::Timestamp(to_go_int64((seconds * 1000.0).round())))
     }
 
+    #[inline(never)]
     fn extend(&mut self, expr: &mut Expr, extension: Extension) {
         self.next();
         let span = expr.span();

@@ -14,6 +14,7 @@ const MATCHER_OR_END: &str = "identifier or \"}\"";
 
 impl Parser<'_> {
     /// A selector; the next token is a metric's name or the opening brace.
+    #[inline(never)]
     pub(super) fn vector_selector(&mut self) -> Parsed<VectorSelector> {
         if self.peek().kind == TokenKind::LeftBrace {
             let (matchers, span) = self.matchers()?;
@@ -24,6 +25,7 @@ impl Parser<'_> {
     }
 
     /// A selector whose name was read.
+    #[inline(never)]
     pub(super) fn named_selector(&mut self, name: Token) -> Parsed<VectorSelector> {
         let (mut matchers, mut span) = (Vec::new(), name.span);
         if self.peek().kind == TokenKind::LeftBrace {
