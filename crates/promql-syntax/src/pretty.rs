@@ -102,7 +102,7 @@ fn write_aggregate(out: &mut String, a: &AggregateExpr, level: usize) -> fmt::Re
 
 fn write_call(out: &mut String, c: &Call, level: usize) -> fmt::Result {
     indent(out, level);
-    write!(out, "{}(\n", c.function)?;
+    writeln!(out, "{}(", c.function)?;
     for (i, arg) in c.args.iter().enumerate() {
         if i > 0 {
             out.push_str(",\n");

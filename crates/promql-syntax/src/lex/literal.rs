@@ -25,7 +25,7 @@ impl Lexer<'_> {
         if self.rest_of_duration() {
             return Ok(TokenKind::Duration);
         }
-        let text = go_quoted(self.input[self.start..self.pos].as_bytes());
+        let text = go_quoted(&self.input.as_bytes()[self.start..self.pos]);
         self.error(format!("bad number or duration syntax: {text}"))
     }
 

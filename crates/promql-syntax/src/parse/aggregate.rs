@@ -149,7 +149,7 @@ impl Parser<'_> {
         // Names with a colon are older than the rule that forbids them.
         let bare = token.kind != TokenKind::String && self.options.unquoted_utf8_names;
         match std::str::from_utf8(&bytes) {
-            Ok(label) if !label.is_empty() && !(bare && !is_bare_label_name(label, true)) => {
+            Ok(label) if !label.is_empty() && (!bare || is_bare_label_name(label, true)) => {
                 return Ok(label.to_owned());
             }
             _ => {}
