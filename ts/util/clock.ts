@@ -125,6 +125,11 @@ export class ManualClock implements Clock {
     await settle();
   }
 
+  /** Moves time forward without firing anything, as for a process that was suspended. */
+  jump(byMs: number): void {
+    this.#nowMs += byMs;
+  }
+
   #next(): PendingTimer | undefined {
     let first: PendingTimer | undefined;
     for (const timer of this.#timers) {
