@@ -63,7 +63,7 @@ describe.skipIf(promtool === undefined)('promtool', () => {
 
   test('check healthy and ready', async () => {
     const checks = ['healthy', 'ready'].map((what) => run(promtoolPath, ['check', what, `--url=${server.url}`]));
-    for (const { stdout } of await Promise.all(checks)) expect(stdout).toContain('SUCCESS');
+    for (const { stdout, stderr } of await Promise.all(checks)) expect(stdout + stderr).toContain('SUCCESS');
   });
 
   test('a bad query fails with the position', async () => {

@@ -2,6 +2,7 @@
 import { beforeAll, describe, expect, test } from 'vitest';
 import { type Running, startServer } from '../support/program.ts';
 import { currentPeer } from '../support/require.ts';
+import { eventually, getJson } from './client.ts';
 import { workspace } from './workspace.ts';
 
 const prometheus = currentPeer('prometheus');
@@ -18,8 +19,12 @@ beforeAll(async () => {
     `--config.file=${space.configFile}`,
     `--storage.tsdb.path=${space.dir}/theirs`,
   ]);
+  for (const { url } of [ours, theirs]) await eventually('the pool', async () => (await pools(url)).length === 1);
   return () => theirs.stop();
 });
+
+const pools = async (url: string) =>
+  (await getJson<{ scrapePools: string[] }>(`${url}/api/v1/scrape_pools`)).data.scrapePools;
 
 const T = '1767225600';
 
@@ -72,6 +77,9 @@ const REQUESTS: [method: string, path: string, body?: string][] = [
   ['GET', '/api/v1/labels'],
   ['GET', '/api/v1/labels?match[]=up%7B'],
   ['GET', '/api/v1/labels?match[]=%7B%7D'],
+  ['GET', '/api/v1/labels?match[]=%7Ba%3D%22%22%7D'],
+  ['GET', '/api/v1/labels?match[]=up&match[]=%7Ba%3D~%22.*%22%7D'],
+  ['GET', '/api/v1/labels?match[]=%7B%7D&match[]=%7B'],
   ['GET', '/api/v1/labels?match[]=%7Ba%3D~%22*%22%7D'],
   ['GET', '/api/v1/labels?start=x'],
   ['GET', '/api/v1/labels?limit=-1'],
@@ -85,6 +93,8 @@ const REQUESTS: [method: string, path: string, body?: string][] = [
   ['GET', '/api/v1/targets/metadata'],
   ['GET', '/api/v1/targets/metadata?limit=x'],
   ['GET', '/api/v1/targets/metadata?match_target=%7B'],
+  ['GET', '/api/v1/targets/metadata?match_target=%7B%7D'],
+  ['GET', '/api/v1/targets/metadata?match_target=%7Ba%3D~%22(%22%7D'],
   ['GET', '/api/v1/metadata'],
   ['GET', '/api/v1/metadata?limit=x'],
   ['GET', '/api/v1/metadata?limit_per_metric=x'],
@@ -111,7 +121,6 @@ const REQUESTS: [method: string, path: string, body?: string][] = [
   ['GET', '/api/v1/rules?match[]=%7B'],
   ['GET', '/api/v1/alerts'],
   ['GET', '/api/v1/alertmanagers'],
-  ['GET', '/api/v1/status/config'],
   ['GET', '/api/v1/status/tsdb?limit=x'],
   ['GET', '/api/v1/status/tsdb?limit=0'],
   ['GET', '/api/v1/status/tsdb?limit=100000'],

@@ -37,13 +37,22 @@ describe('narthex start', () => {
   });
 
   const dashboard = conformance('dashboards/prometheus-prometheus.json');
-  test.skipIf(dashboard === undefined)("has the metrics that Prometheus' own dashboard asks for", async () => {
-    const text = readFileSync(dashboard ?? '', 'utf8');
-    const asked = new Set<string>(text.match(/\b(prometheus|process)_[a-z_]+(?=[{)[])/g));
-    const metrics = await (await fetch(`${server.url}/metrics`)).text();
-    const there = new Set<string>(metrics.match(/^[a-z_]+/gm));
-    expect([...asked].filter((name) => !there.has(name))).toEqual([]);
-  });
+  test.skipIf(dashboard === undefined)(
+    "has the metrics that Prometheus' own dashboard asks for",
+    { timeout: 20_000 },
+    async () => {
+      const text = readFileSync(dashboard ?? '', 'utf8');
+      const asked = new Set<string>(text.match(/\b(prometheus|process)_[a-z_]+(?=[{)[])/g));
+      // Intervals between scrapes show after the second one.
+      await eventually('all metrics', async () => {
+        const metrics = await (await fetch(`${server.url}/metrics`)).text();
+        const there = new Set<string>(metrics.match(/^[a-z_]+/gm));
+        const missing = [...asked].filter((name) => !there.has(name));
+        if (missing.length > 0) throw new Error(`missing: ${missing.join(', ')}`);
+        return true;
+      });
+    },
+  );
 
   test('names no metric twice', async () => {
     const metrics = await (await fetch(`${server.url}/metrics`)).text();

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { ManualClock } from '../util/index.ts';
 import type { ApiContext, Readiness, RequestRecord } from './index.ts';
 import { createApp } from './index.ts';
 
@@ -34,7 +35,7 @@ function contextWithoutEngine(state: { readiness: Readiness; answers: RequestRec
       dropped: () => new Map(),
       droppedCounts: () => ({}),
     },
-    now: () => 0,
+    clock: new ManualClock(),
     readiness: () => state.readiness,
     engine: () => undefined,
     walReplay: () => ({ min: 2, max: 9, current: 5 }),
@@ -50,6 +51,7 @@ function contextWithoutEngine(state: { readiness: Readiness; answers: RequestRec
     onAnswer: (record) => {
       state.answers.push(record);
     },
+    onQuery: () => undefined,
     onInternalError: () => undefined,
   };
 }

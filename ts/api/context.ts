@@ -1,6 +1,7 @@
 /** What the API asks of the program around it. The server passes one such object in. */
 
 import type { Engine, LabelSet, MetricMetadata, ReplayProgress } from '../core/engine.ts';
+import type { Clock } from '../util/index.ts';
 
 /** Before the log is replayed, in service, and on the way down. */
 export type Readiness = 'starting' | 'ready' | 'stopping';
@@ -103,8 +104,7 @@ export interface ApiContext {
   readonly flags: Record<string, string>;
   readonly buildInfo: BuildInfo;
   readonly targets: TargetsView;
-  /** Now, in milliseconds since the epoch. */
-  now(): number;
+  readonly clock: Clock;
   readiness(): Readiness;
   /** The engine; `undefined` until it is open. */
   engine(): Engine | undefined;
@@ -122,6 +122,8 @@ export interface ApiContext {
   /** Told of every route before the first request, and of every answer. */
   onRoute(handler: string): void;
   onAnswer(record: RequestRecord): void;
+  /** Told how long the engine took for a query, whatever came of it. */
+  onQuery(durationSeconds: number): void;
   /** Told of failures that are the server's own. */
   onInternalError(error: Error, request: { method: string; url: string }): void;
 }

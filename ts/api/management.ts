@@ -22,7 +22,7 @@ export function managementRoutes(app: FastifyInstance, context: ApiContext): voi
     const match = [...formOf(request).all('match[]')];
     const query = {
       match,
-      timeMs: Math.trunc(context.now()),
+      timeMs: Math.trunc(context.clock.nowMs()),
       externalLabels: context.externalLabels(),
       acceptEncoding: acceptEncoding(request),
     };

@@ -1,14 +1,13 @@
 /** /api/v1/query, query_range, query_exemplars, format_query and parse_query. */
 
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
-import type { Engine, QueryLimits } from '../core/engine.ts';
+import type { Body, QueryLimits } from '../core/engine.ts';
 import { EngineError } from '../core/errors.ts';
 import { messageOf } from '../util/index.ts';
 import type { ApiContext } from './context.ts';
 import { ApiError } from './errors.ts';
 import { formOf } from './form.ts';
 import {
-  guarded,
   limit,
   lookbackDelta,
   openEnd,
@@ -50,7 +49,7 @@ interface LimitParams {
 function instantQuery(context: ApiContext): Handler {
   const spec = {
     limit,
-    time: time(() => Math.trunc(context.now())),
+    time: time(() => Math.trunc(context.clock.nowMs())),
     timeout,
     lookback_delta: lookbackDelta,
     stats: text,
@@ -59,7 +58,7 @@ function instantQuery(context: ApiContext): Handler {
   return async (request, reply) => {
     const params = readParams(spec, formOf(request));
     checkStartTimestampsHeader(request);
-    const body = await named('query', () =>
+    const body = await timed(context, () =>
       engineOf(context).queryJson(
         { query: params.query, timeMs: params.time, ...queryLimits(request, params) },
         { signal: requestSignal(reply) },
@@ -82,7 +81,7 @@ function rangeQuery(context: ApiContext): Handler {
     }
     const params = { limit: count, ...readParams(rest, form) };
     checkStartTimestampsHeader(request);
-    const body = await named('query', () =>
+    const body = await timed(context, () =>
       engineOf(context).queryRangeJson(
         {
           query: params.query,
@@ -96,6 +95,16 @@ function rangeQuery(context: ApiContext): Handler {
     );
     return sendBody(reply, JSON_TYPE, body);
   };
+}
+
+/** Runs a query and reports how long it took. */
+async function timed(context: ApiContext, run: () => Promise<Body>): Promise<Body> {
+  const started = context.clock.monotonicMs();
+  try {
+    return await named('query', run);
+  } finally {
+    context.onQuery((context.clock.monotonicMs() - started) / 1000);
+  }
 }
 
 /** The end of a range query; it must not lie before the start. */
@@ -157,13 +166,8 @@ export async function named<T>(parameter: string, call: () => T | Promise<T>): P
   try {
     return await call();
   } catch (error) {
-    const isBadInput = error instanceof EngineError && error.errorType === 'bad_data';
-    if (isBadInput) throw ApiError.invalidParameter(parameter, error.message, error);
+    const isCoded = error instanceof EngineError || error instanceof ApiError;
+    if (isCoded && error.errorType === 'bad_data') throw ApiError.invalidParameter(parameter, error.message, error);
     throw error;
   }
-}
-
-/** Whether the engine reads `selector`; throws the fault of `parameter`. */
-export function checkedSelector(engine: Engine, parameter: string, selector: string): void {
-  guarded(parameter, () => engine.checkSelector(selector));
 }

@@ -11,6 +11,7 @@ import { limit, list, openEnd, openStart, readParams } from './params.ts';
 import { named } from './query.ts';
 import { acceptEncoding, JSON_TYPE, sendBody } from './respond.ts';
 import { engineOf, requestSignal } from './route.ts';
+import { checkMatchers } from './selector.ts';
 
 const SPEC = { limit, start: openStart, end: openEnd, 'match[]': list };
 
@@ -20,9 +21,8 @@ export function seriesRoutes(app: FastifyInstance, context: ApiContext): void {
     url: '/series',
     handler: async (request, reply) => {
       if (formOf(request).all('match[]').length === 0) throw ApiError.badData('no match[] parameter provided');
-      const query = seriesQuery(request);
-      const signal = requestSignal(reply);
-      const body = await named('match[]', () => engineOf(context).seriesJson(query, { signal }));
+      const query = await seriesQuery(context, request, true);
+      const body = await engineOf(context).seriesJson(query, { signal: requestSignal(reply) });
       return sendBody(reply, JSON_TYPE, body);
     },
   });
@@ -30,21 +30,26 @@ export function seriesRoutes(app: FastifyInstance, context: ApiContext): void {
     method: ['GET', 'POST'],
     url: '/labels',
     handler: async (request, reply) => {
-      const body = await engineOf(context).labelNamesJson(seriesQuery(request), { signal: requestSignal(reply) });
+      const query = await seriesQuery(context, request);
+      const body = await engineOf(context).labelNamesJson(query, { signal: requestSignal(reply) });
       return sendBody(reply, JSON_TYPE, body);
     },
   });
   app.get<{ Params: { name: string } }>('/label/:name/values', async (request, reply) => {
     const name = unescapeLabelName(request.params.name);
     if (name === '') throw ApiError.badData(`invalid label name: ${quote(name)}`);
-    const query = seriesQuery(request);
+    const query = await seriesQuery(context, request);
     const body = await engineOf(context).labelValuesJson(name, query, { signal: requestSignal(reply) });
     return sendBody(reply, JSON_TYPE, body);
   });
 }
 
-function seriesQuery(request: FastifyRequest): SeriesQuery {
+/** Reads the parameters and checks the selectors; `namesParameter`: their faults name the parameter. */
+async function seriesQuery(context: ApiContext, request: FastifyRequest, namesParameter = false): Promise<SeriesQuery> {
   const params = readParams(SPEC, formOf(request));
+  const check = () => checkMatchers(engineOf(context), params['match[]']);
+  if (namesParameter) await named('match[]', check);
+  else check();
   return {
     match: params['match[]'],
     startMs: params.start,

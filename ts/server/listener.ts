@@ -119,6 +119,9 @@ const BROKEN_REQUESTS: Record<string, [status: string, reason: string]> = {
   ERR_HTTP_REQUEST_TIMEOUT: ['408 Request Timeout', 'the request took too long to arrive'],
 };
 
+/** How long a client that sent nonsense may take to read why. */
+const LINGER_MS = 1000;
+
 /** What cannot be read as HTTP gets an answer in the API's envelope, where the socket still takes one. */
 function answerBrokenRequest(error: NodeJS.ErrnoException, socket: Socket): void {
   if (error.code === 'ECONNRESET' || !socket.writable) {
@@ -128,5 +131,7 @@ function answerBrokenRequest(error: NodeJS.ErrnoException, socket: Socket): void
   const [status, reason] = BROKEN_REQUESTS[error.code ?? ''] ?? ['400 Bad Request', 'malformed HTTP request'];
   const body = JSON.stringify({ status: 'error', errorType: 'bad_data', error: reason });
   const head = `HTTP/1.1 ${status}\r\nContent-Type: application/json\r\nContent-Length: ${body.length}\r\nConnection: close\r\n\r\n`;
+  // What the client still sends is read and dropped: closing on it would reset the answer away.
+  socket.resume().setTimeout(LINGER_MS, () => socket.destroy());
   socket.end(head + body);
 }

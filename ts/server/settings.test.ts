@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { parseConfig } from '../config/index.ts';
 import { createLogger } from './log.ts';
+import { mergeTexts } from './metrics.ts';
 import { retention, showRetention } from './runtime-info.ts';
 import { corsPattern, externalUrl, routePrefix } from './web-address.ts';
 
@@ -44,6 +45,13 @@ describe('retention', () => {
     const { config } = parseConfig(yaml, 'x.yml');
     expect(showRetention(retention(config, { dir: 'x', ...flags }))).toBe(shown);
   });
+});
+
+it('merges texts of metrics, the first to name a family wins', () => {
+  const family = (name: string, value: number) => `# HELP ${name} H.\n# TYPE ${name} gauge\n${name} ${value}\n`;
+  expect(mergeTexts([family('a', 1), family('b', 2) + family('a', 3), family('c', 4)])).toBe(
+    family('a', 1) + family('b', 2) + family('c', 4),
+  );
 });
 
 describe('log', () => {
