@@ -39,7 +39,7 @@ impl<'a> BitReader<'a> {
         let byte = self.at >> 3;
         let word = match self.data.get(byte..).and_then(|rest| rest.first_chunk()) {
             Some(bytes) => u64::from_be_bytes(*bytes),
-            None => self.tail(byte),
+            None => tail(self.data, byte),
         };
         word << (self.at & 7)
     }
@@ -53,18 +53,8 @@ impl<'a> BitReader<'a> {
                 let word = u64::from_be_bytes([a, b, c, d, e, f, g, h]);
                 word << shift | u64::from(last) >> (8 - shift)
             }
-            None => self.tail(byte) << shift | (self.tail(byte + 8) >> 1) >> (63 - shift),
+            None => tail(self.data, byte) << shift | (tail(self.data, byte + 8) >> 1) >> (63 - shift),
         }
-    }
-
-    /// Up to eight bytes from `byte`, then zeros.
-    #[cold]
-    fn tail(&self, byte: usize) -> u64 {
-        let rest = self.data.get(byte..).unwrap_or_default();
-        let n = rest.len().min(8);
-        let mut word = [0; 8];
-        word[..n].copy_from_slice(&rest[..n]);
-        u64::from_be_bytes(word)
     }
 
     /// An unsigned LEB128 integer of eight-bit groups that need not be aligned.
@@ -92,6 +82,17 @@ impl<'a> BitReader<'a> {
         let raw = self.uvarint()?;
         Ok((raw >> 1) as i64 ^ -((raw & 1) as i64))
     }
+}
+
+/// Up to eight bytes from `byte`, then zeros. Takes no reader, so that the hot loop's stays in
+/// registers.
+#[cold]
+fn tail(data: &[u8], byte: usize) -> u64 {
+    let rest = data.get(byte..).unwrap_or_default();
+    let n = rest.len().min(8);
+    let mut word = [0; 8];
+    word[..n].copy_from_slice(&rest[..n]);
+    u64::from_be_bytes(word)
 }
 
 /// Appends an unsigned LEB128 integer to whole bytes.

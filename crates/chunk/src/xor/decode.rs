@@ -6,6 +6,9 @@ use super::HEADER_LEN;
 use crate::bits::BitReader;
 use crate::{ChunkError, Encoding, num_samples};
 
+/// Bits of a look that belong to the stream.
+const GOOD_BITS: u32 = 57;
+
 /// The state between two samples.
 pub(super) struct Cursor<'a> {
     pub(super) reader: BitReader<'a>,
@@ -35,21 +38,31 @@ impl<'a> Cursor<'a> {
 
     /// Reads the second sample.
     pub(super) fn second(&mut self) -> Result<(), ChunkError> {
-        self.t_delta = self.reader.uvarint()?;
-        let word = self.reader.peek57();
-        self.advance(word, 0)
+        // A copy, so that the hot loop's reader never has its address taken.
+        let mut reader = self.reader;
+        self.t_delta = reader.uvarint()?;
+        self.reader = reader;
+        self.advance(reader.peek57(), 0)
     }
 
     /// Reads any later sample.
     #[inline(always)]
     pub(super) fn step(&mut self) -> Result<(), ChunkError> {
-        let word = self.reader.peek57();
+        self.step_at(self.reader.peek57())
+    }
+
+    /// Reads any later sample, of which `word` are the next [`GOOD_BITS`].
+    #[inline(always)]
+    fn step_at(&mut self, word: u64) -> Result<(), ChunkError> {
         if word >> 63 == 0 {
             return self.advance(word << 1, 1);
         }
         let ones = word.leading_ones();
         if ones > 3 {
-            return self.step_wide();
+            self.reader.skip(4);
+            self.t_delta = self.t_delta.wrapping_add(self.reader.peek64());
+            self.reader.skip(64);
+            return self.advance(self.reader.peek57(), 0);
         }
         // 10, 110, 1110 stand before 14, 17, 20 bits.
         let (control, bits) = (ones + 1, 11 + 3 * ones);
@@ -58,16 +71,6 @@ impl<'a> Cursor<'a> {
         let dod = ((raw.wrapping_sub(1) << (64 - bits)) as i64 >> (64 - bits)) + 1;
         self.t_delta = self.t_delta.wrapping_add(dod as u64);
         self.advance(word << (control + bits), control + bits)
-    }
-
-    #[cold]
-    #[inline(never)]
-    fn step_wide(&mut self) -> Result<(), ChunkError> {
-        self.reader.skip(4);
-        self.t_delta = self.t_delta.wrapping_add(self.reader.peek64());
-        self.reader.skip(64);
-        let word = self.reader.peek57();
-        self.advance(word, 0)
     }
 
     /// Moves the time on by the delta and reads a value. `word` holds the value's control bits at
@@ -155,11 +158,21 @@ fn fill(
 ) -> Result<usize, ChunkError> {
     let mut cursor = Cursor::start(data)?;
     let mut len = 0;
-    for i in 0..n {
+    let (mut i, mut run) = (0, 0);
+    while i < n {
         match i {
             0 => {}
             1 => cursor.second()?,
-            _ => cursor.step()?,
+            // Within a run: a zero bit for the time, one for the value.
+            _ if run > 0 => {
+                run -= 1;
+                cursor.advance(0, 1)?;
+            }
+            _ => {
+                let word = cursor.reader.peek57();
+                run = repeats(word);
+                cursor.step_at(word)?;
+            }
         }
         if cursor.t > max_ms {
             break;
@@ -168,6 +181,13 @@ fn fill(
         ts[len] = cursor.t;
         vs[len] = f64::from_bits(cursor.v_bits);
         len += usize::from(cursor.t >= min_ms);
+        i += 1;
     }
     Ok(len)
+}
+
+/// How many samples after the next one repeat time step and value too, as far as `word` tells.
+#[inline(always)]
+fn repeats(word: u64) -> u32 {
+    (word.leading_zeros().min(GOOD_BITS) / 2).saturating_sub(1)
 }
