@@ -79,6 +79,9 @@ const tools = {
 /** What stops a build and is told to the user as it is. */
 class Refusal extends Error {}
 
+// Interrupted, a build ends by itself; staying alive until then leaves time to remove what it had begun.
+for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => {});
+
 try {
   main(process.argv.slice(2));
 } catch (error) {
