@@ -7,7 +7,7 @@ export const root = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
 
 /** Builds bench/load in release mode; returns the program's path. */
 export function buildLoad() {
-  const args = ['build', '--release', '--locked', '-p', 'load', '--message-format=json-render-diagnostics'];
+  const args = ['build', '--release', '-p', 'load', '--message-format=json-render-diagnostics'];
   const built = spawnSync('cargo', args, {
     cwd: root,
     encoding: 'utf8',

@@ -43,8 +43,10 @@ export function findProgram(program) {
   return dirs.map((dir) => join(dir, program)).find((path) => existsSync(path));
 }
 
-/** The first line that a program prints of its version. */
+/** A program's version: the one it was built from, else the first line that it prints of it. */
 export function versionOf(path) {
+  const built = PEERS.find((peer) => path.startsWith(peerDir(peer)));
+  if (built) return `${built.version}, built from its Go module`;
   for (const flag of ['--version', '-version']) {
     const out = spawnSync(path, [flag], { encoding: 'utf8' });
     const line = `${out.stdout}${out.stderr}`.split('\n')[0]?.trim();

@@ -35,7 +35,7 @@ export async function contestants() {
   const list = [
     {
       name: 'narthex',
-      version: versionOf(narthex[0]) === undefined ? '' : 'this tree',
+      version: 'this tree',
       command: (dir, port) => [
         narthex[0],
         [narthex[1], 'server', ...prometheusFlags(config, dir, port)],
