@@ -2,6 +2,9 @@
 //! [`expr`]. Produces Prometheus' errors in Prometheus' order, which is that of an LALR parser:
 //! errors of meaning when a construct is complete, errors of syntax named after the innermost
 //! construct that has a name for them. Ends at the first error of syntax.
+//!
+//! What recursion does not pass through, or passes through rarely, is never inlined: the stack
+//! that a level of nesting takes bounds how deep queries may be.
 
 mod aggregate;
 mod binary;
