@@ -84,11 +84,9 @@ async function isUp(url) {
   }
 }
 
-/** The share that must pass is the runner's own argument; it prints the table and exits 1 below. */
+/** The runner's own test: it prints the table and fails below its floor, which is above what is asked here. */
 function promqltest() {
-  const folder = join(conformance, 'promqltest');
-  if (!existsSync(folder)) throw new Error(`the vectors are not at ${folder}; say where by NARTHEX_CONFORMANCE`);
-  command('cargo', ['run', '--locked', '--quiet', '-p', 'testkit', '--bin', 'promqltest', '--', '--floor=95', folder]);
+  command('cargo', ['test', '--locked', '-p', 'testkit', '--test', 'promqltest', '--', '--nocapture'], { env: strict });
 }
 
 function vitest(files, env = {}) {
