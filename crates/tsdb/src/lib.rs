@@ -1,6 +1,9 @@
 //! One database in one directory, in Prometheus' format: head, write-ahead log, head chunks,
 //! blocks. Knows no PromQL and nothing of the server around it; files, time and threads come
 //! through `storage::{Fs, Clock, Spawn}`.
+//!
+//! `compact/` will stand beside `block/`: merging blocks in levels, cleaning deleted samples,
+//! retention.
 
 pub mod block;
 mod counter;

@@ -134,6 +134,30 @@ fn samples_are_as_dumped() {
     });
 }
 
+/// Chunks handed out as they are, or written again where samples are deleted, hold the samples.
+#[test]
+fn chunks_hold_the_samples() {
+    let folders = ["a-blocks-wal", "e-tombstones"];
+    for_each_block("chunks_hold_the_samples", &folders, |_, _, block| {
+        let (hints, matchers) = everything();
+        let set = block.chunk_querier(i64::MIN, i64::MAX).select_chunks(&hints, &matchers).unwrap();
+        let mut got = Dump::new();
+        for i in 0..set.len() {
+            let mut chunks = Vec::new();
+            set.chunks(i, &mut chunks).unwrap();
+            let samples = got.entry(set.labels(i).to_string()).or_default();
+            for c in chunks {
+                let mut columns = Columns::default();
+                chunk::decode(c.encoding, &c.data, i64::MIN, i64::MAX, &mut columns).unwrap();
+                assert_eq!((columns.t.first(), columns.t.last()), (Some(&c.min_ms), Some(&c.max_ms)));
+                samples.extend(columns.t.iter().zip(&columns.v).map(|(t, v)| (*t, dump_bits(*v))));
+            }
+        }
+        got.retain(|_, samples| !samples.is_empty());
+        assert_eq!(got, dump_block(block).0);
+    });
+}
+
 /// Overlapping blocks, and blocks with other encodings: what is read is in the dump.
 #[test]
 fn samples_are_in_the_dump() {

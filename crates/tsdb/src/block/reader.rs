@@ -24,6 +24,8 @@ struct Inner {
     index: IndexReader,
     segments: Segments,
     tombstones: Tombstones,
+    /// Bytes of the files that are not kept open.
+    other_bytes: u64,
 }
 
 impl Block {
@@ -33,8 +35,11 @@ impl Block {
     /// # Errors
     /// Where a file is missing, cannot be read or is not of its format.
     pub fn open(fs: &dyn Fs, dir: &Path) -> Result<Self, StorageError> {
+        let entries = fs.read_dir(dir).map_err(|e| StorageError::io(format!("open {}", dir.display()), e))?;
+        let other_bytes = entries.iter().filter(|e| e.name != INDEX_FILE).map(|e| e.len).sum();
         Ok(Self(Arc::new(Inner {
             dir: dir.to_owned(),
+            other_bytes,
             meta: BlockMeta::read(fs, dir)?,
             index: IndexReader::open(fs, &dir.join(INDEX_FILE))?,
             segments: Segments::open(fs, &dir.join(CHUNKS_DIR))?,
@@ -66,10 +71,10 @@ impl Block {
         &self.0.tombstones
     }
 
-    /// Bytes of index and chunks on the disk.
+    /// Bytes of all files on the disk.
     #[must_use]
     pub fn size_bytes(&self) -> u64 {
-        self.0.index.size_bytes() + self.0.segments.size_bytes()
+        self.0.index.size_bytes() + self.0.segments.size_bytes() + self.0.other_bytes
     }
 
     /// Whether the block may have samples in `start_ms ..= end_ms`: its own span is half open.

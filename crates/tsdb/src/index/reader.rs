@@ -124,7 +124,7 @@ impl IndexReader {
     }
 
     fn series_entry(&self, id: u32, verify: bool) -> Result<SeriesEntry<'_>, Corruption> {
-        let at = id as usize * SERIES_ALIGN;
+        let at = usize::try_from(u64::from(id) * SERIES_ALIGN as u64).unwrap_or(usize::MAX);
         let mut cursor = Cursor::new(&self.map, at, self.series_end);
         if id == 0 || cursor.offset() != at {
             return Err(Corruption::new(at, "series outside of its section"));
