@@ -9,7 +9,7 @@ import { type PoolClient, ScrapeFailure } from './pool-client.ts';
 import type { ScrapeMetrics } from './scrape-metrics.ts';
 import type { ScrapeTarget } from './scrape-target.ts';
 
-/** A scrape this late still gets the timestamp it was due at, which compresses better. */
+/** A scrape this close to its turn gets its turn's timestamp, which compresses better. */
 const TOLERANCE_MS = 2;
 
 /** What a loop works with. */
@@ -99,11 +99,11 @@ export class ScrapeLoop {
     if (!(await sleep(clock, this.target.offsetMs(clock.nowMs(), offsetSeed), this.#stop.signal))) return;
     let dueMs = clock.monotonicMs();
     let alignedMs = clock.nowMs();
+    const tolerance = Math.min(intervalMs / 100, TOLERANCE_MS);
     while (!this.#stop.signal.aborted) {
       const nowMs = clock.nowMs();
-      if (nowMs - alignedMs >= intervalMs) alignedMs += Math.floor((nowMs - alignedMs) / intervalMs) * intervalMs;
-      const tolerance = Math.min(intervalMs / 100, TOLERANCE_MS);
-      await this.#scrape(Math.floor(nowMs - alignedMs <= tolerance ? alignedMs : nowMs));
+      alignedMs += Math.floor((nowMs - alignedMs + tolerance) / intervalMs) * intervalMs;
+      await this.#scrape(Math.floor(Math.abs(nowMs - alignedMs) <= tolerance ? alignedMs : nowMs));
       dueMs += intervalMs;
       const lateMs = clock.monotonicMs() - dueMs;
       if (lateMs >= intervalMs) {

@@ -29,7 +29,7 @@ export const systemClock: Clock = {
       timer =
         leftMs > TIMER_MAX_MS
           ? setTimeout(() => arm(leftMs - TIMER_MAX_MS), TIMER_MAX_MS)
-          : setTimeout(callback, Math.max(0, leftMs));
+          : setTimeout(callback, Math.max(0, Math.ceil(leftMs)));
     };
     arm(delayMs);
     return () => clearTimeout(timer);
