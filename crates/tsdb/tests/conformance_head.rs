@@ -39,7 +39,11 @@ fn assert_same(what: &str, got: &Dump, want: &Dump) {
     for (labels, samples) in want {
         let Some(mine) = got.get(labels) else { panic!("{what}: no series {labels}") };
         let lost = samples.iter().find(|(t, v)| mine.get(t) != Some(v));
-        assert!(lost.is_none(), "{what}: {labels}: lost or changed: {lost:?}, have {:?}", lost.map(|l| mine.get(l.0)));
+        assert!(
+            lost.is_none(),
+            "{what}: {labels}: lost or changed: {lost:?}, have {:?}",
+            lost.map(|l| mine.get(l.0))
+        );
         let new = mine.iter().find(|(t, _)| !samples.contains_key(t));
         assert!(new.is_none(), "{what}: {labels}: never sent: {new:?}");
     }

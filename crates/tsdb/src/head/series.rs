@@ -95,7 +95,15 @@ impl Series {
         if t < min_valid_ms {
             return Err(AppendError::OutOfBounds);
         }
-        let Some(open) = &self.open else { return Ok(Fit::Append) };
+        let Some(open) = &self.open else {
+            // Prometheus takes such a sample and drops it in silence. It only exists where the log
+            // has lost what the chunks still have.
+            return if self.mapped.last().is_some_and(|m| m.max_ms >= t) {
+                Err(AppendError::OutOfOrder)
+            } else {
+                Ok(Fit::Append)
+            };
+        };
         let last_ms = open.max_ms();
         if t > last_ms {
             Ok(Fit::Append)
