@@ -11,11 +11,6 @@ use crate::functions::{math, time};
 use crate::plan::{Call, Plan};
 use crate::row::{Cell, Row};
 
-/// Go's conversion of a float to an integer on amd64.
-fn to_seconds(v: f64) -> i64 {
-    if v.is_finite() && v.abs() < 9.3e18 { v as i64 } else { i64::MIN }
-}
-
 impl<'e> Exec<'e> {
     pub(crate) fn call(&'e self, c: &'e Call, plan: &'e Plan) -> Result<Val<'e>, QueryError> {
         use Function as F;
@@ -123,12 +118,12 @@ impl<'e> Exec<'e> {
         Ok(Val::Vector(self.distinct_if_renamed(out)?))
     }
 
-    fn calendar(&'e self, c: &'e Call, f: fn(i64) -> i64, plan: &Plan) -> Result<Val<'e>, QueryError> {
+    fn calendar(&'e self, c: &'e Call, f: fn(i128) -> i128, plan: &Plan) -> Result<Val<'e>, QueryError> {
         if !c.args.is_empty() {
-            return self.map_floats(c, move |_, v| f(to_seconds(v)) as f64);
+            return self.map_floats(c, move |_, v| f(time::seconds(v)) as f64);
         }
         let grid = plan.grid;
-        let values = (0..grid.steps).map(|i| f(grid.time(i) / 1000) as f64).collect();
+        let values = (0..grid.steps).map(|i| f(i128::from(grid.time(i) / 1000)) as f64).collect();
         let head = Head::new(Labels::empty());
         Ok(Val::Vector(Stream::Ready(vec![SeriesRow { head, row: Row::dense(0, values) }])))
     }

@@ -41,7 +41,7 @@ impl<'e> Source<'e> {
                 scratch.columns.clear();
                 set.read(i, &mut scratch.columns)?;
                 exec.budget.count_read(scratch.columns.len());
-                scratch.samples.fill(&scratch.columns, with_st);
+                scratch.samples.fill(&mut scratch.columns, with_st);
             }
             Self::Subquery(Stream::Ready(rows), grid) => scratch.samples.fill_from_row(&rows[i].row, *grid),
             Self::Subquery(Stream::Lazy { read, .. }, grid) => {

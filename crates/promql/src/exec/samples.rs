@@ -32,15 +32,15 @@ impl Samples {
         self.h.clear();
     }
 
-    /// Takes over what a store read; `with_st` keeps start timestamps.
-    pub(crate) fn fill(&mut self, c: &Columns, with_st: bool) {
+    /// Takes over what a store read; `with_st` keeps start timestamps. Leaves old memory in `c`.
+    pub(crate) fn fill(&mut self, c: &mut Columns, with_st: bool) {
         self.clear();
         let with_st = with_st && !c.st.is_empty();
         if c.h.is_empty() && !c.v.iter().any(|v| is_stale_nan(*v)) {
-            self.t.extend_from_slice(&c.t);
-            self.v.extend_from_slice(&c.v);
+            std::mem::swap(&mut self.t, &mut c.t);
+            std::mem::swap(&mut self.v, &mut c.v);
             if with_st {
-                self.st.extend_from_slice(&c.st);
+                std::mem::swap(&mut self.st, &mut c.st);
             }
             return;
         }

@@ -160,7 +160,7 @@ impl<'e> Exec<'e> {
             scratch.columns.clear();
             set.read(i, &mut scratch.columns)?;
             self.budget.count_read(scratch.columns.len());
-            scratch.samples.fill(&scratch.columns, false);
+            scratch.samples.fill(&mut scratch.columns, false);
             let s = &scratch.samples;
             let mut row = Row::new();
             let mut mixed = false;

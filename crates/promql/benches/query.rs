@@ -1,0 +1,63 @@
+//! Queries over a fleet of node exporters in memory: parsing excluded, the JSON answer included
+//! where the name says so.
+
+#![allow(missing_docs, clippy::unwrap_used)]
+
+use std::hint::black_box;
+
+use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use promql::{Cancel, QueryOptions, json};
+use promql_syntax::{ParseOptions, parse};
+use storage::{Inline, ManualClock, VecStore};
+use testkit::series::node_cpu;
+
+const STEP_MS: i64 = 15_000;
+const SAMPLES: usize = 240;
+const STEPS: i64 = 100;
+
+fn bench(c: &mut Criterion) {
+    let mut store = VecStore::new();
+    let mut series = 0;
+    for (labels, columns) in node_cpu(25, 5, 0, STEP_MS, SAMPLES) {
+        store.extend(labels, &columns);
+        series += 1;
+    }
+    let end_ms = STEP_MS * SAMPLES as i64;
+    let start_ms = end_ms / 6;
+    let step_ms = (end_ms - start_ms) / (STEPS - 1);
+    let (clock, opts, cancel) = (ManualClock::new(0), QueryOptions::default(), Cancel::new());
+    let mut group = c.benchmark_group(format!("query_{series}x{SAMPLES}_{STEPS}_steps"));
+    group.throughput(Throughput::Elements((series * SAMPLES) as u64));
+    for (name, query) in [
+        ("select", "node_cpu_seconds_total"),
+        ("sum_rate", "sum by (instance) (rate(node_cpu_seconds_total[5m]))"),
+        ("avg_over_time", "avg_over_time(node_cpu_seconds_total[5m])"),
+        ("max_max_over_time", "max(max_over_time(node_cpu_seconds_total[5m]))"),
+        ("topk", "topk(5, rate(node_cpu_seconds_total[5m]))"),
+        (
+            "busy_share",
+            "1 - sum by (instance) (rate(node_cpu_seconds_total{mode=\"idle\"}[5m])) / sum by (instance) (rate(node_cpu_seconds_total[5m]))",
+        ),
+    ] {
+        let expr = parse(query, &ParseOptions::all()).unwrap();
+        let run = || {
+            promql::range(&store, &Inline, &clock, &expr, start_ms, end_ms, step_ms, &opts, &cancel).unwrap()
+        };
+        group.bench_function(name, |b| b.iter(|| black_box(run())));
+        if name == "select" {
+            let result = run();
+            let mut out = Vec::new();
+            group.bench_function("select_json", |b| {
+                b.iter(|| {
+                    out.clear();
+                    json::write_data(&result.value, &mut out);
+                    black_box(out.len())
+                });
+            });
+        }
+    }
+    group.finish();
+}
+
+criterion_group!(benches, bench);
+criterion_main!(benches);
