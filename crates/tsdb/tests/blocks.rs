@@ -209,6 +209,59 @@ fn damage_is_met_with_an_error() {
     }
 }
 
+/// The bodies of an index that a checksum of four bytes follows.
+fn summed_parts(index: &[u8]) -> Vec<std::ops::Range<usize>> {
+    let be32 = |at: usize| u32::from_be_bytes(index[at..at + 4].try_into().unwrap()) as usize;
+    let toc = index.len() - 52;
+    let offset = |i: usize| be32(toc + 8 * i + 4);
+    let (symbols, series, series_end, postings, table) =
+        (offset(0), offset(1), offset(2), offset(4), offset(5));
+    let section = |at: usize| at + 4..at + 4 + be32(at);
+    let mut parts = vec![section(symbols), section(table), toc..toc + 48];
+    let mut at = series.next_multiple_of(16);
+    while at < series_end {
+        // Entries here are shorter than 128 bytes: one byte of length.
+        let body = at + 1..at + 1 + usize::from(index[at]);
+        at = (body.end + 4).next_multiple_of(16);
+        parts.push(body);
+    }
+    let mut at = postings.next_multiple_of(4);
+    while at < table {
+        let body = section(at);
+        at = (body.end + 4).next_multiple_of(4);
+        parts.push(body);
+    }
+    parts
+}
+
+/// Bytes that make no sense behind checksums that are right: whatever the answer, no panic.
+#[test]
+fn hostile_bytes_with_right_checksums() {
+    let (fs, meta) = small_block();
+    let path = Path::new("data").join(meta.ulid.to_string()).join("index");
+    let good = fs.read(&path).unwrap();
+    let parts = summed_parts(&good);
+    assert_eq!(parts.len(), 3 + 40 + 42);
+    let (mut refused, mut all) = (0, 0);
+    for part in parts {
+        for i in part.clone() {
+            for byte in [good[i] ^ 1, good[i] | 0x80, 0xff, 0] {
+                let mut bytes = good.clone();
+                bytes[i] = byte;
+                let crc = crc32c::crc32c(&bytes[part.clone()]);
+                bytes[part.end..part.end + 4].copy_from_slice(&crc.to_be_bytes());
+                all += 1;
+                match damaged(&fs, &meta, "index", &bytes) {
+                    Ok(_) => {}
+                    Err(StorageError::Corrupt(_)) => refused += 1,
+                    Err(e) => panic!("{i} = {byte}: {e}"),
+                }
+            }
+        }
+    }
+    assert!(refused > all / 4, "{refused} of {all} refused");
+}
+
 #[test]
 fn an_error_in_a_chunk_names_its_place() {
     let (fs, meta) = small_block();
