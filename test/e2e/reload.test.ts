@@ -12,7 +12,7 @@ let exporter: Exporter;
 beforeAll(async () => {
   exporter = await startExporter();
   space.configure(scrapeConfig('first', [exporter.address]));
-  server = await space.start('--web.enable-lifecycle');
+  server = await space.start('--web.enable-lifecycle', '--config.auto-reload', '--config.auto-reload-interval=1s');
 });
 
 const pools = async () =>
@@ -43,6 +43,11 @@ describe('reload', () => {
     expect(await metric('prometheus_config_last_reload_successful')).toBe(0);
     const { data } = await getJson<{ reloadConfigSuccess: boolean }>(`${server.url}/api/v1/status/runtimeinfo`);
     expect(data.reloadConfigSuccess).toBe(false);
+  });
+
+  test('a changed file is noticed', async () => {
+    space.configure(scrapeConfig('noticed', [exporter.address]));
+    await eventually('the new job', async () => (await pools())[0] === 'noticed');
   });
 
   test('SIGHUP reloads too', async () => {

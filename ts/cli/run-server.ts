@@ -2,6 +2,7 @@
 
 import { once } from 'node:events';
 import { resolve } from 'node:path';
+import { inspect } from 'node:util';
 import { ConfigError } from '../config/index.ts';
 import { EngineError, type EngineFeature } from '../core/index.ts';
 import {
@@ -28,6 +29,9 @@ export interface StartOptions {
   /** Printed on standard output once the server is ready. */
   greeting?: (facts: { url: string; dataDir: string; config: string }) => string;
 }
+
+/** Looking more often than this gains nothing; the same bound as Prometheus'. */
+const MIN_AUTO_RELOAD_MS = 1000;
 
 /** Runs a server until a signal or a client ends it; returns the exit code. */
 export async function runServer(flags: FlagValues, defaults: StartOptions): Promise<number> {
@@ -60,7 +64,10 @@ async function serve(
   const onSignal = (signal: NodeJS.Signals) => {
     quit.abort(`Received an OS signal, exiting gracefully... (${signal})`);
   };
+  // The data is the core's; a fault in answering one request is no reason to stop scraping.
+  const onFault = (error: unknown) => logger.error({ err: inspect(error) }, 'Unexpected error');
   process.on('SIGHUP', onHangup).on('SIGTERM', onSignal).on('SIGINT', onSignal);
+  process.on('uncaughtException', onFault).on('unhandledRejection', onFault);
   const ended = quit.signal.aborted ? Promise.resolve() : once(quit.signal, 'abort');
   try {
     await Promise.race([server.ready, ended]);
@@ -70,6 +77,7 @@ async function serve(
   } finally {
     const isDown = await server.stop();
     process.off('SIGHUP', onHangup).off('SIGTERM', onSignal).off('SIGINT', onSignal);
+    process.off('uncaughtException', onFault).off('unhandledRejection', onFault);
     if (!isDown) process.exit(0);
   }
   logger.info({}, 'See you next time!');
@@ -114,6 +122,9 @@ function serverOptions(
   const features = featureList(flags, logger);
   return {
     config: configSource(flags, defaults, listenAddresses[0] ?? ''),
+    autoReloadMs: flags.bool('config.auto-reload')
+      ? Math.max(MIN_AUTO_RELOAD_MS, flags.number('config.auto-reload-interval'))
+      : 0,
     storage: storageOptions(flags, defaults),
     query: {
       lookbackDeltaMs: flags.number('query.lookback-delta'),

@@ -29,8 +29,8 @@ const hidden = { hidden: true } as const;
 
 const CONFIG_FLAGS: FlagSpec[] = [
   flag('config.file', 'text', 'prometheus.yml', 'Configuration file path.'),
-  flag('config.auto-reload', 'bool', 'false', 'Reload the configuration file when it changes.', inert),
-  flag('config.auto-reload-interval', 'duration', '30s', 'How often to look for changes of the file.', inert),
+  flag('config.auto-reload', 'bool', 'false', 'Reload the configuration file when it changes.'),
+  flag('config.auto-reload-interval', 'duration', '30s', 'How often to look for changes of the file.'),
 ];
 
 const WEB_FLAGS: FlagSpec[] = [

@@ -35,6 +35,8 @@ export interface WebOptions {
 
 export interface ServerOptions {
   config: ConfigSource;
+  /** How often to look whether the configuration's files have changed; 0: never. */
+  autoReloadMs: number;
   storage: StorageOptions;
   query: QueryOptions;
   web: WebOptions;

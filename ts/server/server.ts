@@ -5,6 +5,7 @@ import { type ApiContext, type ApiOptions, createApp, type Readiness } from '../
 import { configToYaml, type LoadResult } from '../config/index.ts';
 import { type Engine, open, type ReplayProgress } from '../core/index.ts';
 import { messageOf, sleep } from '../util/index.ts';
+import { watchConfig } from './auto-reload.ts';
 import { readConfig, sourceName } from './config-source.ts';
 import { forwardLogs } from './core-log.ts';
 import { Listener } from './listener.ts';
@@ -32,6 +33,7 @@ export class Server {
   #engine: Engine | undefined;
   #listener: Listener | undefined;
   #stopForwarding: () => void = () => undefined;
+  #stopWatching: () => void = () => undefined;
   #opening: Promise<void> = Promise.resolve();
   #reloading: Promise<void> = Promise.resolve();
   #stopping: Promise<boolean> | undefined;
@@ -133,8 +135,21 @@ export class Server {
     logger.info({ dir: storage.dir, duration: `${Math.round(clock.monotonicMs() - started)}ms` }, 'TSDB started');
     if (this.#stopping !== undefined) return;
     await this.#scraping.start(this.#engine, this.#config);
+    await this.#watch();
     this.#setReadiness('ready');
     logger.info({}, 'Server is ready to receive web requests.');
+  }
+
+  async #watch(): Promise<void> {
+    const { config: source, autoReloadMs, clock } = this.#options;
+    if (autoReloadMs === 0 || !('file' in source)) return;
+    this.#stopWatching = await watchConfig({
+      clock,
+      intervalMs: autoReloadMs,
+      file: source.file,
+      includes: () => this.#config.config.scrape_config_files,
+      onChange: () => this.reload(),
+    });
   }
 
   async #reload(): Promise<void> {
@@ -175,6 +190,7 @@ export class Server {
 
   async #bringDown(): Promise<void> {
     const { logger } = this.#options;
+    this.#stopWatching();
     await Promise.all([this.#scraping.stop(), this.#listener?.close(REQUEST_GRACE_MS)]);
     logger.info({}, 'Scraping and listening stopped');
     await this.#opening.catch(() => undefined);
