@@ -15,6 +15,7 @@ mod dispatch;
 mod distinct;
 mod fold;
 mod heap;
+mod info;
 mod label_functions;
 mod matching;
 mod quantile;
@@ -174,6 +175,7 @@ impl<'e> Exec<'e> {
             }
             Node::Range(c) => Val::Vector(self.range_call(c, grid)?),
             Node::Call(c) => self.call(c, plan)?,
+            Node::Info(c) => Val::Vector(self.info(c, grid)?),
             Node::Aggregate(a) => Val::Vector(self.aggregate(a, plan)?),
             Node::Binary(b) => self.binary(b, plan)?,
             Node::Negate(inner) => match self.eval(inner)? {

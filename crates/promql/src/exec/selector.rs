@@ -120,6 +120,17 @@ impl<'e> Exec<'e> {
         })
     }
 
+    /// The time of the sample that each step sees, milliseconds.
+    pub(super) fn sample_times(&self, c: &Columns, s: &Selector, grid: Grid) -> Row {
+        let mut row = Row::new();
+        look_back(c, self.look(s, grid), |step, i| {
+            if !is_stale(c, i) {
+                row.push(step, c.t[i] as f64);
+            }
+        });
+        row
+    }
+
     /// The time of each sample that a selector sees, or the time its counting started.
     pub(crate) fn timestamp_of(
         &'e self,

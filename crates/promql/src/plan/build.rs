@@ -7,8 +7,8 @@ use storage::{Projection, SelectHints};
 
 use super::invariant::is_invariant;
 use super::{
-    Aggregate, Binary, Call, Grouping, Node, Plan, QueryPlan, RangeCall, Select, Selector, Window,
-    WindowSource, absent, duration,
+    Aggregate, Binary, Call, Grouping, Info, Node, Plan, QueryPlan, RangeCall, Select, Selector, Window,
+    WindowSource, absent, duration, info,
 };
 use crate::error::QueryError;
 use crate::grid::Grid;
@@ -35,11 +35,15 @@ pub(crate) fn build(
     range: QueryRange,
     opts: &QueryOptions,
 ) -> Result<QueryPlan, QueryError> {
-    let mut b = Builder { range, opts, selects: Vec::new(), func: "" };
+    let mut b = Builder { range, opts, selects: Vec::new(), func: "", info_spans: Vec::new() };
     let root = b.build(expr, grid)?;
     let selects = b.selects;
-    let min_ms = selects.iter().map(|s| s.hints.start_ms).min().unwrap_or(0);
-    let max_ms = selects.iter().map(|s| s.hints.end_ms).max().unwrap_or(0);
+    let spans = || {
+        let selected = selects.iter().map(|s| (s.hints.start_ms, s.hints.end_ms));
+        selected.chain(b.info_spans.iter().copied())
+    };
+    let min_ms = spans().map(|(start, _)| start).min().unwrap_or(0);
+    let max_ms = spans().map(|(_, end)| end).max().unwrap_or(0);
     Ok(QueryPlan { root, selects, min_ms, max_ms })
 }
 
@@ -49,13 +53,15 @@ struct Builder<'a> {
     selects: Vec<Select>,
     /// The function or aggregation above the node being built.
     func: &'static str,
+    /// What `info` will ask for beyond the selects.
+    info_spans: Vec<(i64, i64)>,
 }
 
 impl Builder<'_> {
     fn build(&mut self, e: &Expr, grid: Grid) -> Result<Plan, QueryError> {
         let plain = matches!(e, Expr::Number(_) | Expr::String(_) | Expr::Matrix(_) | Expr::Subquery(_));
         let span = e.span();
-        if grid.steps > 1 && !plain && is_invariant(e) {
+        if grid.steps > 1 && !plain && is_invariant(e, &self.range) {
             let inner = self.build(e, grid.first())?;
             return Ok(Plan { node: Node::Invariant(Box::new(inner)), grid, span });
         }
@@ -234,12 +240,29 @@ impl Builder<'_> {
             let started = c.function == Function::StartTimestamp;
             return Ok(Node::TimestampOf { selector: selector?, started });
         }
+        if c.function == Function::Info {
+            return self.info(&args, grid);
+        }
         if args.iter().any(|a| a.value_type() == ValueType::Matrix) {
             return self.range_call(c.function, &args, grid);
         }
         let absent = if c.function == Function::Absent { absent::labels(args[0]) } else { Labels::empty() };
         let args = args.into_iter().map(|a| self.below(func, a, grid)).collect::<Result<_, _>>()?;
         Ok(Node::Call(Call { function: c.function, args, absent }))
+    }
+
+    fn info(&mut self, args: &[&Expr], grid: Grid) -> Result<Node, QueryError> {
+        let base = Box::new(self.below("info", args[0], grid)?);
+        let matchers = match args.get(1) {
+            Some(Expr::Vector(v)) => v.matchers.clone(),
+            _ => Vec::new(),
+        };
+        let reference = info::uniform_reference(args[0], &self.range).unwrap_or_default();
+        let (first, last) = moments(grid, reference.at_ms, reference.offset_ms);
+        let start_ms = first.saturating_sub(self.opts.lookback_ms).saturating_add(1);
+        self.info_spans.push((start_ms, last));
+        let info::Reference { at_ms, offset_ms } = reference;
+        Ok(Node::Info(Info { base, matchers, offset_ms, at_ms, start_ms, end_ms: last }))
     }
 
     fn range_call(&mut self, function: Function, args: &[&Expr], grid: Grid) -> Result<Node, QueryError> {

@@ -2,6 +2,9 @@
 
 use promql_syntax::{Expr, Function};
 
+use super::build::QueryRange;
+use super::info;
+
 /// Functions whose result may change with the step though their arguments do not.
 fn depends_on_time(f: Function) -> bool {
     use Function as F;
@@ -27,22 +30,25 @@ fn depends_on_time(f: Function) -> bool {
 
 /// Whether `e` has the same value at every step, going by `@`. As in Prometheus an aggregation
 /// is judged by its expression alone, not by its parameter.
-pub(super) fn is_invariant(e: &Expr) -> bool {
+pub(super) fn is_invariant(e: &Expr, range: &QueryRange) -> bool {
     match e {
         Expr::Number(_) | Expr::String(_) => true,
         Expr::Vector(v) => v.at.is_some(),
         Expr::Matrix(m) => m.selector.at.is_some(),
         Expr::Subquery(s) => s.at.is_some(),
-        Expr::Aggregate(a) => is_invariant(a.expr.without_parens()),
-        Expr::Binary(b) => is_invariant(&b.lhs) && is_invariant(&b.rhs),
-        Expr::Unary(u) => is_invariant(&u.expr),
-        Expr::Paren(p) => is_invariant(&p.expr),
+        Expr::Aggregate(a) => is_invariant(a.expr.without_parens(), range),
+        Expr::Binary(b) => is_invariant(&b.lhs, range) && is_invariant(&b.rhs, range),
+        Expr::Unary(u) => is_invariant(&u.expr, range),
+        Expr::Paren(p) => is_invariant(&p.expr, range),
         Expr::Call(c) => {
             let args = || c.args.iter().map(Expr::without_parens);
             match c.function {
-                Function::Timestamp => args().all(|a| matches!(a, Expr::Vector(_)) && is_invariant(a)),
-                Function::Info => c.args.first().is_some_and(|a| is_invariant(a.without_parens())),
-                f => !depends_on_time(f) && args().all(is_invariant),
+                Function::Timestamp => args().all(|a| matches!(a, Expr::Vector(_)) && is_invariant(a, range)),
+                Function::Info => c.args.first().is_some_and(|a| {
+                    let a = a.without_parens();
+                    is_invariant(a, range) && info::uniform_reference(a, range).is_some()
+                }),
+                f => !depends_on_time(f) && args().all(|a| is_invariant(a, range)),
             }
         }
     }

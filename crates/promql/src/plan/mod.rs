@@ -5,6 +5,7 @@
 mod absent;
 mod build;
 mod duration;
+mod info;
 mod invariant;
 
 use model::{Labels, Matcher};
@@ -57,6 +58,7 @@ pub(crate) enum Node {
     Range(RangeCall),
     /// Any other function.
     Call(Call),
+    Info(Info),
     Aggregate(Aggregate),
     Binary(Binary),
     Negate(Box<Plan>),
@@ -113,6 +115,18 @@ pub(crate) struct Call {
     pub(crate) args: Vec<Plan>,
     /// What `absent` answers with.
     pub(crate) absent: Labels,
+}
+
+/// `info(base, {matchers})`: which series it asks for depends on those of its base.
+#[derive(Debug)]
+pub(crate) struct Info {
+    pub(crate) base: Box<Plan>,
+    pub(crate) matchers: Vec<Matcher>,
+    pub(crate) offset_ms: i64,
+    pub(crate) at_ms: Option<i64>,
+    /// The span of time that it asks for.
+    pub(crate) start_ms: i64,
+    pub(crate) end_ms: i64,
 }
 
 #[derive(Debug)]
