@@ -5,13 +5,17 @@ import { type EscapingScheme, SCRAPE_PROTOCOLS, type ScrapeProtocol } from '../c
 /** Protocols whose names may be escaped. */
 const ESCAPED = new Set<ScrapeProtocol>(['PrometheusText1.0.0', 'OpenMetricsText1.0.0', 'OpenMetricsText2.0.0']);
 
+/** Protocols that the core has no parser for yet; a target must not be led to answer in them. */
+const UNREADABLE = new Set<ScrapeProtocol>(['PrometheusProto', 'OpenMetricsText2.0.0']);
+
 /**
  * The Accept header: the protocols in order, with weights that fall by 0.1 from one more than there
  * are protocols at all, and anything last.
  */
 export function acceptHeader(protocols: readonly ScrapeProtocol[], escaping: EscapingScheme): string {
   let weight = Object.keys(SCRAPE_PROTOCOLS).length + 1;
-  const parts = protocols.map((protocol) => {
+  const readable = protocols.filter((protocol) => !UNREADABLE.has(protocol));
+  const parts = readable.map((protocol) => {
     const names = ESCAPED.has(protocol) ? `;escaping=${escaping}` : '';
     return `${SCRAPE_PROTOCOLS[protocol]}${names};q=0.${weight--}`;
   });

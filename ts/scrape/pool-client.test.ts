@@ -3,6 +3,7 @@
 import { once } from 'node:events';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { createServer, type IncomingMessage, type RequestListener, type Server } from 'node:http';
+import { createServer as createTlsServer } from 'node:https';
 import { type AddressInfo, createServer as createTcpServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -12,6 +13,23 @@ import { systemClock } from '../util/index.ts';
 import { type FetchedBody, PoolClient } from './pool-client.ts';
 import { ScrapeTarget } from './scrape-target.ts';
 import { discoveredLabels } from './target-labels.ts';
+
+/** A certificate for 127.0.0.1 that signs itself, with its key; neither is used anywhere else. */
+const KEY = `-----BEGIN PRIVATE KEY-----
+MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQg/CKQgeuZFnxF28eG
+4OSxtp8d4IJUJdMVSJ7iVSvSQBmhRANCAATJx2+tz8mP3lFhHsnNann0NAqXci3t
+3vrJoCS/ZDmq1t6AaZ7eM3ah0BuvSrBbO8GosmXuirFWzYjN4uXH8Hbq
+-----END PRIVATE KEY-----`;
+const CERTIFICATE = `-----BEGIN CERTIFICATE-----
+MIIBXDCCAQKgAwIBAgIBATAKBggqhkjOPQQDAjAUMRIwEAYDVQQDDAlsb2NhbGhv
+c3QwIBcNMjAwMTAxMDAwMDAwWhgPMjEyMDAxMDEwMDAwMDBaMBQxEjAQBgNVBAMM
+CWxvY2FsaG9zdDBZMBMGByqGSM49AgEGCCqGSM49AwEHA0IABMnHb63PyY/eUWEe
+yc1qefQ0CpdyLe3e+smgJL9kOarW3oBpnt4zdqHQG69KsFs7waiyZe6KsVbNiM3i
+5cfwduqjQzBBMA8GA1UdEwEB/wQFMAMBAf8wDwYDVR0RBAgwBocEfwAAATAdBgNV
+HQ4EFgQU+vlCYhf1sxKSi09VroF1kh9SJm8wCgYIKoZIzj0EAwIDSAAwRQIgE8QY
+mF1P/1yy5ar/bLFPVvvelyzz28cuuHVlcwC87sQCIQDyRFdEkgKg2Zd/EVfvFY6s
+YbEozsc5N/WxpoK6eE4QYQ==
+-----END CERTIFICATE-----`;
 
 const cleanups: (() => Promise<unknown>)[] = [];
 afterEach(async () => {
@@ -169,6 +187,39 @@ describe('a request', () => {
     expect(textOf(await fetchFrom(origin, `  proxy_url: http://${proxy}\n`))).toBe(`proxied http://${origin}/metrics`);
     const exempt = `  proxy_url: http://${proxy}\n  no_proxy: 127.0.0.0/8\n`;
     expect(textOf(await fetchFrom(origin, exempt))).toBe('direct');
+  });
+});
+
+describe('TLS', () => {
+  async function serveTls(): Promise<string> {
+    const server = createTlsServer({ key: KEY, cert: CERTIFICATE }, (_, response) => response.end('a 1\n'));
+    server.listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    cleanups.push(() => {
+      server.closeAllConnections();
+      return new Promise((resolve) => server.close(resolve));
+    });
+    return `127.0.0.1:${(server.address() as AddressInfo).port}`;
+  }
+
+  it('refuses a certificate that nobody vouches for', async () => {
+    const address = await serveTls();
+    expect(await failureOf(fetchFrom(address, '  scheme: https\n'))).toBe(
+      `Get "https://${address}/metrics": tls: failed to verify certificate: x509: certificate signed by unknown authority`,
+    );
+  });
+
+  it('trusts the configured authority, or anyone where told to', async () => {
+    const address = await serveTls();
+    const directory = await mkdtemp(join(tmpdir(), 'narthex-tls-'));
+    cleanups.push(() => rm(directory, { recursive: true }));
+    const file = join(directory, 'ca.pem');
+    await writeFile(file, CERTIFICATE);
+    const yaml = '  scheme: https\n  tls_config: ';
+    expect(textOf(await fetchFrom(address, `${yaml}{ca_file: ${file}}\n`))).toBe('a 1\n');
+    expect(textOf(await fetchFrom(address, `${yaml}{insecure_skip_verify: true, min_version: TLS13}\n`))).toBe('a 1\n');
+    const missing = await failureOf(fetchFrom(address, `${yaml}{ca_file: ${file}.none}\n`));
+    expect(missing).toMatch(/^Get "https:.*": ENOENT: no such file/);
   });
 });
 

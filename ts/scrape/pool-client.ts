@@ -23,6 +23,9 @@ const REDIRECTS_MAX = 10;
 /** A body without a configured limit may still not be larger than this, as it comes over the wire. */
 const BODY_BYTES_MAX = 512 * 1024 * 1024;
 
+/** Headers of an answer together. */
+const HEADER_BYTES_MAX = 1024 * 1024;
+
 /** Compression may make a body larger by no more than this beyond a thousandth. */
 const GZIP_SLACK_BYTES = 64 * 1024;
 
@@ -238,6 +241,7 @@ export class PoolClient {
       keepAliveTimeout: idleMs,
       keepAliveMaxTimeout: idleMs,
       pipelining: 1,
+      maxHeaderSize: HEADER_BYTES_MAX,
       // The scrape's own timeout is the only one.
       headersTimeout: 0,
       bodyTimeout: 0,
