@@ -119,13 +119,38 @@ function expandExternalLabels(labels: Record<string, string>, decoding: Decoding
   }
 }
 
-/** Sections that are read and checked, but have no effect yet. */
-const INACTIVE_KEYS = ['alerting', 'rule_files', 'tracing', 'remote_write', 'remote_read', 'otlp'];
+/** Keys that are read and checked, but have no effect yet. */
+const INACTIVE_PATHS = [
+  'global.rule_query_offset',
+  'global.query_log_file',
+  'global.query_max_series',
+  'global.query_max_samples_read',
+  'global.query_max_duration',
+  'global.scrape_failure_log_file',
+  'global.scrape_native_histograms',
+  'global.convert_classic_histograms_to_nhcb',
+  'alerting',
+  'rule_files',
+  'storage.exemplars',
+  'storage.tsdb.out_of_order_time_window',
+  'storage.tsdb.stale_series_compaction_threshold',
+  'storage.tsdb.chunk_encoding',
+  'storage.tsdb.retention.percentage',
+  'tracing',
+  'remote_write',
+  'remote_read',
+  'otlp',
+];
 
 function warnInactive(config: object, decoding: Decoding): void {
-  const keys = decoding.places.get(config)?.keys;
-  for (const key of INACTIVE_KEYS) {
-    const node = keys?.get(key);
-    if (node) decoding.source.warn(node, `${key} is parsed but not active yet`);
+  for (const path of INACTIVE_PATHS) {
+    const keys = path.split('.');
+    const last = keys.pop() ?? '';
+    let value: unknown = config;
+    for (const key of keys) value = (value as Record<string, unknown> | undefined)?.[key];
+    const node = value ? decoding.places.get(value)?.keys.get(last) : undefined;
+    const used = (value as Record<string, unknown> | undefined)?.[last];
+    const empty = Array.isArray(used) ? used.length === 0 : !used;
+    if (node && !empty) decoding.source.warn(node, `${path} is parsed but not active yet`);
   }
 }

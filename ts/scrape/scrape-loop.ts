@@ -120,7 +120,7 @@ export class ScrapeLoop {
     const { clock, logger, metrics } = this.#options;
     const startMs = clock.monotonicMs();
     if (this.#lastMs !== undefined) {
-      metrics.intervalSeconds.observe([this.target.scrapeInterval], (startMs - this.#lastMs) / 1000);
+      metrics.repeated(this.target.scrapeInterval, (startMs - this.#lastMs) / 1000);
     }
     this.#lastMs = startMs;
     const elapsed = (): number => (clock.monotonicMs() - startMs) / 1000;

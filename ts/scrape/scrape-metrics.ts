@@ -1,9 +1,10 @@
 /** What scraping counts about itself, under Prometheus' names. */
 
 import type { ScrapeReport } from '../core/engine.ts';
-import { type MetricFamily, Summary, Value } from '../util/index.ts';
+import { Histogram, type MetricFamily, Summary, Value } from '../util/index.ts';
 
 const QUANTILES = [0.01, 0.05, 0.5, 0.9, 0.99];
+const BOUNDS = [0.01, 0.1, 1, 10];
 const JOB = ['scrape_job'];
 
 const counter = (name: string, help: string, labels?: string[]): Value => new Value('counter', name, help, labels);
@@ -60,6 +61,18 @@ export class ScrapeMetrics {
     'Actual interval to sync the scrape pool.',
     'scrape_job',
   );
+  readonly syncHistogram = new Histogram(
+    'prometheus_target_sync_length_histogram_seconds',
+    'Actual interval to sync the scrape pool.',
+    BOUNDS,
+    JOB,
+  );
+  readonly intervalHistogram = new Histogram(
+    'prometheus_target_interval_length_histogram_seconds',
+    'Actual intervals between scrapes.',
+    BOUNDS,
+    ['interval'],
+  );
   readonly intervalSeconds = summary(
     'prometheus_target_interval_length_seconds',
     'Actual intervals between scrapes.',
@@ -98,6 +111,19 @@ export class ScrapeMetrics {
     'Total number of scrapes that were due while the one before was still under way, or that the store had no room for.',
   );
 
+  /** Notes how long a pool's sync took. */
+  synced(job: string, seconds: number): void {
+    this.syncs.inc([job]);
+    this.syncSeconds.observe([job], seconds);
+    this.syncHistogram.observe([job], seconds);
+  }
+
+  /** Notes the time between the starts of two scrapes of a target. */
+  repeated(interval: string, seconds: number): void {
+    this.intervalSeconds.observe([interval], seconds);
+    this.intervalHistogram.observe([interval], seconds);
+  }
+
   /** Counts what a scrape ran into. */
   count(report: ScrapeReport, error: string): void {
     this.outOfOrder.inc([], report.outOfOrder);
@@ -108,13 +134,12 @@ export class ScrapeMetrics {
 
   /** Forgets a pool. */
   forget(job: string): void {
-    for (const metric of [this.targetLimit, this.targets, this.syncs, this.syncFailed, this.syncSeconds]) {
-      metric.delete([job]);
-    }
+    const metrics = [this.targetLimit, this.targets, this.syncs, this.syncFailed, this.syncSeconds, this.syncHistogram];
+    for (const metric of metrics) metric.delete([job]);
   }
 
   families(): MetricFamily[] {
-    const all: (Value | Summary)[] = Object.values(this);
+    const all: (Value | Summary | Histogram)[] = Object.values(this);
     return all.map((metric) => metric.family());
   }
 }

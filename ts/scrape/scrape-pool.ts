@@ -111,8 +111,7 @@ export class ScrapePool {
     this.#oldClients = [];
     this.#forceErrors();
     metrics.targets.set(job, next.size);
-    metrics.syncs.inc(job);
-    metrics.syncSeconds.observe(job, (clock.monotonicMs() - startMs) / 1000);
+    metrics.synced(this.#config.job_name, (clock.monotonicMs() - startMs) / 1000);
   }
 
   /** Ends the pool while the server goes on: its targets are gone for good. */

@@ -8,6 +8,7 @@ export { type CancelTimer, type Clock, ManualClock, sleep, systemClock } from '.
 export { formatDuration, parseDuration, UnitError } from './duration.ts';
 export { type Logger, messageOf, silentLogger } from './log.ts';
 export {
+  Histogram,
   type MetricFamily,
   type MetricLabels,
   type MetricSample,

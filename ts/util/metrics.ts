@@ -158,3 +158,49 @@ export class Summary {
     return { name: this.name, help: this.help, type: 'summary', samples };
   }
 }
+
+interface HistogramState {
+  /** Observations up to each bound, and beyond the last. */
+  counts: number[];
+  sum: number;
+}
+
+/** A histogram with fixed upper bounds. */
+export class Histogram {
+  readonly name: string;
+  readonly help: string;
+  readonly #bounds: readonly number[];
+  readonly #children: Children<HistogramState>;
+
+  constructor(name: string, help: string, bounds: readonly number[], labelNames: readonly string[] = []) {
+    this.name = name;
+    this.help = help;
+    this.#bounds = bounds;
+    this.#children = new Children(labelNames, () => ({ counts: Array(bounds.length + 1).fill(0), sum: 0 }));
+  }
+
+  observe(values: readonly string[], value: number): void {
+    const { state } = this.#children.get(values);
+    const at = this.#bounds.findIndex((bound) => value <= bound);
+    const i = at < 0 ? this.#bounds.length : at;
+    state.counts[i] = (state.counts[i] ?? 0) + 1;
+    state.sum += value;
+  }
+
+  delete(values: readonly string[]): void {
+    this.#children.delete(values);
+  }
+
+  family(): MetricFamily {
+    const samples = this.#children.all().flatMap(({ labels, state }): MetricSample[] => {
+      let total = 0;
+      const buckets = state.counts.map((count, i): MetricSample => {
+        total += count;
+        const le = i < this.#bounds.length ? String(this.#bounds[i]) : '+Inf';
+        return { suffix: '_bucket', labels: { ...labels, le }, value: total };
+      });
+      return [...buckets, { suffix: '_sum', labels, value: state.sum }, { suffix: '_count', labels, value: total }];
+    });
+    return { name: this.name, help: this.help, type: 'histogram', samples };
+  }
+}

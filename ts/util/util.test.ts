@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import {
   formatBytes,
   formatDuration,
+  Histogram,
   ManualClock,
   parseBytes,
   parseDuration,
@@ -116,6 +117,18 @@ describe('metrics', () => {
     value.delete(['y']);
     expect(value.family().samples).toEqual([{ suffix: '', labels: { job: 'x' }, value: 3 }]);
     expect(new Value('gauge', 'b', 'Help.').family().samples).toEqual([{ suffix: '', labels: {}, value: 0 }]);
+  });
+
+  it('counts observations up to each bound', () => {
+    const histogram = new Histogram('h', 'Help.', [1, 10]);
+    for (const value of [0.5, 1, 2, 20]) histogram.observe([], value);
+    expect(histogram.family().samples.map(({ suffix, labels, value }) => [suffix, labels.le, value])).toEqual([
+      ['_bucket', '1', 2],
+      ['_bucket', '10', 3],
+      ['_bucket', '+Inf', 4],
+      ['_sum', undefined, 23.5],
+      ['_count', undefined, 4],
+    ]);
   });
 
   it('takes quantiles from the newest observations', () => {
