@@ -42,6 +42,11 @@ describe('narthex', () => {
     });
   });
 
+  test('an unknown command', async () => {
+    const { code, stderr } = await run('serve');
+    expect([code, stderr]).toEqual([1, expect.stringContaining("unknown command 'serve'")]);
+  });
+
   const wrong: [string, number, RegExp][] = [
     ['--nope', 1, /unknown option '--nope'/],
     ['--query.timeout=x', 2, /query\.timeout.*not a valid duration string: "x"/],

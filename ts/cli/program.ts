@@ -45,7 +45,12 @@ function commands(finish: (exitCode: number) => void): Command {
     .helpOption('-h, --help', 'Print this help.')
     .showHelpAfterError('(--help lists all flags)')
     .exitOverride()
-    .action(() => program.outputHelp());
+    .allowExcessArguments()
+    .action(() => {
+      const [unknown] = program.args;
+      if (unknown !== undefined) program.error(`error: unknown command '${unknown}'`);
+      program.outputHelp();
+    });
   const server = program
     .command('server')
     .description("Run the server with Prometheus' flags.")

@@ -30,6 +30,9 @@ export interface StartOptions {
   greeting?: (facts: { url: string; dataDir: string; config: string }) => string;
 }
 
+/** The data directory that is none. */
+const IN_MEMORY = ':memory:';
+
 /** Looking more often than this gains nothing; the same bound as Prometheus'. */
 const MIN_AUTO_RELOAD_MS = 1000;
 
@@ -88,7 +91,7 @@ function greet(server: Server, options: ServerOptions, defaults: StartOptions): 
   const { config, storage } = options;
   const text = defaults.greeting?.({
     url: `http://${server.addresses[0] ?? ''}`,
-    dataDir: resolve(storage.dir),
+    dataDir: storage.dir === IN_MEMORY ? 'in memory only' : resolve(storage.dir),
     config: 'file' in config ? resolve(config.file) : config.name,
   });
   if (text !== undefined) process.stdout.write(text);

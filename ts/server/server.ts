@@ -57,7 +57,12 @@ export class Server {
     const config = await readConfig(options.config);
     const server = new Server(options, config);
     server.#warn(config);
-    await server.#listen();
+    try {
+      await server.#listen();
+    } catch (error) {
+      server.#metrics.stop();
+      throw error;
+    }
     server.#opening = server.#open();
     return server;
   }
@@ -136,6 +141,7 @@ export class Server {
     if (this.#stopping !== undefined) return;
     await this.#scraping.start(this.#engine, this.#config);
     await this.#watch();
+    if (this.#stopping !== undefined) return;
     this.#setReadiness('ready');
     logger.info({}, 'Server is ready to receive web requests.');
   }
@@ -190,13 +196,14 @@ export class Server {
 
   async #bringDown(): Promise<void> {
     const { logger } = this.#options;
-    this.#stopWatching();
     await Promise.all([this.#scraping.stop(), this.#listener?.close(REQUEST_GRACE_MS)]);
     logger.info({}, 'Scraping and listening stopped');
     await this.#opening.catch(() => undefined);
+    this.#stopWatching();
     this.#stopForwarding();
-    await this.#engine?.close();
     this.#metrics.stop();
+    if (this.#engine === undefined) return;
+    await this.#engine.close();
     logger.info({}, 'TSDB closed');
   }
 
