@@ -21,28 +21,44 @@ pub(crate) struct OldEnd {
     pub(crate) end_ms: TimestampMs,
 }
 
-/// What a page's lock guards.
+/// Marks a slot without series.
+const NONE: u8 = u8::MAX;
+
+/// What a page's lock guards. Series lie together, in the order in which they came.
 pub(crate) struct PageInner {
-    slots: Vec<Option<Box<Series>>>,
-    pub(crate) live: usize,
+    /// Where in `series` each slot's series is, or [`NONE`].
+    places: [u8; PAGE_SERIES as usize],
+    series: Vec<Series>,
+    /// The slot of each of `series`.
+    slots: Vec<u8>,
     pub(crate) old_ends: Vec<OldEnd>,
     /// Set when the page has left the directory: nothing may be added any more.
     retired: bool,
 }
 
 impl PageInner {
-    pub(crate) fn get(&self, series: u64) -> Option<&Series> {
-        self.slots.get(slot(series))?.as_deref()
+    #[inline]
+    fn place(&self, series: u64) -> usize {
+        usize::from(self.places[slot(series)])
     }
 
+    #[inline]
+    pub(crate) fn get(&self, series: u64) -> Option<&Series> {
+        self.series.get(self.place(series))
+    }
+
+    #[inline]
     pub(crate) fn get_mut(&mut self, series: u64) -> Option<&mut Series> {
-        self.slots.get_mut(slot(series))?.as_deref_mut()
+        let place = self.place(series);
+        self.series.get_mut(place)
     }
 
     /// The series and the list of old ends, which an append changes together.
+    #[inline]
     pub(crate) fn parts(&mut self, series: u64) -> Option<(&mut Series, &mut Vec<OldEnd>)> {
-        let Self { slots, old_ends, .. } = self;
-        Some((slots.get_mut(slot(series))?.as_deref_mut()?, old_ends))
+        let place = self.place(series);
+        let Self { series, old_ends, .. } = self;
+        Some((series.get_mut(place)?, old_ends))
     }
 
     /// Whether the page has left the directory; another may have taken its place.
@@ -51,29 +67,47 @@ impl PageInner {
     }
 
     fn put(&mut self, series: u64, s: Series) {
-        let i = slot(series);
-        if self.slots.len() <= i {
-            self.slots.reserve_exact((i + 1).next_power_of_two().max(16) - self.slots.len());
-            self.slots.resize_with(i + 1, || None);
+        let slot = slot(series);
+        if let Some(there) = self.get_mut(series) {
+            *there = s;
+            return;
         }
-        self.live += usize::from(self.slots[i].is_none());
-        self.slots[i] = Some(Box::new(s));
+        if self.series.len() == self.series.capacity() {
+            let more = self.series.len().clamp(8, PAGE_SERIES as usize - self.series.len());
+            self.series.reserve_exact(more);
+            self.slots.reserve_exact(more);
+        }
+        self.places[slot] = self.series.len() as u8;
+        self.series.push(s);
+        self.slots.push(slot as u8);
     }
 
-    pub(crate) fn remove(&mut self, series: u64) -> Option<Box<Series>> {
-        let gone = self.slots.get_mut(slot(series))?.take();
-        self.live -= usize::from(gone.is_some());
-        gone
+    pub(crate) fn remove(&mut self, series: u64) -> Option<Series> {
+        let place = self.place(series);
+        if place >= self.series.len() {
+            return None;
+        }
+        let gone = self.series.swap_remove(place);
+        self.slots.swap_remove(place);
+        self.places[slot(series)] = NONE;
+        if let Some(moved) = self.slots.get(place) {
+            self.places[usize::from(*moved)] = place as u8;
+        }
+        if self.series.len() < self.series.capacity() / 4 {
+            self.series.shrink_to_fit();
+            self.slots.shrink_to_fit();
+        }
+        Some(gone)
     }
 
-    /// Slot and series of each series here.
+    /// Slot and series of each series here, in order of slot.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (u64, &Series)> {
-        self.slots.iter().enumerate().filter_map(|(i, s)| Some((i as u64, s.as_deref()?)))
+        self.places.iter().enumerate().filter_map(|(i, p)| Some((i as u64, self.series.get(usize::from(*p))?)))
     }
 
-    /// As [`Self::iter`], to change them.
+    /// As [`Self::iter`], to change them; in no order.
     pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = (u64, &mut Series)> {
-        self.slots.iter_mut().enumerate().filter_map(|(i, s)| Some((i as u64, s.as_deref_mut()?)))
+        self.slots.iter().map(|s| u64::from(*s)).zip(&mut self.series)
     }
 
     /// Up to when a view that sees `sees` may read the series, `None` for all of it.
@@ -104,7 +138,9 @@ pub(crate) struct Page(Mutex<PageInner>);
 
 impl Page {
     fn new() -> Self {
-        Self(Mutex::new(PageInner { slots: Vec::new(), live: 0, old_ends: Vec::new(), retired: false }))
+        let places = [NONE; PAGE_SERIES as usize];
+        let (series, slots, old_ends) = (Vec::new(), Vec::new(), Vec::new());
+        Self(Mutex::new(PageInner { places, series, slots, old_ends, retired: false }))
     }
 
     pub(crate) fn lock(&self) -> MutexGuard<'_, PageInner> {
@@ -150,7 +186,7 @@ impl Pages {
         let mut all = self.0.write().unwrap_or_else(PoisonError::into_inner);
         all.retain(|number, page| {
             let mut inner = page.lock();
-            inner.retired = inner.live == 0 && *number < open_from;
+            inner.retired = inner.series.is_empty() && *number < open_from;
             !inner.retired
         });
     }
