@@ -69,7 +69,9 @@ impl<'e> Exec<'e> {
                 Val::Vector(self.distinct_if_renamed(times)?)
             }
             F::StartTimestamp => {
-                self.eval_vector(&c.args[0])?;
+                let input = self.eval_vector(&c.args[0])?;
+                let rows = self.collect(input)?;
+                self.release(&rows);
                 Val::Vector(Stream::empty())
             }
             F::Sort | F::SortDesc | F::SortByLabel | F::SortByLabelDesc => Val::Vector(self.sort(c, plan)?),

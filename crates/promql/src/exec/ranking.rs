@@ -82,10 +82,12 @@ impl<'e> Exec<'e> {
         param: &Param<'_>,
         plan: &Plan,
     ) -> Result<Stream<'e>, QueryError> {
+        // The input is read even if nothing will be kept: its errors and remarks count.
+        let rows = self.collect(input)?;
         if !check_param(a.op, param, self)? {
+            self.release(&rows);
             return Ok(Stream::empty());
         }
-        let rows = self.collect(input)?;
         let groups = Groups::find(rows.iter().map(|r| &r.head), &a.grouping);
         let mut kept = Kept { op: a.op, k: 0, ratio: 0.0, groups: vec![Vec::new(); groups.heads.len()] };
         let mut out: Vec<Row> = rows.iter().map(|_| Row::new()).collect();

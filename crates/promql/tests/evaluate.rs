@@ -1,0 +1,270 @@
+//! The evaluator from outside: what scripts cannot show. Results themselves are tested by the
+//! scripts of `testkit`.
+
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+
+use model::{Columns, Labels};
+use promql::{Cancel, QueryError, QueryOptions, QueryResult, SampleValue, Value, json};
+use promql_syntax::{ParseOptions, parse};
+use storage::{Clock, Inline, ManualClock, OsSpawn, Spawn, VecStore};
+use testkit::series::node_cpu;
+
+const MINUTE_MS: i64 = 60_000;
+
+fn store(series: &[(&[(&str, &str)], &[(i64, f64)])]) -> VecStore {
+    let mut store = VecStore::new();
+    for (labels, samples) in series {
+        let mut c = Columns::default();
+        for (t, v) in *samples {
+            c.push(*t, *v);
+        }
+        store.extend(Labels::from_pairs(labels.iter().copied()), &c);
+    }
+    store
+}
+
+fn instant(store: &VecStore, query: &str, opts: &QueryOptions) -> Result<QueryResult, QueryError> {
+    let expr = parse(query, &ParseOptions::all()).unwrap();
+    promql::instant(store, &Inline, &ManualClock::new(0), &expr, 0, opts, &Cancel::new())
+}
+
+fn range(
+    store: &VecStore,
+    spawn: &dyn Spawn,
+    query: &str,
+    opts: &QueryOptions,
+) -> Result<QueryResult, QueryError> {
+    let expr = parse(query, &ParseOptions::all()).unwrap();
+    promql::range(
+        store,
+        spawn,
+        &ManualClock::new(0),
+        &expr,
+        0,
+        10 * MINUTE_MS,
+        MINUTE_MS,
+        opts,
+        &Cancel::new(),
+    )
+}
+
+fn data(r: &QueryResult) -> String {
+    let mut out = Vec::new();
+    json::write_data(&r.value, &mut out);
+    String::from_utf8(out).unwrap()
+}
+
+#[test]
+fn names_go_with_each_operator_unless_removal_is_delayed() {
+    let store = store(&[
+        (&[("__name__", "a"), ("x", "1")], &[(0, 1.0)]),
+        (&[("__name__", "b"), ("x", "1")], &[(0, 2.0)]),
+        (&[("__name__", "c"), ("__type__", "gauge"), ("x", "1")], &[(0, 3.0)]),
+    ]);
+    let at_once = QueryOptions::default();
+    let delayed = QueryOptions { delayed_name_removal: true, ..QueryOptions::default() };
+    let both = r#"{__name__=~"a|b"}"#;
+    for (query, opts, expected) in [
+        (format!("-{both}"), &at_once, Err("vector cannot contain metrics with the same labelset")),
+        (format!("-{both}"), &delayed, Err("vector cannot contain metrics with the same labelset")),
+        (format!("count(-{both})"), &at_once, Err("vector cannot contain metrics with the same labelset")),
+        (format!("count(-{both})"), &delayed, Ok(2.0)),
+        (
+            format!("sum by (__name__) (-{both})"),
+            &delayed,
+            Err("vector cannot contain metrics with the same labelset"),
+        ),
+        (r#"label_replace(-a, "__name__", "n", "", "")"#.to_owned(), &delayed, Ok(-1.0)),
+        ("abs(c)".to_owned(), &at_once, Ok(3.0)),
+    ] {
+        match (instant(&store, &query, opts), expected) {
+            (Err(e), Err(text)) => assert_eq!(e.to_string(), text, "{query}"),
+            (Ok(r), Ok(v)) => match &r.value {
+                Value::Vector(samples) => {
+                    assert_eq!(samples.len(), 1, "{query}");
+                    assert_eq!(samples[0].value, SampleValue::Float(v), "{query}");
+                    assert_eq!(samples[0].labels.get("__type__"), None, "{query}");
+                }
+                other => panic!("{query}: {other:?}"),
+            },
+            (got, expected) => panic!("{query}: {got:?} instead of {expected:?}"),
+        }
+    }
+}
+
+#[test]
+fn series_that_never_meet_become_one() {
+    let store =
+        store(&[(&[("__name__", "a")], &[(0, 1.0)]), (&[("__name__", "b")], &[(6 * MINUTE_MS, 2.0)])]);
+    let r = range(&store, &Inline, r#"-{__name__=~"a|b"}"#, &QueryOptions::default()).unwrap();
+    let Value::Matrix(m) = &r.value else { panic!("{:?}", r.value) };
+    assert_eq!(m.len(), 1);
+    assert_eq!(m[0].t, [0, 1, 2, 3, 4, 6, 7, 8, 9, 10].map(|m| m * MINUTE_MS));
+}
+
+/// A spawner that runs everything in reverse order.
+struct Backwards;
+
+impl Spawn for Backwards {
+    fn spawn(&self, job: storage::spawn::Job) {
+        job();
+    }
+
+    fn for_each(&self, n: usize, f: &(dyn Fn(usize) + Sync)) {
+        (0..n).rev().for_each(f);
+    }
+
+    fn parallelism(&self) -> usize {
+        1
+    }
+}
+
+#[test]
+fn results_do_not_depend_on_threads() {
+    let mut store = VecStore::new();
+    for (labels, columns) in node_cpu(20, 4, 0, 15_000, 50) {
+        store.extend(labels, &columns);
+    }
+    let pool = OsSpawn::new("test", 3).unwrap();
+    for query in [
+        "sum(rate(node_cpu_seconds_total[2m]))",
+        "avg by (mode) (node_cpu_seconds_total)",
+        "stddev(node_cpu_seconds_total)",
+        "max by (instance) (increase(node_cpu_seconds_total[5m]))",
+        "topk(3, rate(node_cpu_seconds_total[2m]))",
+        "quantile(0.9, node_cpu_seconds_total)",
+        "absent(node_cpu_seconds_total)",
+    ] {
+        let opts = QueryOptions::default();
+        let alone = data(&range(&store, &Inline, query, &opts).unwrap());
+        assert_eq!(data(&range(&store, &pool, query, &opts).unwrap()), alone, "{query}");
+        assert_eq!(data(&range(&store, &Backwards, query, &opts).unwrap()), alone, "{query}");
+    }
+}
+
+/// A clock that moves on by a nanosecond whenever it is read.
+#[derive(Default)]
+struct Ticking(AtomicU64);
+
+impl Clock for Ticking {
+    fn now_ms(&self) -> i64 {
+        0
+    }
+
+    fn monotonic_ns(&self) -> u64 {
+        self.0.fetch_add(1, Ordering::Relaxed)
+    }
+}
+
+#[test]
+fn queries_end_when_told_to() {
+    let store = store(&[(&[("__name__", "a")], &[(0, 1.0)])]);
+    let expr = parse("sum(rate(a[5m]))", &ParseOptions::all()).unwrap();
+    let cancel = Cancel::new();
+    let opts = QueryOptions { deadline_ns: Some(3), ..QueryOptions::default() };
+    let e = promql::instant(&store, &Inline, &Ticking::default(), &expr, 0, &opts, &cancel).unwrap_err();
+    assert_eq!(e.to_string(), "query timed out in query execution");
+    cancel.cancel();
+    let e = promql::instant(&store, &Inline, &ManualClock::new(0), &expr, 0, &opts, &cancel).unwrap_err();
+    assert_eq!(e.to_string(), "query was canceled in query execution");
+}
+
+#[test]
+fn memory_is_bounded() {
+    let mut store = VecStore::new();
+    for (labels, columns) in node_cpu(4, 4, 0, 15_000, 50) {
+        store.extend(labels, &columns);
+    }
+    let limited = |max_samples| QueryOptions { max_samples, ..QueryOptions::default() };
+    let too_many = "query processing would load too many samples into memory in query execution";
+    for (query, max, fits) in [
+        // 128 series at 11 steps.
+        ("node_cpu_seconds_total", 2000, true),
+        ("node_cpu_seconds_total", 1000, false),
+        // Rows are dropped as soon as they are added.
+        ("sum(node_cpu_seconds_total)", 100, true),
+        ("sum(node_cpu_seconds_total)", 20, false),
+        ("vector(1)", 5, false),
+        ("count_over_time(vector(1)[290y:1ms])", 50_000_000, false),
+    ] {
+        match range(&store, &Inline, query, &limited(max)) {
+            Ok(r) => {
+                assert!(fits, "{query} with {max}");
+                assert!(r.stats.peak_samples <= max as u64);
+            }
+            Err(e) => {
+                assert!(!fits, "{query} with {max}: {e}");
+                assert_eq!(e.to_string(), too_many);
+            }
+        }
+    }
+}
+
+/// Counts how often a store is asked.
+struct Counting(VecStore, AtomicUsize);
+
+impl storage::Queryable for Counting {
+    fn querier(
+        &self,
+        start_ms: i64,
+        end_ms: i64,
+    ) -> Result<Box<dyn storage::Querier>, storage::StorageError> {
+        self.1.fetch_add(1, Ordering::Relaxed);
+        assert_eq!((start_ms, end_ms), (1 - 5 * MINUTE_MS - 30 * MINUTE_MS, 10 * MINUTE_MS));
+        self.0.querier(start_ms, end_ms)
+    }
+}
+
+#[test]
+fn a_store_is_asked_for_what_is_needed() {
+    let store = Counting(store(&[(&[("__name__", "a")], &[(0, 1.0)])]), AtomicUsize::new(0));
+    let expr = parse("a + a + rate(a[5m] offset 30m)", &ParseOptions::all()).unwrap();
+    let opts = QueryOptions::default();
+    let clock = ManualClock::new(0);
+    let r =
+        promql::range(&store, &Inline, &clock, &expr, 0, 10 * MINUTE_MS, MINUTE_MS, &opts, &Cancel::new())
+            .unwrap();
+    assert_eq!(store.1.load(Ordering::Relaxed), 1);
+    // The two equal selectors are one select.
+    assert_eq!(r.stats.series, 2);
+}
+
+#[test]
+fn bad_requests_are_told_apart() {
+    let store = VecStore::new();
+    let opts = QueryOptions::default();
+    let expr = parse("a[5m]", &ParseOptions::all()).unwrap();
+    let ask = |start, end, step| {
+        let clock = ManualClock::new(0);
+        promql::range(&store, &Inline, &clock, &expr, start, end, step, &opts, &Cancel::new()).unwrap_err()
+    };
+    let e = ask(0, 1, 1);
+    assert!(matches!(e, QueryError::Invalid(_)));
+    assert_eq!(
+        e.to_string(),
+        "invalid expression type \"range vector\" for range query, must be Scalar or instant Vector"
+    );
+    let e = instant(&store, "a[5m - 5m]", &opts).unwrap_err();
+    assert!(matches!(&e, QueryError::Invalid(m) if m.ends_with("duration must be greater than 0")), "{e}");
+}
+
+#[test]
+fn extreme_times_do_not_overflow() {
+    let store = store(&[(&[("__name__", "a")], &[(i64::MIN, 1.0), (0, 2.0), (i64::MAX, 3.0)])]);
+    for query in [
+        "a offset 100y",
+        "a offset -100y",
+        "rate(a[100y])",
+        "a @ 9000000000000000",
+        "a @ -9000000000000000",
+        "max_over_time(a[10y:1y] @ -9000000000000000)",
+        "max_over_time(a[10y:1y] offset -100y)",
+        "hour(vector(1e300))",
+    ] {
+        let expr = parse(query, &ParseOptions::all()).unwrap();
+        for t in [i64::MIN / 2, 0, i64::MAX / 2] {
+            let opts = QueryOptions::default();
+            let _ = promql::instant(&store, &Inline, &ManualClock::new(0), &expr, t, &opts, &Cancel::new());
+        }
+    }
+}
