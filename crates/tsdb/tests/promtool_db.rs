@@ -38,7 +38,11 @@ fn fill(dir: &Path) -> Dump {
             if i == 29 && (200..700).contains(&k) {
                 continue;
             }
-            let v = if i % 5 == 0 { f64::from_bits((k * 31 + i) as u64 ^ 0x4023_4567_89ab_cdef) } else { (k * i) as f64 };
+            let v = if i % 5 == 0 {
+                f64::from_bits((k * 31 + i) as u64 ^ 0x4023_4567_89ab_cdef)
+            } else {
+                (k * i) as f64
+            };
             a.append(SeriesRef::NONE, &labels(i), t + i, 0, v).unwrap();
             want.entry(labels(i).to_string()).or_default().insert(t + i, dump_bits(v));
         }
@@ -62,7 +66,8 @@ fn promtool_dumps_what_was_appended() {
     let test = "promtool_dumps_what_was_appended";
     let dir = tempfile::tempdir().unwrap();
     let want = fill(dir.path());
-    let names: Vec<_> = std::fs::read_dir(dir.path().join("wal")).unwrap().map(|e| e.unwrap().file_name()).collect();
+    let names: Vec<_> =
+        std::fs::read_dir(dir.path().join("wal")).unwrap().map(|e| e.unwrap().file_name()).collect();
     assert!(names.iter().any(|n| n.to_string_lossy().starts_with("checkpoint.")), "{names:?}");
     let program = std::env::var_os("NARTHEX_PROMTOOL").unwrap_or_else(|| "promtool".into());
     let output = match Command::new(program).args(["tsdb", "dump"]).arg(dir.path()).output() {
@@ -80,6 +85,11 @@ fn promtool_dumps_what_was_appended() {
     for (labels, samples) in &want {
         let got = &got[labels];
         let lost = samples.iter().find(|(t, v)| got.get(t) != Some(v));
-        assert!(lost.is_none() && got.len() == samples.len(), "{labels}: {lost:?}, {} of {}", got.len(), samples.len());
+        assert!(
+            lost.is_none() && got.len() == samples.len(),
+            "{labels}: {lost:?}, {} of {}",
+            got.len(),
+            samples.len()
+        );
     }
 }

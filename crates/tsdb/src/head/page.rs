@@ -102,7 +102,10 @@ impl PageInner {
 
     /// Slot and series of each series here, in order of slot.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (u64, &Series)> {
-        self.places.iter().enumerate().filter_map(|(i, p)| Some((i as u64, self.series.get(usize::from(*p))?)))
+        self.places
+            .iter()
+            .enumerate()
+            .filter_map(|(i, p)| Some((i as u64, self.series.get(usize::from(*p))?)))
     }
 
     /// As [`Self::iter`], to change them; in no order.
