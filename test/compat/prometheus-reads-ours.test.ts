@@ -70,12 +70,13 @@ function printed(value: number): string {
   return value.toExponential().replace(/e([+-])(\d)$/, 'e$10$2');
 }
 
+/** Windows on whose edge no sample lies in the matrix: before release 3 that one counted too. */
 const questions: Omit<Recorded, 'status' | 'response'>[] = [
   ...['constant', 'rate(counter_total[5m])', 'sum by (instance) (noise)', 'late offset 10m', 'gaps'].map((query) => ({
     path: '/api/v1/query_range',
     params: { query, start: String(START / 1000), end: String(END / 1000), step: '60' },
   })),
-  ...['{job="compat"}', 'count_over_time(ends[4h])', 'topk(2, noise)', 'gaps[10m]'].map((query) => ({
+  ...['{job="compat"}', 'count_over_time(ends[4h])', 'topk(2, noise)', 'gaps[599s]'].map((query) => ({
     path: '/api/v1/query',
     params: { query, time: String(END / 1000) },
   })),
@@ -117,7 +118,7 @@ describe('a data directory written by us', () => {
       execFileSync(promtool ?? '', ['tsdb', ...args], { encoding: 'utf8', maxBuffer: 1 << 28 });
     expect(run('list', dir).trimEnd().split('\n')).toHaveLength(2);
     // `late` begins after the block ends.
-    expect(run('analyze', dir)).toContain('Total Series: 10');
+    expect(run('analyze', dir)).toMatch(/^(Total )?Series: 10$/m);
     const dumped = run('dump', dir).trimEnd().split('\n').sort();
     expect(dumped).toEqual(dumpOf(series));
   });
