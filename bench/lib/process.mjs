@@ -39,7 +39,11 @@ export class Program {
     this.output = '';
     this.memoryBytesMax = 0;
     this.cpuSecondsEnd = 0;
-    this.child = spawn(path, args, { stdio: [options.stdin ?? 'ignore', 'pipe', 'pipe'], cwd: options.cwd, env: options.env });
+    this.child = spawn(path, args, {
+      stdio: [options.stdin ?? 'ignore', 'pipe', 'pipe'],
+      cwd: options.cwd,
+      env: options.env,
+    });
     for (const stream of [this.child.stdout, this.child.stderr]) {
       stream.on('data', (data) => {
         this.output = (this.output + data).slice(-100_000);

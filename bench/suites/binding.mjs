@@ -52,7 +52,9 @@ export async function run() {
   await new Promise((resolve) => {
     suite.on('cycle', ({ target: bench }) => {
       const micros = (bench.stats.mean * 1e6).toFixed(2);
-      console.log(`${bench.name}: ${micros} µs ±${bench.stats.rme.toFixed(1)} % (${bench.stats.sample.length} samples)`);
+      console.log(
+        `${bench.name}: ${micros} µs ±${bench.stats.rme.toFixed(1)} % (${bench.stats.sample.length} samples)`,
+      );
       if (bench.error) console.log(bench.error);
     });
     suite.on('complete', resolve);
@@ -64,10 +66,11 @@ export async function run() {
 function addAsync(suite, name, call) {
   suite.add(name, {
     defer: true,
-    fn: (deferred) => call().then((result) => {
-      consume(result);
-      deferred.resolve();
-    }),
+    fn: (deferred) =>
+      call().then((result) => {
+        consume(result);
+        deferred.resolve();
+      }),
   });
 }
 

@@ -36,10 +36,7 @@ export async function contestants() {
     {
       name: 'narthex',
       version: 'this tree',
-      command: (dir, port) => [
-        narthex[0],
-        [narthex[1], 'server', ...prometheusFlags(config, dir, port)],
-      ],
+      command: (dir, port) => [narthex[0], [narthex[1], 'server', ...prometheusFlags(config, dir, port)]],
     },
   ];
   const prometheus = findProgram('prometheus');
