@@ -122,6 +122,26 @@ describe('mistakes', () => {
     expect(failure(text)).toContain('yaml: document contains excessive aliasing');
   });
 
+  it.each([
+    ['everywhere', (depth: number) => `global: ${'['.repeat(depth)}${']'.repeat(depth)}\n`],
+    [
+      'where anything may stand',
+      (depth: number) =>
+        `scrape_configs:\n- job_name: a\n  oauth2: {client_id: x, token_url: y, claims: ${'{a: '.repeat(depth)}1${'}'.repeat(depth)}}\n`,
+    ],
+  ])('survives nesting %s', (_, text) => {
+    for (const depth of [300, 3000, 50_000])
+      expect(failure(text(depth))).toMatch(/exceeded max depth|expected a mapping/);
+  });
+
+  it.each([
+    ['a merge', 'global: &a\n  <<: *a\n'],
+    ['a list', 'rule_files: &a [*a]\n'],
+    ['data', 'scrape_configs: [{job_name: a, oauth2: {client_id: x, token_url: y, claims: &a {b: *a}}}]\n'],
+  ])('survives an anchor that contains itself in %s', (_, text) => {
+    expect(failure(text)).toMatch(/^prometheus\.yml:\d+:\d+: /);
+  });
+
   it('asks the caller about regular expressions, with the place', () => {
     const text = 'scrape_configs:\n  - job_name: a\n    relabel_configs:\n      - regex: (\n        target_label: b\n';
     const check = (regex: string): string => `error parsing regexp: ${regex}`;

@@ -9,6 +9,9 @@ import { isMap, isScalar, isSeq, type Node } from 'yaml';
 import { formatBytes, formatDuration, parseBytes, parseDuration, quote } from '../util/index.ts';
 import type { YamlSource } from './yaml.ts';
 
+/** How deep data of any shape may be nested. */
+const DEPTH_MAX = 200;
+
 /** What a regular expression in Go's syntax is checked with: what is wrong with it, or `undefined`. */
 export type RegexCheck = (regex: string) => string | undefined;
 
@@ -222,13 +225,17 @@ export const anything = (): Field<unknown> =>
     decode: (node, decoding) => plainData(node, decoding),
   });
 
-function plainData(node: Node | null, decoding: Decoding): unknown {
+function plainData(node: Node | null, decoding: Decoding, depth = 0): unknown {
+  if (depth > DEPTH_MAX) {
+    decoding.source.fail(node, 'yaml: exceeded max depth');
+    return null;
+  }
   const target = decoding.source.follow(node);
   if (isMap(target)) {
     const entries = decoding.source.entries(target);
-    return Object.fromEntries(entries.map(({ key, valueNode }) => [key, plainData(valueNode, decoding)]));
+    return Object.fromEntries(entries.map(({ key, valueNode }) => [key, plainData(valueNode, decoding, depth + 1)]));
   }
-  if (isSeq(target)) return (target.items as Node[]).map((item) => plainData(item, decoding));
+  if (isSeq(target)) return (target.items as Node[]).map((item) => plainData(item, decoding, depth + 1));
   return isScalar(target) ? decoding.source.scalar(target) : null;
 }
 

@@ -17,10 +17,14 @@ import {
   parseAllDocuments,
   type Scalar,
 } from 'yaml';
+import { messageOf } from '../util/index.ts';
 import { ConfigError, type Issue, type Place } from './errors.ts';
 
 /** Nodes visited at most, aliases followed: a bound against documents that explode. */
 const NODES_MAX = 1_000_000;
+
+/** Merge keys that lead to each other. */
+const MERGE_DEPTH_MAX = 20;
 
 /** Issues gathered before the walk is given up. */
 const ISSUES_MAX = 20;
@@ -51,17 +55,26 @@ export class YamlSource {
   /** @throws ConfigError for text that is not YAML. */
   constructor(text: string, file: string) {
     this.file = file;
-    const documents = parseAllDocuments(text, {
-      schema: 'failsafe',
-      lineCounter: this.#lines,
-      uniqueKeys: false,
-      logLevel: 'silent',
-      prettyErrors: false,
-    });
-    this.#document = Array.isArray(documents) ? documents[0] : undefined;
+    this.#document = this.#parse(text);
     const error = this.#document?.errors[0];
-    if (error) throw new ConfigError([{ ...this.#placeAt(error.pos[0]), message: `yaml: ${error.message}` }]);
+    if (error) throw new ConfigError([{ ...this.#placeAt(error.pos[0]), message: `yaml: ${yamlMessage(error)}` }]);
     this.root = (this.#document?.contents as Node | null | undefined) ?? null;
+  }
+
+  #parse(text: string): Document | undefined {
+    try {
+      const documents = parseAllDocuments(text, {
+        schema: 'failsafe',
+        lineCounter: this.#lines,
+        uniqueKeys: false,
+        logLevel: 'silent',
+        prettyErrors: false,
+      });
+      return Array.isArray(documents) ? documents[0] : undefined;
+    } catch (cause) {
+      const message = `yaml: ${yamlMessage(cause)}`;
+      throw new ConfigError([{ file: this.file, line: 1, column: 1, message }], { cause });
+    }
   }
 
   /** Where a node begins; the start of the file where there is none. */
@@ -93,7 +106,7 @@ export class YamlSource {
   }
 
   /** The entries of a mapping in order, merge keys (`<<`) included; repeated keys are issues. */
-  entries(map: Node): Entry[] {
+  entries(map: Node, depth = 0): Entry[] {
     const own = new Map<string, Entry>();
     const merged: Entry[] = [];
     if (!isMap(map)) return [];
@@ -105,7 +118,7 @@ export class YamlSource {
       }
       const key = this.text(keyNode);
       if (key === '<<' && keyNode.type === 'PLAIN') {
-        merged.push(...this.#mergeSources(pair.value));
+        merged.push(...this.#mergeSources(pair.value, depth + 1));
         continue;
       }
       if (own.has(key)) this.fail(pair.key, `field ${key} already set`);
@@ -140,10 +153,14 @@ export class YamlSource {
     return decodeBytes(Buffer.from(compact, 'base64'));
   }
 
-  #mergeSources(node: Node | null): Entry[] {
+  #mergeSources(node: Node | null, depth: number): Entry[] {
     const target = this.follow(node);
-    if (isMap(target)) return this.entries(target);
-    if (isSeq(target)) return (target.items as Node[]).flatMap((item) => this.#mergeSources(item));
+    if (depth > MERGE_DEPTH_MAX) {
+      this.fail(node, 'yaml: anchor contains itself');
+      return [];
+    }
+    if (isMap(target)) return this.entries(target, depth);
+    if (isSeq(target)) return (target.items as Node[]).flatMap((item) => this.#mergeSources(item, depth + 1));
     this.fail(node, 'yaml: map merge requires map or sequence of maps as the value');
     return [];
   }
@@ -175,6 +192,12 @@ const CONSTANTS = new Map<string, ScalarValue>([
 function cases(text: string, value: boolean): [string, boolean][] {
   const upper = text.toUpperCase();
   return [text, upper, upper.charAt(0) + text.slice(1)].map((form) => [form, value]);
+}
+
+/** The parser is recursive: what is nested too deeply ends its stack. */
+function yamlMessage(error: unknown): string {
+  const message = messageOf(error);
+  return message.startsWith('Maximum call stack size') ? 'exceeded max depth' : message;
 }
 
 const INTEGER = /^([-+]?)(?:0x([0-9a-f]+)|0b([01]+)|0o?([0-7]+)|(0|[1-9][0-9]*))$/i;

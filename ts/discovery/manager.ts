@@ -148,7 +148,7 @@ export class DiscoveryManager {
 
   #flush(): void {
     this.#cancelFlush = undefined;
-    const { clock, onUpdate } = this.#options;
+    const { clock, logger, onUpdate } = this.#options;
     const providers = [...this.#providers.values()];
     const waitedMs = clock.monotonicMs() - this.#appliedMs;
     if (waitedMs < FIRST_WAIT_MS && providers.some((provider) => !provider.ready)) {
@@ -166,6 +166,10 @@ export class DiscoveryManager {
       this.#metrics.handedOn(job, targets, clock.nowMs());
     }
     this.#metrics.sent();
-    onUpdate(sets);
+    try {
+      onUpdate(sets);
+    } catch (error) {
+      logger.error({ err: messageOf(error) }, 'Taking discovered targets failed');
+    }
   }
 }

@@ -2,7 +2,7 @@
 
 import { type RelabelConfig, relabelRule, type ScrapeConfig, type TargetGroup } from '../config/index.ts';
 import type { Engine, LabelSet, Relabeler, Target, TargetOptions } from '../core/engine.ts';
-import type { Clock, Logger } from '../util/index.ts';
+import { type Clock, type Logger, messageOf } from '../util/index.ts';
 import { fallbackMediaType } from './accept.ts';
 import { PoolClient } from './pool-client.ts';
 import { ScrapeLoop } from './scrape-loop.ts';
@@ -97,13 +97,8 @@ export class ScrapePool {
     this.#outdated = false;
     const next = new Map<string, Running>();
     for (const [identity, target] of wanted) {
-      const old = this.#running.get(identity);
-      if (old && !restart) {
-        old.loop.target.discoveredLabels = target.discoveredLabels;
-        next.set(identity, old);
-      } else {
-        next.set(identity, old ? this.#restart(old, target) : this.#open(target));
-      }
+      const running = this.#keep(this.#running.get(identity), target, restart);
+      if (running) next.set(identity, running);
     }
     for (const [identity, { loop }] of this.#running) if (!next.has(identity)) this.#retire(loop);
     this.#running = next;
@@ -155,6 +150,22 @@ export class ScrapePool {
     return wanted;
   }
 
+  /** The target's loop: the one there is, or a new one; `undefined` where the core refuses the target. */
+  #keep(old: Running | undefined, target: ScrapeTarget, restart: boolean): Running | undefined {
+    if (old && !restart) {
+      old.loop.target.discoveredLabels = target.discoveredLabels;
+      return old;
+    }
+    try {
+      return old ? this.#restart(old, target) : this.#open(target);
+    } catch (error) {
+      const { logger, metrics } = this.#context;
+      metrics.syncFailed.inc([this.#config.job_name]);
+      logger.error({ target: target.scrapeUrl, err: messageOf(error) }, 'Creating target failed');
+      return undefined;
+    }
+  }
+
   #open(target: ScrapeTarget): Running {
     const options = this.#targetOptions(target);
     return this.#run(target, this.#context.engine.openTarget(options), JSON.stringify(options));
@@ -167,10 +178,10 @@ export class ScrapePool {
     target.health = health;
     const options = this.#targetOptions(target);
     const key = JSON.stringify(options);
-    const stopped = old.loop.stop();
-    if (key === old.options) return this.#run(target, old.loop.memory, key, stopped);
+    if (key === old.options) return this.#run(target, old.loop.memory, key, old.loop.stop());
+    const memory = this.#context.engine.openTarget(options);
     this.#retire(old.loop);
-    return this.#run(target, this.#context.engine.openTarget(options), key, stopped);
+    return this.#run(target, memory, key, old.loop.stop());
   }
 
   #run(target: ScrapeTarget, memory: Target, options: string, after?: Promise<void>): Running {

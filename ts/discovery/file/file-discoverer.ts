@@ -112,7 +112,9 @@ export class FileDiscoverer implements Discoverer {
         continue;
       }
       this.#watchers.set(directory, watcher);
-      watcher.removeAllListeners('change').on('change', onChange);
+      watcher.removeAllListeners('change').on('change', (_, name) => {
+        if (concerns(name)) onChange();
+      });
       watcher.removeAllListeners('error').on('error', (error) => {
         logger.error({ err: messageOf(error) }, 'Error watching file');
         metrics.watcherErrors.inc();
@@ -121,6 +123,11 @@ export class FileDiscoverer implements Discoverer {
       });
     }
   }
+}
+
+/** Whether a change of this entry may be one of target files; `..data` is how Kubernetes swaps a mount. */
+function concerns(name: string | Buffer | null): boolean {
+  return name === null || /^\.\.|\.(?:json|ya?ml)$/i.test(String(name));
 }
 
 async function listFiles(patterns: readonly string[], logger: Logger): Promise<string[]> {
