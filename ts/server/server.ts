@@ -2,7 +2,7 @@
 
 import type { FastifyInstance } from 'fastify';
 import { type ApiContext, type ApiOptions, createApp, type Readiness } from '../api/index.ts';
-import { configToYaml, type LoadResult } from '../config/index.ts';
+import { configToYaml, diffConfig, type LoadResult } from '../config/index.ts';
 import { type Engine, open, type ReplayProgress } from '../core/index.ts';
 import { messageOf, sleep } from '../util/index.ts';
 import { watchConfig } from './auto-reload.ts';
@@ -64,6 +64,8 @@ export class Server {
       throw error;
     }
     server.#opening = server.#open();
+    // Whoever waits for `ready` hears of a failure; it must not end the process of one who does not.
+    server.#opening.catch(() => undefined);
     return server;
   }
 
@@ -166,6 +168,7 @@ export class Server {
     try {
       const config = await readConfig(source, this.#engine);
       this.#warn(config);
+      this.#warnFixed(config);
       await this.#scraping.reload(config);
       this.#config = config;
       this.#setLogLevel(config);
@@ -221,6 +224,17 @@ export class Server {
   #setLogLevel({ config }: LoadResult): void {
     const { log_level: level } = config.runtime;
     this.#options.logger.level = level === 'info' || level === '' ? this.#flagLevel : level;
+  }
+
+  /** The engine keeps what it was opened with. */
+  #warnFixed(next: LoadResult): void {
+    const { logger } = this.#options;
+    if (diffConfig(this.#config, next).sections.includes('storage')) {
+      logger.warn({ section: 'storage' }, 'The change of this section takes effect with the next start');
+    }
+    if (next.config.global.evaluation_interval !== this.#config.config.global.evaluation_interval) {
+      logger.warn({}, 'Subqueries without a step keep the evaluation_interval of the start');
+    }
   }
 
   #warn({ warnings }: LoadResult): void {
