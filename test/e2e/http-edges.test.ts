@@ -108,9 +108,9 @@ describe('broken requests', () => {
   const methods: [string, string, string][] = [
     ['DELETE', '/api/v1/query', 'GET, OPTIONS, POST'],
     ['POST', '/api/v1/targets', 'GET, OPTIONS'],
-    ['POST', '/-/healthy', 'GET, HEAD'],
+    ['POST', '/-/healthy', 'GET, HEAD, OPTIONS'],
     ['PATCH', '/api/v1/label/job/values', 'GET, OPTIONS'],
-    ['DELETE', '/-/reload', 'GET, POST, PUT'],
+    ['DELETE', '/-/reload', 'GET, OPTIONS, POST, PUT'],
   ];
   test.each(methods)('%s %s is 405', async (method, path, allow) => {
     const response = await fetch(server.url + path, { method });
@@ -163,9 +163,10 @@ describe('headers', () => {
       asked.on('error', reject).end();
     });
 
-  test('OPTIONS is 204', async () => {
+  test('OPTIONS', async () => {
     expect((await options('/api/v1/query'))[0]).toBe(204);
     expect((await options('/api/v1/anything/else'))[0]).toBe(204);
+    expect(await options('/-/healthy')).toMatchObject([200, { allow: 'GET, HEAD, OPTIONS' }]);
   });
 
   test('HEAD on health and readiness', async () => {

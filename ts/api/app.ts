@@ -55,7 +55,7 @@ export async function createApp(context: ApiContext): Promise<FastifyInstance> {
     if (handler !== undefined) context.onAnswer(record(handler, reply));
   });
   app.setErrorHandler((thrown, request, reply) => answerError(context, thrown, request, reply));
-  app.setNotFoundHandler((request, reply) => sendError(request, reply, unknownRoute(table, request, reply)));
+  app.setNotFoundHandler((request, reply) => answerUnknown(table, request, reply));
   await app.register(async (prefixed) => routes(prefixed, context), { prefix: prefixOf(context) });
   if (context.options.routePrefix !== '/') {
     app.get('/', async (_request, reply) => reply.redirect(context.options.routePrefix, 302));
@@ -125,12 +125,13 @@ function answerError(context: ApiContext, thrown: unknown, request: FastifyReque
   return sendError(request, reply, error);
 }
 
-/** 405 where the path is known with another method, else 404. */
-function unknownRoute(table: RouteTable, request: FastifyRequest, reply: FastifyReply): ApiError {
+/** Where the path is known with other methods: what they are, for OPTIONS as an answer; else 404. */
+function answerUnknown(table: RouteTable, request: FastifyRequest, reply: FastifyReply): FastifyReply {
   const path = request.url.split('?', 1)[0] ?? '';
-  const allowed = table.methods(path);
-  if (allowed.length === 0) return new ApiError('not_found', `404 page not found: ${path}`);
-  reply.header('allow', allowed.join(', '));
-  const hint = `${request.method} is not allowed here, use ${allowed.join(', ')}`;
-  return new ApiError('bad_data', `Method Not Allowed: ${hint}`, { status: 405 });
+  const allowed = table.methods(path).join(', ');
+  if (allowed === '') return sendError(request, reply, new ApiError('not_found', `404 page not found: ${path}`));
+  reply.header('allow', allowed);
+  if (request.method === 'OPTIONS') return reply.code(200).send();
+  const message = `Method Not Allowed: ${request.method} is not allowed here, use ${allowed}`;
+  return sendError(request, reply, new ApiError('bad_data', message, { status: 405 }));
 }

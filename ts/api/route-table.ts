@@ -19,9 +19,8 @@ export class RouteTable {
   add(url: string, method: string | string[]): string | undefined {
     if (url.includes('*')) return undefined;
     const known = this.#entries.get(url);
-    const entry = known ?? { pattern: pathPattern(url), methods: new Set<string>() };
+    const entry = known ?? { pattern: pathPattern(url), methods: new Set(['OPTIONS']) };
     for (const name of [method].flat()) entry.methods.add(name);
-    if (url.startsWith(`${this.#prefix}/api/v1/`)) entry.methods.add('OPTIONS');
     this.#entries.set(url, entry);
     return known === undefined ? this.handlerName(url) : undefined;
   }
