@@ -116,6 +116,12 @@ export class PoolClient {
     this.#dispatchers.clear();
   }
 
+  /** Closes all connections at once; requests under way fail. */
+  destroy(): void {
+    for (const dispatcher of this.#dispatchers.values()) void dispatcher.destroy().catch(() => undefined);
+    this.#dispatchers.clear();
+  }
+
   async #fetch(attempt: Attempt): Promise<FetchedBody> {
     const { target } = attempt;
     attempt.headers = await this.#requestHeaders(target).catch((error: unknown) => {

@@ -31,6 +31,13 @@ export interface DroppedTarget {
   discoveredLabels: LabelSet;
 }
 
+/** What a target of a group turned out to be: a target, none (it was dropped), or a mistake. */
+interface Found {
+  discovered: LabelSet;
+  target?: ScrapeTarget;
+  error?: string;
+}
+
 interface Running {
   loop: ScrapeLoop;
   /** What the core's memory was opened with; the same again means it can be kept. */
@@ -41,7 +48,10 @@ export class ScrapePool {
   readonly #context: PoolContext;
   #config: ScrapeConfig;
   #client: PoolClient;
-  #relabeler: Relabeler;
+  /** Absent where there are no rules. */
+  #relabeler: Relabeler | undefined;
+  /** What became of each group under the current configuration. */
+  #found = new WeakMap<TargetGroup, Found[]>();
   #running = new Map<string, Running>();
   #dropped: DroppedTarget[] = [];
   #droppedCount = 0;
@@ -83,6 +93,7 @@ export class ScrapePool {
     this.#oldClients.push(this.#client);
     this.#client = new PoolClient(config, this.#context.clock, this.#context.userAgent);
     this.#config = config;
+    this.#found = new WeakMap();
     this.#outdated = true;
     this.#context.metrics.targetLimit.set([config.job_name], config.target_limit);
   }
@@ -121,7 +132,7 @@ export class ScrapePool {
   async stop(): Promise<void> {
     await Promise.all([...this.#running.values()].map(({ loop }) => loop.abandon().then(() => loop.memory.close())));
     this.#running.clear();
-    this.#client.close();
+    this.#client.destroy();
   }
 
   #populate(groups: readonly TargetGroup[]): Map<string, ScrapeTarget> {
@@ -132,22 +143,33 @@ export class ScrapePool {
     const keep = this.#config.keep_dropped_targets || Number.POSITIVE_INFINITY;
     this.#droppedCount = 0;
     metrics.syncFailed.inc(job, 0);
-    for (const group of groups) {
-      for (const { discovered, labels, error } of candidatesOf(group, this.#config, this.#relabeler)) {
-        if (error !== undefined) {
-          metrics.syncFailed.inc(job);
-          logger.error({ scrape_pool: this.#config.job_name, err: error }, 'Creating target failed');
-        } else if (!labels || Object.keys(publicLabels(labels)).length === 0) {
-          this.#droppedCount++;
-          if (dropped.length < keep) dropped.push({ discoveredLabels: discovered });
-        } else {
-          const target = new ScrapeTarget(labels, discovered, this.#config);
-          if (!wanted.has(target.identity)) wanted.set(target.identity, target);
-        }
+    for (const { discovered, target, error } of this.#foundIn(groups)) {
+      if (error !== undefined) {
+        metrics.syncFailed.inc(job);
+        logger.error({ scrape_pool: this.#config.job_name, err: error }, 'Creating target failed');
+      } else if (!target) {
+        this.#droppedCount++;
+        if (dropped.length < keep) dropped.push({ discoveredLabels: discovered });
+      } else if (!wanted.has(target.identity)) {
+        wanted.set(target.identity, target);
       }
     }
     this.#dropped = dropped;
     return wanted;
+  }
+
+  /** What these groups hold; a group that was seen before is not looked at again. */
+  #foundIn(groups: readonly TargetGroup[]): Found[] {
+    const fresh = groups.filter((group) => !this.#found.has(group));
+    for (const [group, candidates] of candidatesOf(fresh, this.#config, this.#relabeler)) {
+      const found = candidates.map(({ discovered, labels, error }): Found => {
+        if (error !== undefined) return { discovered, error };
+        if (!labels || Object.keys(publicLabels(labels)).length === 0) return { discovered };
+        return { discovered, target: new ScrapeTarget(labels, discovered, this.#config) };
+      });
+      this.#found.set(group, found);
+    }
+    return groups.flatMap((group) => this.#found.get(group) ?? []);
   }
 
   /** The target's loop: the one there is, or a new one; `undefined` where the core refuses the target. */
@@ -157,7 +179,9 @@ export class ScrapePool {
       return old;
     }
     try {
-      return old ? this.#restart(old, target) : this.#open(target);
+      // The one at hand may have run before, in a loop that has ended since.
+      const fresh = new ScrapeTarget(target.allLabels, target.discoveredLabels, this.#config);
+      return old ? this.#restart(old, fresh) : this.#open(fresh);
     } catch (error) {
       const { logger, metrics } = this.#context;
       metrics.syncFailed.inc([this.#config.job_name]);
@@ -224,7 +248,8 @@ export class ScrapePool {
     };
   }
 
-  #compile(rules: RelabelConfig[], config: ScrapeConfig): Relabeler {
+  #compile(rules: RelabelConfig[], config: ScrapeConfig): Relabeler | undefined {
+    if (rules.length === 0) return undefined;
     return this.#context.engine.relabeler(rules.map(relabelRule), config.metric_name_validation_scheme);
   }
 }

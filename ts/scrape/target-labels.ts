@@ -48,18 +48,38 @@ export function discoveredLabels(config: ScrapeConfig, target: LabelSet, group: 
   return labels;
 }
 
-/** Relabels and checks all targets of a group. */
-export function candidatesOf(group: TargetGroup, config: ScrapeConfig, relabeler: Relabeler): Candidate[] {
-  const discovered = group.targets.map((target) => discoveredLabels(config, target, group.labels));
-  return relabeler.apply(discovered).map((relabelled, i): Candidate => {
-    const before = discovered[i] ?? {};
-    if (relabelled === null) return { discovered: before };
-    try {
-      return { discovered: before, labels: finish(relabelled) };
-    } catch (error) {
-      return { discovered: before, error: `instance ${i} in group ${group.source}: ${messageOf(error)}` };
-    }
-  });
+/**
+ * Relabels and checks all targets of these groups, in one call to the core. Without a relabeler
+ * labels stay as they are.
+ */
+export function candidatesOf(
+  groups: readonly TargetGroup[],
+  config: ScrapeConfig,
+  relabeler: Relabeler | undefined,
+): Map<TargetGroup, Candidate[]> {
+  const discovered = groups.map((group) =>
+    group.targets.map((target) => discoveredLabels(config, target, group.labels)),
+  );
+  const before = discovered.flat();
+  const after = relabeler && before.length > 0 ? relabeler.apply(before) : before;
+  let at = 0;
+  return new Map(
+    groups.map((group, g) => [
+      group,
+      (discovered[g] ?? []).map((labels, i) =>
+        candidateOf(labels, after[at++] ?? null, `instance ${i} in group ${group.source}`),
+      ),
+    ]),
+  );
+}
+
+function candidateOf(discovered: LabelSet, relabelled: LabelSet | null, what: string): Candidate {
+  if (relabelled === null) return { discovered };
+  try {
+    return { discovered, labels: finish(relabelled) };
+  } catch (error) {
+    return { discovered, error: `${what}: ${messageOf(error)}` };
+  }
 }
 
 /** Checks relabelled labels, takes the meta labels away and adds `instance`. @throws Error */

@@ -7,6 +7,7 @@
 import { type FSWatcher, watch } from 'node:fs';
 import { readFile, stat } from 'node:fs/promises';
 import { dirname, extname } from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
 import {
   type FileSdConfig,
   glob,
@@ -37,6 +38,9 @@ export class FileDiscoverer implements Discoverer {
   readonly #options: FileDiscovererOptions;
   /** How many groups each file had when it was last read well. */
   #groupCounts = new Map<string, number>();
+  /** The groups as they were emitted last, by source. */
+  readonly #emitted = new Map<string, TargetGroup>();
+  #first = true;
   readonly #watchers = new Map<string, FSWatcher>();
 
   constructor(options: FileDiscovererOptions) {
@@ -87,7 +91,13 @@ export class FileDiscoverer implements Discoverer {
     }
     this.#groupCounts = counts;
     metrics.scanSeconds.observe([], (clock.monotonicMs() - startMs) / 1000);
-    emit(groups);
+    const changed = groups.filter((group) => !isDeepStrictEqual(this.#emitted.get(group.source), group));
+    for (const group of changed) {
+      if (group.targets.length > 0) this.#emitted.set(group.source, group);
+      else this.#emitted.delete(group.source);
+    }
+    if (changed.length > 0 || this.#first) emit(changed);
+    this.#first = false;
   }
 
   async #read(file: string): Promise<TargetGroup[]> {
