@@ -119,6 +119,24 @@ describe('files', () => {
     expect(metric(manager, 'prometheus_sd_file_mtime_seconds')).toBeGreaterThan(1e9);
   });
 
+  it('hands a group that did not change on as the same one', async () => {
+    const { manager, seen, addresses } = setup();
+    const files = ['a.yml', 'b.yml'].map((name) => join(directory, name)) as [string, string];
+    for (const file of files) await writeFile(file, '- targets: [same:1]\n');
+    await manager.applyConfig([job('f', { file_sd_configs: [{ files, refresh_interval: 3_600_000 }] })]);
+    await until(() => seen.length > 0);
+    const [before] = seen[0]?.get('f') ?? [];
+    for (const [file, target] of [
+      [files[0], 'same:1'],
+      [files[1], 'other:1'],
+    ] as const) {
+      await writeFile(`${file}.tmp`, `- targets: ["${target}"]\n`);
+      await rename(`${file}.tmp`, file);
+    }
+    await until(() => addresses('f').includes('other:1'));
+    expect(seen.at(-1)?.get('f')?.[0]).toBe(before);
+  });
+
   it('keeps the old groups of a file that turned bad, and counts it', async () => {
     const { manager, seen, addresses } = setup();
     const file = join(directory, 'a.yml');
