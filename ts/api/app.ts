@@ -122,6 +122,8 @@ function answerError(context: ApiContext, thrown: unknown, request: FastifyReque
   if (error.errorType === 'internal') {
     context.onInternalError(error, { method: request.method, url: request.url });
   }
+  // The rest of an oversized body is read and dropped: closing on it would reset the answer away.
+  if (error.status === 413) reply.removeHeader('connection');
   return sendError(request, reply, error);
 }
 

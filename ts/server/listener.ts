@@ -122,8 +122,13 @@ const BROKEN_REQUESTS: Record<string, [status: string, reason: string]> = {
 /** How long a client that sent nonsense may take to read why. */
 const LINGER_MS = 1000;
 
+const answered = new WeakSet<Socket>();
+
 /** What cannot be read as HTTP gets an answer in the API's envelope, where the socket still takes one. */
 function answerBrokenRequest(error: NodeJS.ErrnoException, socket: Socket): void {
+  // The parser complains of everything that follows, too.
+  if (answered.has(socket)) return;
+  answered.add(socket);
   if (error.code === 'ECONNRESET' || !socket.writable) {
     socket.destroy();
     return;
