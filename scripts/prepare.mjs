@@ -138,6 +138,8 @@ function buildAddon() {
         targetDir(),
         '--output-dir',
         scratch,
+        '--',
+        '--locked',
       ],
       'The native core did not build: the compiler says why above.',
     );
