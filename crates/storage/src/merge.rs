@@ -21,7 +21,12 @@ struct MergeQuerier {
 }
 
 impl LabelQuerier for MergeQuerier {
-    fn label_values(&self, name: &str, hints: LabelHints, matchers: &[Matcher]) -> Result<Vec<String>, StorageError> {
+    fn label_values(
+        &self,
+        name: &str,
+        hints: LabelHints,
+        matchers: &[Matcher],
+    ) -> Result<Vec<String>, StorageError> {
         self.union(hints, |q| q.label_values(name, hints, matchers))
     }
 

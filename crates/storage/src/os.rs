@@ -4,7 +4,11 @@
 use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::os::unix::fs::FileExt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
+use std::sync::mpsc::{self, Receiver, Sender};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::thread;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use model::TimestampMs;
@@ -192,37 +196,141 @@ impl Clock for SystemClock {
     }
 }
 
-/// A bounded pool of the host's threads.
+/// Stack of every thread. Evaluating a query recurses as deep as the query nests.
+const STACK_BYTES: usize = 8 << 20;
+
+/// A bounded number of the host's threads.
+///
+/// Jobs and the parts of [`Spawn::for_each`] run on threads of their own kinds: a job that waits for
+/// its parts must not begin another job on top of its stack, which would then end before it.
 pub struct OsSpawn {
-    pool: rayon::ThreadPool,
+    name: &'static str,
+    threads: usize,
+    jobs: Sender<Job>,
+    /// Made when first needed: not every pool divides its jobs.
+    parts: OnceLock<Option<rayon::ThreadPool>>,
 }
 
 impl OsSpawn {
-    /// A pool of `threads` ≥ 1 threads called `name`-0, `name`-1 …
+    /// `threads` ≥ 1 threads called `name`-0, `name`-1 …
     ///
     /// # Errors
     /// Where the system gives no threads.
     pub fn new(name: &'static str, threads: usize) -> io::Result<Self> {
-        let pool = rayon::ThreadPoolBuilder::new()
-            .num_threads(threads.max(1))
-            .thread_name(move |i| format!("{name}-{i}"))
-            .build()
-            .map_err(io::Error::other)?;
-        Ok(Self { pool })
+        let threads = threads.max(1);
+        let (jobs, queue) = mpsc::channel();
+        let queue = Arc::new(Mutex::new(queue));
+        for i in 0..threads {
+            let queue = queue.clone();
+            thread::Builder::new()
+                .name(format!("{name}-{i}"))
+                .stack_size(STACK_BYTES)
+                .spawn(move || work_off(&queue))?;
+        }
+        Ok(Self { name, threads, jobs, parts: OnceLock::new() })
+    }
+
+    fn parts(&self) -> Option<&rayon::ThreadPool> {
+        let make = || {
+            let name = self.name;
+            rayon::ThreadPoolBuilder::new()
+                .num_threads(self.threads)
+                .thread_name(move |i| format!("{name}-part-{i}"))
+                .stack_size(STACK_BYTES)
+                .build()
+                .ok()
+        };
+        self.parts.get_or_init(make).as_ref()
+    }
+}
+
+/// Runs jobs until nobody can send any more.
+fn work_off(queue: &Mutex<Receiver<Job>>) {
+    loop {
+        let next = queue.lock().unwrap_or_else(PoisonError::into_inner).recv();
+        let Ok(job) = next else { return };
+        // Who sends jobs that may panic catches that; the thread goes on in any case.
+        let _ = catch_unwind(AssertUnwindSafe(job));
     }
 }
 
 impl Spawn for OsSpawn {
     fn spawn(&self, job: Job) {
-        self.pool.spawn(job);
+        // The threads hold the other end for as long as this one exists.
+        let _ = self.jobs.send(job);
     }
 
     fn for_each(&self, n: usize, f: &(dyn Fn(usize) + Sync)) {
         use rayon::prelude::*;
-        self.pool.install(|| (0..n).into_par_iter().for_each(f));
+        // Without the system's threads it is only slower.
+        match self.parts().filter(|_| n > 1 && self.threads > 1) {
+            Some(pool) => pool.install(|| (0..n).into_par_iter().for_each(f)),
+            None => (0..n).for_each(f),
+        }
     }
 
     fn parallelism(&self) -> usize {
-        self.pool.current_num_threads()
+        self.threads
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+
+    #[test]
+    fn jobs_survive_a_panic_and_end_after_the_last_handle() {
+        let pool = OsSpawn::new("test", 2).unwrap();
+        let (tx, rx) = mpsc::channel();
+        for i in 0..20 {
+            let tx = tx.clone();
+            pool.spawn(Box::new(move || {
+                assert!(i % 3 != 0, "a panic that the test expects");
+                tx.send(i).unwrap();
+            }));
+        }
+        drop((tx, pool));
+        let mut seen: Vec<i32> = rx.iter().collect();
+        seen.sort_unstable();
+        assert_eq!(seen, (0..20).filter(|i| i % 3 != 0).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn a_job_that_waits_for_its_parts_begins_no_other_job() {
+        let pool = Arc::new(OsSpawn::new("test", 2).unwrap());
+        let running = Arc::new(AtomicUsize::new(0));
+        let (tx, rx) = mpsc::channel();
+        for _ in 0..50 {
+            let (tx, running, parts) = (tx.clone(), running.clone(), pool.clone());
+            pool.spawn(Box::new(move || {
+                let most = running.fetch_add(1, Ordering::SeqCst) + 1;
+                let sum = AtomicUsize::new(0);
+                parts.for_each(100, &|i| {
+                    sum.fetch_add(i, Ordering::SeqCst);
+                });
+                running.fetch_sub(1, Ordering::SeqCst);
+                tx.send((most, sum.into_inner())).unwrap();
+            }));
+        }
+        drop(tx);
+        for (most, sum) in rx {
+            assert!(most <= 2, "{most} jobs on 2 threads");
+            assert_eq!(sum, 4950);
+        }
+    }
+
+    #[test]
+    fn a_panic_of_a_part_is_passed_on() {
+        let pool = OsSpawn::new("test", 2).unwrap();
+        let done = AtomicUsize::new(0);
+        let panicked = catch_unwind(AssertUnwindSafe(|| {
+            pool.for_each(10, &|i| {
+                assert!(i != 3, "a panic that the test expects");
+                done.fetch_add(1, Ordering::SeqCst);
+            });
+        }));
+        assert!(panicked.is_err());
     }
 }

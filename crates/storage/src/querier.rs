@@ -98,7 +98,12 @@ pub trait LabelQuerier: Send + Sync {
     ///
     /// # Errors
     /// Where the store cannot be read.
-    fn label_values(&self, name: &str, hints: LabelHints, matchers: &[Matcher]) -> Result<Vec<String>, StorageError>;
+    fn label_values(
+        &self,
+        name: &str,
+        hints: LabelHints,
+        matchers: &[Matcher],
+    ) -> Result<Vec<String>, StorageError>;
 
     /// Names of the labels of the series that satisfy `matchers`.
     ///

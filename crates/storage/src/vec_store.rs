@@ -68,7 +68,10 @@ struct VecQuerier {
 }
 
 impl VecQuerier {
-    fn matching<'a>(&'a self, matchers: &'a [Matcher]) -> impl Iterator<Item = (&'a Labels, &'a Arc<Columns>)> {
+    fn matching<'a>(
+        &'a self,
+        matchers: &'a [Matcher],
+    ) -> impl Iterator<Item = (&'a Labels, &'a Arc<Columns>)> {
         self.store
             .series
             .iter()
@@ -77,7 +80,12 @@ impl VecQuerier {
 }
 
 impl LabelQuerier for VecQuerier {
-    fn label_values(&self, name: &str, hints: LabelHints, matchers: &[Matcher]) -> Result<Vec<String>, StorageError> {
+    fn label_values(
+        &self,
+        name: &str,
+        hints: LabelHints,
+        matchers: &[Matcher],
+    ) -> Result<Vec<String>, StorageError> {
         let all = self.matching(matchers).filter_map(|(l, _)| l.get(name).map(str::to_owned));
         Ok(distinct(all.collect(), hints))
     }
