@@ -1,6 +1,8 @@
 //! The evaluator from outside: what scripts cannot show. Results themselves are tested by the
 //! scripts of `testkit`.
 
+#![allow(clippy::unwrap_used, clippy::type_complexity)]
+
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use model::{Columns, Labels};
@@ -267,4 +269,41 @@ fn extreme_times_do_not_overflow() {
             let _ = promql::instant(&store, &Inline, &ManualClock::new(0), &expr, t, &opts, &Cancel::new());
         }
     }
+}
+
+#[test]
+fn deep_queries_fit_a_thread_s_stack() {
+    let deep = promql_syntax::DEPTH_MAX - 10;
+    let queries = [
+        vec!["m"; deep].join(" + "),
+        format!("{}m{}", "abs(".repeat(deep), ")".repeat(deep)),
+        format!("{}m{}", "sum(".repeat(deep), ")".repeat(deep)),
+        format!("{}m{}", "(".repeat(deep), ")".repeat(deep)),
+        format!("{}1", "-+".repeat(deep / 2)),
+        vec!["m"; deep].join(" or "),
+        vec!["1"; deep].join(" ^ "),
+        format!("{}m{}", "max_over_time(".repeat(deep / 2), "[1m:1m])".repeat(deep / 2)),
+    ];
+    // As small as those that a pool makes.
+    let thread = std::thread::Builder::new().stack_size(2 << 20);
+    let run = move || {
+        let store = store(&[(&[("__name__", "m")], &[(0, 1.0)])]);
+        for q in queries {
+            let expr = parse(&q, &ParseOptions::all()).unwrap_or_else(|e| panic!("{}…: {e}", &q[..40]));
+            let opts = QueryOptions::default();
+            promql::range(
+                &store,
+                &Inline,
+                &ManualClock::new(0),
+                &expr,
+                0,
+                60_000,
+                30_000,
+                &opts,
+                &Cancel::new(),
+            )
+            .unwrap_or_else(|e| panic!("{}…: {e}", &q[..40]));
+        }
+    };
+    thread.spawn(run).unwrap().join().unwrap();
 }
