@@ -9,7 +9,7 @@ import { scrapeConfig, workspace } from './workspace.ts';
 
 const promtool = orSkip(
   'promtool',
-  process.env.NARTHEX_PROMTOOL ?? findProgram('promtool'),
+  process.env.NARTHEX_PROMTOOL || findProgram('promtool'),
   "Debian's package prometheus has it, NARTHEX_PROMTOOL names another one",
 );
 const nodeExporter = orSkip(
