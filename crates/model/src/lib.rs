@@ -13,7 +13,7 @@ pub mod sample;
 pub mod symbols;
 
 pub use columns::Columns;
-pub use histogram::FloatHistogram;
+pub use histogram::{FloatHistogram, Histogram};
 pub use labels::{Labels, LabelsBuilder};
 pub use matcher::{MatchOp, Matcher};
 pub use sample::{STALE_NAN_BITS, SeriesRef, TimestampMs, is_stale_nan, stale_nan};
