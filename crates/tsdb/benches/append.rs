@@ -1,6 +1,6 @@
 //! Appending: 50,000 series known by reference, one sample each per transaction, the log on a real
 //! directory; and the same without snappy.
-#![allow(missing_docs, clippy::disallowed_methods)]
+#![allow(missing_docs, clippy::disallowed_methods, clippy::unwrap_used)]
 
 use std::hint::black_box;
 use std::sync::Arc;

@@ -1,5 +1,5 @@
 //! Data directories of Prometheus 3.16, whole and damaged, opened, served and opened again.
-#![allow(clippy::disallowed_methods, clippy::print_stderr)]
+#![allow(clippy::disallowed_methods, clippy::print_stderr, clippy::unwrap_used)]
 
 mod common;
 
@@ -115,4 +115,58 @@ fn a_missing_segment_is_refused() {
     let clock = Arc::new(ManualClock::new(0));
     let err = Db::open(DbOptions::new("data", unpack(&dir), clock, Arc::new(Inline))).err().unwrap();
     assert!(err.to_string().ends_with("segments are not sequential"), "{err}");
+}
+
+/// Series, first and last time and number of samples of all full chunks in the head-chunks files.
+fn full_chunks(fs: &dyn Fs) -> Vec<(u64, i64, i64, u64)> {
+    let mut out = Vec::new();
+    let dir = Path::new("data/chunks_head");
+    for entry in fs.read_dir(dir).unwrap() {
+        let data = fs.read(&dir.join(entry.name)).unwrap();
+        let number = |at: usize| u64::from_be_bytes(data[at..at + 8].try_into().unwrap());
+        let mut at = 8;
+        while at < data.len() {
+            let (mut len, mut shift, mut body) = (0, 0, at + 25);
+            loop {
+                let b = data[body];
+                body += 1;
+                len |= usize::from(b & 0x7f) << shift;
+                shift += 7;
+                if b < 0x80 {
+                    break;
+                }
+            }
+            let samples = u16::from_be_bytes([data[body], data[body + 1]]);
+            out.push((number(at), number(at + 8) as i64, number(at + 16) as i64, u64::from(samples)));
+            at = body + len + 4;
+        }
+    }
+    out.sort_unstable();
+    out
+}
+
+/// From the log alone come the same chunks that Prometheus cut.
+#[test]
+fn chunks_are_cut_where_prometheus_cuts() {
+    for folder in ["a-blocks-wal", "f-torn-head-chunk"] {
+        let Some(dir) = conformance("chunks_are_cut_where_prometheus_cuts", folder) else { return };
+        // Of the damaged folder only the log is used; its whole chunks are listed with another one.
+        let listed = if folder == "a-blocks-wal" { dir.clone() } else { dir.join("../f-torn-cut") };
+        let lines = std::fs::read_to_string(listed.join("chunks_head.jsonl")).unwrap();
+        let mut want: Vec<_> = lines
+            .lines()
+            .map(|l| serde_json::from_str::<serde_json::Value>(l).unwrap())
+            .filter(|l| l.get("series_ref").is_some())
+            .map(|l| {
+                let n = |name: &str| l[name].as_i64().unwrap();
+                (n("series_ref") as u64, n("mint"), n("maxt"), n("samples") as u64)
+            })
+            .collect();
+        want.sort_unstable();
+        let fs = unpack(&dir);
+        fs.remove_dir_all(Path::new("data/chunks_head")).unwrap();
+        open(fs.clone()).close().unwrap();
+        assert!(!want.is_empty());
+        assert_eq!(full_chunks(&*fs), want, "{folder}");
+    }
 }

@@ -1,5 +1,6 @@
 //! A disk that is full or fails: writes are refused with a clear error, reads go on, and what was
 //! acknowledged is there after the next start.
+#![allow(clippy::unwrap_used)]
 
 use std::io;
 use std::path::Path;

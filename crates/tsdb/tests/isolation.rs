@@ -1,6 +1,6 @@
 //! Commits and queries on several threads: a query sees whole commits only, and all that were
 //! acknowledged before it began.
-#![allow(clippy::disallowed_methods)]
+#![allow(clippy::disallowed_methods, clippy::unwrap_used)]
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};

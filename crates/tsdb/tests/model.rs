@@ -1,5 +1,6 @@
 //! The database against a map, under random appends, commits, rollbacks, queries, upkeep, kills
 //! and torn files.
+#![allow(clippy::unwrap_used)]
 
 use std::collections::{BTreeMap, VecDeque};
 use std::path::Path;

@@ -1,6 +1,6 @@
 //! A directory with blocks, a checkpoint, a log and head chunks, written here with kills in
 //! between, is dumped by promtool: the one that `NARTHEX_PROMTOOL` names, else the one on the path.
-#![allow(clippy::disallowed_methods, clippy::print_stderr)]
+#![allow(clippy::disallowed_methods, clippy::print_stderr, clippy::unwrap_used)]
 
 mod common;
 

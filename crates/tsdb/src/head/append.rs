@@ -130,10 +130,10 @@ impl HeadAppender {
 
     fn release_held(&mut self) {
         for series in self.batch.held.drain(..) {
-            if let Some(page) = self.head.page_of(series) {
-                if let Some(s) = page.lock().get_mut(series) {
-                    s.pending -= 1;
-                }
+            if let Some(page) = self.head.page_of(series)
+                && let Some(s) = page.lock().get_mut(series)
+            {
+                s.pending -= 1;
             }
         }
     }

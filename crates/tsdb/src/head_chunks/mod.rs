@@ -145,10 +145,10 @@ impl HeadChunks {
     ) -> ChunkPlace {
         let mut state = self.state();
         let full = |c: &Current| c.file.len() + (c.buffer.len() + data.len() + 64) as u64 > FILE_BYTES_MAX;
-        if state.cut || state.current.as_ref().is_none_or(full) {
-            if let Err(e) = self.begin_file(&mut state) {
-                state.failed.get_or_insert_with(|| e.to_string().into());
-            }
+        if (state.cut || state.current.as_ref().is_none_or(full))
+            && let Err(e) = self.begin_file(&mut state)
+        {
+            state.failed.get_or_insert_with(|| e.to_string().into());
         }
         let State { current, failed, stranded, .. } = &mut *state;
         let Some(current) = current else {
@@ -159,10 +159,11 @@ impl HeadChunks {
         };
         let offset = current.file.len() as usize + current.buffer.len();
         file::put_chunk(&mut current.buffer, series, min_ms, max_ms, data);
-        if current.buffer.len() >= BUFFER_BYTES && failed.is_none() {
-            if let Err(e) = flush(current) {
-                *failed = Some(self.io("write", current.number, e).to_string().into());
-            }
+        if current.buffer.len() >= BUFFER_BYTES
+            && failed.is_none()
+            && let Err(e) = flush(current)
+        {
+            *failed = Some(self.io("write", current.number, e).to_string().into());
         }
         // A file ends at 128 MiB, so the offset fits; a failing disk that lets the buffer grow
         // beyond refuses all writes long before.
@@ -171,7 +172,8 @@ impl HeadChunks {
 
     fn begin_file(&self, state: &mut State) -> Result<(), StorageError> {
         if let Some(mut full) = state.current.take() {
-            if let Err(e) = flush(&mut full).and_then(|()| full.file.sync()) {
+            // Not synced: after a power loss, checksums tell, and the log has the samples.
+            if let Err(e) = flush(&mut full) {
                 let number = full.number;
                 state.current = Some(full);
                 return Err(self.io("write", number, e));
@@ -258,10 +260,10 @@ impl HeadChunks {
             Some(Source::Growing(reader)) => {
                 {
                     let state = self.state();
-                    if let Some(c) = state.current.as_ref().filter(|c| c.number == place.file) {
-                        if let Some(from) = at.checked_sub(c.file.len() as usize) {
-                            return take(c.buffer.get(from..).unwrap_or(&[]), out).map_err(corrupt);
-                        }
+                    if let Some(c) = state.current.as_ref().filter(|c| c.number == place.file)
+                        && let Some(from) = at.checked_sub(c.file.len() as usize)
+                    {
+                        return take(c.buffer.get(from..).unwrap_or(&[]), out).map_err(corrupt);
                     }
                 }
                 // Written already: chunks are about 1 KiB at most.

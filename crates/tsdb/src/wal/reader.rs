@@ -39,11 +39,9 @@ pub(crate) fn log_files(fs: &dyn Fs, dir: &Path) -> Result<LogFiles, StorageErro
     }
     let from = files.checkpoint.as_ref().map_or(0, |(n, _)| n + 1);
     files.segments = segments(fs, dir)?.into_iter().map(|(n, _)| n).filter(|n| *n >= from).collect();
-    if let (Some(_), Some(first)) = (&files.checkpoint, files.segments.first()) {
-        if *first != from {
-            let path = segment_path(dir, from);
-            return Err(StorageError::Corrupt(format!("open WAL segment: {}: no such file", path.display())));
-        }
+    if files.checkpoint.is_some() && files.segments.first().is_some_and(|first| *first != from) {
+        let path = segment_path(dir, from);
+        return Err(StorageError::Corrupt(format!("open WAL segment: {}: no such file", path.display())));
     }
     Ok(files)
 }
