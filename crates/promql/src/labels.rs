@@ -37,6 +37,23 @@ pub(crate) fn group(l: &Labels, g: &Grouping) -> Labels {
     }
 }
 
+/// Whether [`group`] would yield `known`, found out without building it.
+pub(crate) fn is_in_group(l: &Labels, g: &Grouping, known: &Labels) -> bool {
+    let listed = |n: &str| contains(&g.names, n);
+    if g.without {
+        l.iter().filter(|(n, _)| !is_metadata(n) && !listed(n)).eq(known.iter())
+    } else {
+        l.iter().filter(|(n, _)| listed(n)).eq(known.iter())
+    }
+}
+
+/// Whether all sets have the same name, type and unit: then distinct sets stay distinct without.
+pub(crate) fn share_metadata<'a>(mut all: impl Iterator<Item = &'a Labels>) -> bool {
+    let Some(first) = all.next() else { return true };
+    let wanted = METADATA.map(|n| first.get(n));
+    all.all(|l| METADATA.map(|n| l.get(n)) == wanted)
+}
+
 /// The labels by which elements of two vectors pair up. `names` must be sorted.
 pub(crate) fn match_group(l: &Labels, on: bool, names: &[String]) -> Labels {
     if on {

@@ -10,7 +10,7 @@ use crate::annotations::Annotation;
 use crate::error::QueryError;
 use crate::functions::math;
 use crate::grid::Grid;
-use crate::labels::group;
+use crate::labels::{group, is_in_group};
 use crate::plan::{Aggregate, Grouping, Node, Plan};
 
 /// The groups of a vector, in the order in which its series name them.
@@ -26,6 +26,15 @@ impl Groups {
         let mut out = Self::default();
         let mut known: HashMap<Labels, u32> = HashMap::new();
         for h in inputs {
+            // Series come sorted: often the next one is of the same group.
+            if let Some(last) = out.of.last().copied() {
+                let known = &mut out.heads[last as usize];
+                if is_in_group(&h.labels, by, &known.labels) {
+                    known.drop_name |= h.drop_name;
+                    out.of.push(last);
+                    continue;
+                }
+            }
             let labels = group(&h.labels, by);
             let next = u32::try_from(out.heads.len()).expect("a query has fewer than 2^32 groups");
             let at = *known.entry(labels).or_insert_with_key(|labels| {

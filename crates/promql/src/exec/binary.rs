@@ -128,9 +128,8 @@ impl<'e> Exec<'e> {
         };
         let with = WithScalar { op: b.op, scalar, swapped, return_bool: b.return_bool, span: plan.span };
         let renames = math::changes_metric(b.op) || b.return_bool;
-        let head = |h: &Head| if renames { self.renamed(h) } else { h.clone() };
-        let out = vector.map(head, move |row| with.row(self, row))?;
-        Ok(Val::Vector(if renames { self.distinct_if_renamed(out)? } else { out }))
+        let row = move |row| with.row(self, row);
+        Ok(Val::Vector(if renames { self.rename(vector, row)? } else { vector.map(Head::clone, row)? }))
     }
 }
 

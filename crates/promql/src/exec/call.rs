@@ -56,17 +56,13 @@ impl<'e> Exec<'e> {
             // Only samples of a selector have times of their own; others are as old as the step.
             F::Timestamp => {
                 let input = self.eval_vector(&c.args[0])?;
-                let times = input.map(
-                    |h| self.renamed(h),
-                    move |row| {
-                        let mut out = Row::new();
-                        for (step, _) in row.iter() {
-                            out.push(step, grid.time(step) as f64 / 1000.0);
-                        }
-                        Ok(out)
-                    },
-                )?;
-                Val::Vector(self.distinct_if_renamed(times)?)
+                Val::Vector(self.rename(input, move |row| {
+                    let mut out = Row::new();
+                    for (step, _) in row.iter() {
+                        out.push(step, grid.time(step) as f64 / 1000.0);
+                    }
+                    Ok(out)
+                })?)
             }
             F::StartTimestamp => {
                 let input = self.eval_vector(&c.args[0])?;
@@ -94,30 +90,26 @@ impl<'e> Exec<'e> {
         c: &'e Call,
         f: impl Fn(usize, f64) -> f64 + Send + Sync + 'e,
     ) -> Result<Val<'e>, QueryError> {
-        let out = self.eval_vector(&c.args[0])?.map(
-            |h| self.renamed(h),
-            move |row| {
-                if let Some((first, values)) = row.as_dense() {
-                    let values = values.iter().enumerate().map(|(i, v)| f(first + i, *v)).collect();
-                    return Ok(Row::dense(first, values));
-                }
-                Ok(row.filter_map_floats(|step, v| Some(f(step, v))))
-            },
-        )?;
-        Ok(Val::Vector(self.distinct_if_renamed(out)?))
+        let input = self.eval_vector(&c.args[0])?;
+        let out = self.rename(input, move |row| {
+            if let Some((first, values)) = row.as_dense() {
+                let values = values.iter().enumerate().map(|(i, v)| f(first + i, *v)).collect();
+                return Ok(Row::dense(first, values));
+            }
+            Ok(row.filter_map_floats(|step, v| Some(f(step, v))))
+        })?;
+        Ok(Val::Vector(out))
     }
 
     fn clamp(&'e self, c: &'e Call, min: Vec<f64>, max: Vec<f64>) -> Result<Val<'e>, QueryError> {
-        let out = self.eval_vector(&c.args[0])?.map(
-            |h| self.renamed(h),
-            move |row| {
-                Ok(row.filter_map_floats(|step, v| {
-                    let (min, max) = (min[step], max[step]);
-                    if max < min { None } else { Some(math::max(min, math::min(max, v))) }
-                }))
-            },
-        )?;
-        Ok(Val::Vector(self.distinct_if_renamed(out)?))
+        let input = self.eval_vector(&c.args[0])?;
+        let out = self.rename(input, move |row| {
+            Ok(row.filter_map_floats(|step, v| {
+                let (min, max) = (min[step], max[step]);
+                if max < min { None } else { Some(math::max(min, math::min(max, v))) }
+            }))
+        })?;
+        Ok(Val::Vector(out))
     }
 
     fn calendar(&'e self, c: &'e Call, f: fn(i128) -> i128, plan: &Plan) -> Result<Val<'e>, QueryError> {
@@ -154,18 +146,16 @@ impl<'e> Exec<'e> {
         c: &'e Call,
         f: fn(&Arc<FloatHistogram>) -> Option<f64>,
     ) -> Result<Val<'e>, QueryError> {
-        let out = self.eval_vector(&c.args[0])?.map(
-            |h| self.renamed(h),
-            move |row| {
-                let mut out = Row::new();
-                for (step, cell) in row.iter() {
-                    if let Cell::Histogram(h) = cell {
-                        out.push(step, f(h).ok_or_else(|| QueryError::histogram(c.function))?);
-                    }
+        let input = self.eval_vector(&c.args[0])?;
+        let out = self.rename(input, move |row| {
+            let mut out = Row::new();
+            for (step, cell) in row.iter() {
+                if let Cell::Histogram(h) = cell {
+                    out.push(step, f(h).ok_or_else(|| QueryError::histogram(c.function))?);
                 }
-                Ok(out)
-            },
-        )?;
-        Ok(Val::Vector(self.distinct_if_renamed(out)?))
+            }
+            Ok(out)
+        })?;
+        Ok(Val::Vector(out))
     }
 }

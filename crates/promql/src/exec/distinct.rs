@@ -6,8 +6,21 @@ use model::Labels;
 
 use super::{Exec, SeriesRow, Stream};
 use crate::error::QueryError;
+use crate::labels::share_metadata;
+use crate::row::Row;
 
 impl<'e> Exec<'e> {
+    /// [`Stream::map`] for operators whose output is no longer the metric of their input.
+    pub(crate) fn rename(
+        &self,
+        s: Stream<'e>,
+        row: impl Fn(Row) -> Result<Row, QueryError> + Send + Sync + 'e,
+    ) -> Result<Stream<'e>, QueryError> {
+        let stays_distinct = share_metadata((0..s.len()).map(|i| &s.head(i).labels));
+        let out = s.map(|h| self.renamed(h), row)?;
+        if stays_distinct { Ok(out) } else { self.distinct_if_renamed(out) }
+    }
+
     /// Makes label sets distinct after an operator that removed names, if it did so already.
     pub(crate) fn distinct_if_renamed(&self, s: Stream<'e>) -> Result<Stream<'e>, QueryError> {
         if self.opts.delayed_name_removal { Ok(s) } else { self.distinct(s) }

@@ -180,18 +180,12 @@ impl<'e> Exec<'e> {
             Node::Binary(b) => self.binary(b, plan)?,
             Node::Negate(inner) => match self.eval(inner)? {
                 Val::Scalar(v) => Val::Scalar(v.into_iter().map(|v| -v).collect()),
-                other => {
-                    let negated = other.into_vector().map(
-                        |h| self.renamed(h),
-                        |row| {
-                            if row.has_histograms() {
-                                return Err(QueryError::histogram("unary minus"));
-                            }
-                            Ok(row.map_floats(|v| -v))
-                        },
-                    )?;
-                    Val::Vector(self.distinct_if_renamed(negated)?)
-                }
+                other => Val::Vector(self.rename(other.into_vector(), |row| {
+                    if row.has_histograms() {
+                        return Err(QueryError::histogram("unary minus"));
+                    }
+                    Ok(row.map_floats(|v| -v))
+                })?),
             },
             Node::Invariant(inner) => match self.eval(inner)? {
                 Val::Scalar(v) => Val::Scalar(vec![v.first().copied().unwrap_or(f64::NAN); grid.steps]),

@@ -11,6 +11,7 @@ use super::{Exec, Head, Scratch, Stream};
 use crate::annotations::Annotation;
 use crate::error::QueryError;
 use crate::grid::Grid;
+use crate::labels::share_metadata;
 use crate::plan::{Plan, RangeCall, Window, WindowSource};
 use crate::value::Series;
 
@@ -101,6 +102,7 @@ impl<'e> Exec<'e> {
         }
         let frame = self.frame(&c.window, grid);
         let inputs = source.heads();
+        let stays_distinct = share_metadata(inputs.iter().map(|h| &h.labels));
         let keeps_name = matches!(c.function, Function::LastOverTime | Function::FirstOverTime);
         let heads = inputs
             .iter()
@@ -119,7 +121,7 @@ impl<'e> Exec<'e> {
         if c.function == Function::AbsentOverTime {
             return self.absent_from(rows, c.absent.clone(), grid, true);
         }
-        self.distinct_if_renamed(rows)
+        if stays_distinct { Ok(rows) } else { self.distinct_if_renamed(rows) }
     }
 
     fn check_is_counter(&self, labels: &Labels, c: &RangeCall) {

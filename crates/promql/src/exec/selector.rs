@@ -152,8 +152,7 @@ impl<'e> Exec<'e> {
             });
             Ok(row)
         })?;
-        let renamed = times.map(|h| self.renamed(h), Ok)?;
-        self.distinct_if_renamed(renamed)
+        self.rename(times, Ok)
     }
 
     /// A `smoothed` selector: interpolated between the samples around each step.
