@@ -120,7 +120,7 @@ function exemplars(context: ApiContext): Handler {
   return async (request, reply) => {
     const { start, end, query } = readParams(spec, formOf(request));
     if (end < start) throw ApiError.badData('end timestamp must not be before start timestamp');
-    const tree = engineOf(context).parseQueryJson(query);
+    const tree = await engineOf(context).parseQueryJson(query);
     // A quote inside a string of the query is escaped in JSON, so this matches nodes only.
     if (!/"type":"(vector|matrix)Selector"/.test(tree)) return reply.code(204).send();
     return sendData(request, reply, []);

@@ -8,11 +8,10 @@ import { type Form, formOf, queryOf } from './form.ts';
 import { guarded, parseGoBool, parseGoInt } from './params.ts';
 import { sendData } from './respond.ts';
 import { engineOf } from './route.ts';
-import { checkMatchers } from './selector.ts';
 
 export function ruleRoutes(app: FastifyInstance, context: ApiContext): void {
   app.get('/rules', async (request, reply) => {
-    checkMatchers(engineOf(context), formOf(request).all('match[]'));
+    await engineOf(context).checkSelectors(formOf(request).all('match[]'));
     checkRuleFilters(queryOf(request));
     return sendData(request, reply, { groups: [] });
   });

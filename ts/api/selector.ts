@@ -2,7 +2,6 @@
 
 import type { Engine, LabelSet, RelabelRule } from '../core/engine.ts';
 import { EngineError } from '../core/errors.ts';
-import { ApiError } from './errors.ts';
 
 interface Matcher {
   name: string;
@@ -10,23 +9,10 @@ interface Matcher {
   value: string;
 }
 
-/**
- * Checks the selectors of match[]: each must be one, and match some label that is not empty. Throws
- * `QUERY_PARSE`, or an `ApiError` in Prometheus' words.
- */
-export function checkMatchers(engine: Engine, selectors: readonly string[]): void {
-  for (const selector of selectors) engine.checkSelector(selector);
-  for (const selector of selectors) {
-    if (matchersOf(engine, selector) === undefined) {
-      throw ApiError.badData('match[] must contain at least one non-empty matcher');
-    }
-  }
-}
-
 /** A test for label sets from a selector such as `{job="a"}`; throws `QUERY_PARSE`. */
-export function selectorTest(engine: Engine, selector: string): (labels: LabelSet) => boolean {
+export async function selectorTest(engine: Engine, selector: string): Promise<(labels: LabelSet) => boolean> {
   engine.checkSelector(selector);
-  const matchers = matchersOf(engine, selector) ?? matchersOf(engine, withMatcher(selector)) ?? [];
+  const matchers = (await matchersOf(engine, selector)) ?? (await matchersOf(engine, withMatcher(selector))) ?? [];
   const wanted = matchers.filter(({ name }) => name !== EXTRA_LABEL);
   const tests = wanted.map((matcher) => matcherTest(engine, matcher));
   return (labels) => tests.every((test) => test(labels));
@@ -41,9 +27,9 @@ function withMatcher(selector: string): string {
 }
 
 /** The matchers of a valid selector; `undefined` where all match the empty string: that is no query. */
-function matchersOf(engine: Engine, selector: string): Matcher[] | undefined {
+async function matchersOf(engine: Engine, selector: string): Promise<Matcher[] | undefined> {
   try {
-    return (JSON.parse(engine.parseQueryJson(selector)) as { matchers?: Matcher[] }).matchers;
+    return (JSON.parse(await engine.parseQueryJson(selector)) as { matchers?: Matcher[] }).matchers;
   } catch (error) {
     if (error instanceof EngineError && error.code === 'QUERY_PARSE') return undefined;
     throw error;

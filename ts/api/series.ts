@@ -11,7 +11,6 @@ import { limit, list, openEnd, openStart, readParams } from './params.ts';
 import { named } from './query.ts';
 import { acceptEncoding, JSON_TYPE, sendBody } from './respond.ts';
 import { engineOf, requestSignal } from './route.ts';
-import { checkMatchers } from './selector.ts';
 
 const SPEC = { limit, start: openStart, end: openEnd, 'match[]': list };
 
@@ -47,9 +46,9 @@ export function seriesRoutes(app: FastifyInstance, context: ApiContext): void {
 /** Reads the parameters and checks the selectors; `namesParameter`: their faults name the parameter. */
 async function seriesQuery(context: ApiContext, request: FastifyRequest, namesParameter = false): Promise<SeriesQuery> {
   const params = readParams(SPEC, formOf(request));
-  const check = () => checkMatchers(engineOf(context), params['match[]']);
+  const check = () => engineOf(context).checkSelectors(params['match[]']);
   if (namesParameter) await named('match[]', check);
-  else check();
+  else await check();
   return {
     match: params['match[]'],
     startMs: params.start,

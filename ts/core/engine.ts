@@ -174,7 +174,7 @@ export interface Target {
   markStale(timestampMs: number): Promise<void>;
   /** What the last bodies said of their metric families, by name. */
   metadata(): MetricMetadata[];
-  /** Forgets the target's memory. */
+  /** Frees the target's memory. What is under way ends as usual; later calls fail with code `CLOSED`. */
   close(): void;
 }
 
@@ -232,7 +232,7 @@ export interface SeriesQuery {
 /** A series of an embedder's own. */
 export interface SeriesBatch {
   labels: LabelSet;
-  /** Milliseconds, rising. */
+  /** Milliseconds, rising; more than ten minutes ahead of the clock is out of bounds. */
   timestamps: Float64Array;
   /** As long as `timestamps`. */
   values: Float64Array;
@@ -255,7 +255,7 @@ export interface SeriesColumns {
 /** An answer for an embedder. */
 export interface ColumnsResult {
   resultType: 'scalar' | 'string' | 'vector' | 'matrix';
-  /** The series of a vector or matrix; a scalar is one series without labels. */
+  /** The series of a vector or matrix, floats only; a scalar is one series without labels. */
   series: SeriesColumns[];
   /** The text of a string result. */
   text?: string;
@@ -321,16 +321,22 @@ export interface Engine {
     options?: CallOptions,
   ): Promise<Body>;
 
-  /** The query as format_query prints it; throws `QUERY_PARSE`. */
-  formatQuery(query: string): string;
-  /** The query's tree as parse_query's JSON `data`; throws `QUERY_PARSE`. */
-  parseQueryJson(query: string): string;
-  /** Checks a series selector; throws `QUERY_PARSE`. */
+  /** The query as format_query prints it; rejects with `QUERY_PARSE`. */
+  formatQuery(query: string): Promise<string>;
+  /** The query's tree as parse_query's JSON `data`; rejects with `QUERY_PARSE`. */
+  parseQueryJson(query: string): Promise<string>;
+  /**
+   * Checks the selectors of match[]: each must be one, and match some label that is not empty. Rejects with
+   * `QUERY_PARSE`, in Prometheus' words.
+   */
+  checkSelectors(selectors: readonly string[]): Promise<void>;
+  /** Checks one short series selector on the caller's thread; throws `QUERY_PARSE`. */
   checkSelector(selector: string): void;
 
   /** `data` of GET /api/v1/status/tsdb. */
   statusTsdbJson(limit: number): Promise<Body>;
-  headStats(): HeadStats;
+  /** Walks the head's index. */
+  headStats(): Promise<HeadStats>;
   blocks(): BlockInfo[];
   /** The core's own metrics in text format 0.0.4, families complete and in order. */
   metricsText(): string;
@@ -340,6 +346,6 @@ export interface Engine {
 
   /** Cuts blocks and frees memory where that is due; ts/core calls it every minute by itself. */
   maintain(): Promise<void>;
-  /** Finishes what is under way, writes everything out and releases the directory. */
+  /** Takes in what was handed over for ingest, cancels queries, writes everything out and releases the directory. */
   close(): Promise<void>;
 }

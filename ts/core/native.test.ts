@@ -93,7 +93,8 @@ test('a body becomes series', async () => {
 test('errors have codes', async () => {
   const engine = await memory();
   await expect(engine.queryJson({ query: 'sum(', timeMs: T0 })).rejects.toMatchObject({ code: 'QUERY_PARSE' });
-  expect(() => engine.formatQuery('{')).toThrow(EngineError);
+  await expect(engine.formatQuery('{')).rejects.toMatchObject({ code: 'QUERY_PARSE' });
+  expect(() => engine.checkSelector('{')).toThrow(EngineError);
   expect(() => engine.relabeler([], 'ascii' as 'utf8')).toThrow(/ascii/);
   await engine.close();
   await expect(engine.queryJson({ query: '1', timeMs: T0 })).rejects.toMatchObject({ code: 'CLOSED' });

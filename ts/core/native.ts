@@ -61,11 +61,12 @@ interface NativeEngine {
   labelNamesJson(query: SeriesQuery, cancel?: NativeCancel): Promise<Body>;
   labelValuesJson(name: string, query: SeriesQuery, cancel?: NativeCancel): Promise<Body>;
   federate(query: FederateQuery, cancel?: NativeCancel): Promise<Body>;
-  formatQuery(query: string): string;
-  parseQueryJson(query: string): string;
+  formatQuery(query: string): Promise<string>;
+  parseQueryJson(query: string): Promise<string>;
+  checkSelectors(selectors: readonly string[]): Promise<void>;
   checkSelector(selector: string): void;
   statusTsdbJson(limit: number): Promise<Body>;
-  headStats(): HeadStats;
+  headStats(): Promise<HeadStats>;
   blocks(): BlockInfo[];
   metricsText(): string;
   takeLogs(): LogLine[];
@@ -130,6 +131,7 @@ class AddonEngine implements Engine {
   readonly #native: NativeEngine;
   readonly #cancel: new () => NativeCancel;
   readonly #maintenance: NodeJS.Timeout;
+  #maintaining: Promise<void> | undefined;
 
   constructor(native: NativeEngine, cancel: new () => NativeCancel) {
     this.#native = native;
@@ -183,12 +185,16 @@ class AddonEngine implements Engine {
     return this.#cancellable(options, (cancel) => this.#native.federate(query, cancel));
   }
 
-  formatQuery(query: string): string {
-    return checked(() => this.#native.formatQuery(query));
+  formatQuery(query: string): Promise<string> {
+    return settled(() => this.#native.formatQuery(query));
   }
 
-  parseQueryJson(query: string): string {
-    return checked(() => this.#native.parseQueryJson(query));
+  parseQueryJson(query: string): Promise<string> {
+    return settled(() => this.#native.parseQueryJson(query));
+  }
+
+  checkSelectors(selectors: readonly string[]): Promise<void> {
+    return settled(() => this.#native.checkSelectors(selectors));
   }
 
   checkSelector(selector: string): void {
@@ -199,8 +205,8 @@ class AddonEngine implements Engine {
     return settled(() => this.#native.statusTsdbJson(limit));
   }
 
-  headStats(): HeadStats {
-    return checked(() => this.#native.headStats());
+  headStats(): Promise<HeadStats> {
+    return settled(() => this.#native.headStats());
   }
 
   blocks(): BlockInfo[] {
@@ -216,7 +222,11 @@ class AddonEngine implements Engine {
   }
 
   maintain(): Promise<void> {
-    return settled(() => this.#native.maintain());
+    // A block may take longer to cut than the interval: one at a time.
+    this.#maintaining ??= settled(() => this.#native.maintain()).finally(() => {
+      this.#maintaining = undefined;
+    });
+    return this.#maintaining;
   }
 
   close(): Promise<void> {
@@ -266,6 +276,7 @@ class AddonTarget implements Target {
   }
 
   close(): void {
+    this.#native?.close();
     this.#native = undefined;
   }
 

@@ -6,6 +6,9 @@ use storage::AppendError;
 use crate::engine::{Engine, Inner};
 use crate::error::{EngineError, ErrorCode};
 
+/// A timestamp and a value.
+const SAMPLE_BYTES: usize = 16;
+
 /// Samples of one series.
 #[derive(Clone, Debug, Default)]
 pub struct SeriesBatch {
@@ -26,7 +29,7 @@ pub struct AppendReport {
     pub out_of_order: u64,
     /// Samples whose series has another value at that time.
     pub duplicates: u64,
-    /// Samples older than the store takes in.
+    /// Samples older than the store takes in, or more than ten minutes ahead of the clock.
     pub out_of_bounds: u64,
 }
 
@@ -37,8 +40,8 @@ impl Engine {
         batch: Vec<SeriesBatch>,
         done: impl FnOnce(Result<AppendReport, EngineError>) + Send + 'static,
     ) {
-        let inner = self.inner.clone();
-        self.inner.ingest.run(move || inner.append(&batch), done);
+        let samples: usize = batch.iter().map(|s| s.timestamps.len()).sum();
+        self.run_ingest(samples.saturating_mul(SAMPLE_BYTES), move |inner| inner.append(&batch), done);
     }
 }
 
@@ -47,11 +50,16 @@ impl Inner {
         for (i, s) in batch.iter().enumerate() {
             check_series(s).map_err(|e| EngineError::invalid(format!("series {i} {}: {e}", s.labels)))?;
         }
-        let mut app = self.open_db()?.appender();
+        let ahead_ms = self.ahead_ms();
+        let mut app = self.db.appender();
         let mut report = AppendReport::default();
         for s in batch {
             let mut series = SeriesRef::NONE;
             for (t, v) in s.timestamps.iter().zip(&s.values) {
+                if *t > ahead_ms {
+                    report.out_of_bounds += 1;
+                    continue;
+                }
                 match app.append(series, &s.labels, *t, 0, *v) {
                     Ok(r) => {
                         series = r;

@@ -1,23 +1,26 @@
 //! One open database with its query engine.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use promql::Cancel;
 use storage::Clock;
 use tsdb::{Db, DbOptions};
 
-use crate::error::EngineError;
+use crate::error::{EngineError, ErrorCode};
 use crate::metrics::EngineMetrics;
 use crate::options::{EngineOptions, Host, WalCompression};
-use crate::pool::Pool;
+use crate::pool::{Pool, PoolLimits};
+use crate::running::Running;
+use crate::scrape::BodyBuffers;
 
-/// Jobs that may wait for the ingest threads.
-const INGEST_JOBS_MAX: usize = 100_000;
-/// Jobs that may wait for the query threads.
-const QUERY_JOBS_MAX: usize = 1000;
-/// Jobs that may wait for the background threads.
-const BACKGROUND_JOBS_MAX: usize = 100;
+/// What may wait for the ingest threads: bodies and batches as they came.
+const INGEST_MAX: PoolLimits = PoolLimits { jobs_max: 100_000, bytes_max: 512 << 20 };
+/// What may wait for the query threads: the texts of queries.
+const QUERY_MAX: PoolLimits = PoolLimits { jobs_max: 1000, bytes_max: 64 << 20 };
+/// What may wait for the background threads.
+const BACKGROUND_MAX: PoolLimits = PoolLimits { jobs_max: 100, bytes_max: 0 };
 
 /// Lines of the log that wait to be fetched; the oldest go first.
 const LOG_LINES_MAX: usize = 1000;
@@ -58,8 +61,10 @@ pub(crate) struct Inner {
     pub(crate) metrics: EngineMetrics,
     /// Makes the hashes of the scrape caches unpredictable.
     pub(crate) seed: AtomicU64,
+    /// What runs, and whether more may begin.
+    pub(crate) running: Running,
+    pub(crate) bodies: BodyBuffers,
     logs: Logs,
-    closed: AtomicBool,
 }
 
 type Logs = Arc<Mutex<VecDeque<LogLine>>>;
@@ -84,13 +89,14 @@ impl Engine {
                 db,
                 options,
                 clock: host.clock,
-                ingest: Pool::new("ingest", host.ingest, INGEST_JOBS_MAX),
-                query: Pool::new("query", host.query, QUERY_JOBS_MAX),
-                background: Pool::new("background", host.background, BACKGROUND_JOBS_MAX),
+                ingest: Pool::new("ingest", host.ingest, INGEST_MAX),
+                query: Pool::new("query", host.query, QUERY_MAX),
+                background: Pool::new("background", host.background, BACKGROUND_MAX),
                 metrics: EngineMetrics::default(),
                 seed: AtomicU64::new(seed),
+                running: Running::default(),
+                bodies: BodyBuffers::default(),
                 logs,
-                closed: AtomicBool::new(false),
             }),
         })
     }
@@ -103,25 +109,64 @@ impl Engine {
 
     /// Cuts blocks and frees memory where that is due.
     pub fn maintain(&self, done: impl FnOnce(Result<(), EngineError>) + Send + 'static) {
-        let inner = self.inner.clone();
-        self.inner.background.run(move || inner.open_db()?.tick().map_err(EngineError::from), done);
-    }
-
-    /// Writes everything out and releases the directory. Calls after this fail with
-    /// [`crate::ErrorCode::Closed`]; a second `close` does nothing.
-    pub fn close(&self, done: impl FnOnce(Result<(), EngineError>) + Send + 'static) {
-        if self.inner.closed.swap(true, Ordering::AcqRel) {
-            return done(Ok(()));
+        if self.inner.running.is_closed() {
+            return done(Err(EngineError::closed()));
         }
         let inner = self.inner.clone();
-        self.inner.background.run(move || inner.db.close().map_err(EngineError::from), done);
+        self.inner.background.run(0, move || inner.db.tick().map_err(EngineError::from), done);
     }
-}
 
-impl Inner {
-    /// The database, unless the engine is closed.
-    pub(crate) fn open_db(&self) -> Result<&Db, EngineError> {
-        if self.closed.load(Ordering::Acquire) { Err(EngineError::closed()) } else { Ok(&self.db) }
+    /// Finishes what has been accepted for ingest, cancels queries, writes everything out and
+    /// releases the directory. Calls after this fail with [`crate::ErrorCode::Closed`]; a second
+    /// `close` waits for the first and does nothing.
+    pub fn close(&self, done: impl FnOnce(Result<(), EngineError>) + Send + 'static) {
+        self.inner.running.close();
+        let inner = self.inner.clone();
+        let work = move || {
+            inner.ingest.wait_idle();
+            inner.query.wait_idle();
+            inner.db.close().map_err(EngineError::from)
+        };
+        self.inner.background.run_always(work, done);
+    }
+
+    /// Runs `work`, which holds about `bytes`, on the ingest pool.
+    pub(crate) fn run_ingest<T: Send + 'static>(
+        &self,
+        bytes: usize,
+        work: impl FnOnce(&Inner) -> Result<T, EngineError> + Send + 'static,
+        done: impl FnOnce(Result<T, EngineError>) + Send + 'static,
+    ) {
+        if self.inner.running.is_closed() {
+            return done(Err(EngineError::closed()));
+        }
+        let inner = self.inner.clone();
+        self.inner.ingest.run(bytes, move || work(&inner), done);
+    }
+
+    /// Runs `work`, which holds about `bytes` and heeds `cancel`, on the query pool.
+    pub(crate) fn run_query<T: Send + 'static>(
+        &self,
+        bytes: usize,
+        cancel: Cancel,
+        work: impl FnOnce(&Inner, &Cancel) -> Result<T, EngineError> + Send + 'static,
+        done: impl FnOnce(Result<T, EngineError>) + Send + 'static,
+    ) {
+        if self.inner.running.is_closed() {
+            return done(Err(EngineError::closed()));
+        }
+        let inner = self.inner.clone();
+        let work = move || {
+            let _running = inner.running.enter(&cancel);
+            if cancel.is_canceled() {
+                return Err(inner.running.canceled());
+            }
+            work(&inner, &cancel).map_err(|e| match e.code {
+                ErrorCode::QueryCanceled => inner.running.canceled(),
+                _ => e,
+            })
+        };
+        self.inner.query.run(bytes, work, done);
     }
 }
 

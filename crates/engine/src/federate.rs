@@ -8,6 +8,7 @@ use storage::{Queryable, SelectHints};
 use crate::body::Body;
 use crate::engine::Engine;
 use crate::error::EngineError;
+use crate::labels_api::{Stop, Tidy};
 
 /// What to federate.
 #[derive(Clone, Debug, Default)]
@@ -36,20 +37,25 @@ impl Engine {
         cancel: Cancel,
         done: impl FnOnce(Result<Body, EngineError>) + Send + 'static,
     ) {
-        let inner = self.inner.clone();
-        self.inner.query.run(
-            move || {
+        let asked_ns = self.inner.clock.monotonic_ns();
+        self.run_query(
+            query.matches.iter().map(String::len).sum(),
+            cancel,
+            move |inner, cancel| {
+                let stop = Stop::new(inner, cancel, asked_ns);
                 let sets = inner.parse_selectors(&query.matches)?;
                 let start_ms = query.time_ms.saturating_sub(inner.options.lookback_delta_ms);
-                let querier = inner.open_db()?.querier(start_ms, query.time_ms)?;
+                let querier = inner.db.querier(start_ms, query.time_ms)?;
                 let hints = SelectHints { start_ms, end_ms: query.time_ms, ..SelectHints::default() };
                 let mut samples = Vec::new();
                 let mut columns = Columns::default();
+                let mut tidy = Tidy::default();
                 for matchers in &sets {
+                    stop.check()?;
                     let set = querier.select(&hints, matchers)?;
                     for i in 0..set.len() {
-                        if i % 1024 == 0 && cancel.is_canceled() {
-                            return Err(promql::QueryError::Canceled.into());
+                        if i % 1024 == 0 {
+                            stop.check()?;
                         }
                         columns.clear();
                         set.read(i, &mut columns)?;
@@ -59,16 +65,20 @@ impl Engine {
                             v,
                         }));
                     }
+                    tidy.when_due(&mut samples, sort);
                 }
-                samples.sort_by(|a, b| {
-                    (a.labels.metric_name(), &a.labels).cmp(&(b.labels.metric_name(), &b.labels))
-                });
-                samples.dedup_by(|a, b| a.labels == b.labels);
+                sort(&mut samples);
                 Ok(Body::new(write_text(&samples, &query.external_labels), &query.accept_encoding))
             },
             done,
         );
     }
+}
+
+/// By name, then by the other labels, each series once.
+fn sort(samples: &mut Vec<Sample>) {
+    samples.sort_by(|a, b| (a.labels.metric_name(), &a.labels).cmp(&(b.labels.metric_name(), &b.labels)));
+    samples.dedup_by(|a, b| a.labels == b.labels);
 }
 
 fn newest(c: &Columns) -> Option<(TimestampMs, f64)> {

@@ -1,15 +1,16 @@
 //! Questions about series and labels, answered as JSON envelopes of the HTTP API.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 
+use model::regex::Regex;
 use model::{Labels, Matcher, TimestampMs};
-use promql::Cancel;
-use storage::{LabelHints, Querier, Queryable, SelectHints};
+use promql::{Cancel, QueryError};
+use storage::{Clock, LabelHints, Querier, Queryable, SelectHints};
 
 use crate::body::Body;
 use crate::engine::{Engine, Inner};
 use crate::error::{EngineError, ErrorCode};
-use crate::query::{RESULTS_TRUNCATED, write_remarks};
+use crate::query::{RESULTS_TRUNCATED, deadline_ns, write_remarks};
 
 /// A question about series or labels in a span of time.
 #[derive(Clone, Debug, Default)]
@@ -34,8 +35,8 @@ impl Engine {
         cancel: Cancel,
         done: impl FnOnce(Result<Body, EngineError>) + Send + 'static,
     ) {
-        self.ask(query, cancel, done, |q, sets, query, cancel| {
-            let series = matching_series(q, sets, query, cancel)?;
+        self.ask(query, cancel, done, |q, sets, query, stop| {
+            let series = matching_series(q, sets, query, stop)?;
             let mut out = Vec::with_capacity(series.len() * 100);
             for (i, labels) in limited(series.iter(), query.limit).enumerate() {
                 if i > 0 {
@@ -54,8 +55,8 @@ impl Engine {
         cancel: Cancel,
         done: impl FnOnce(Result<Body, EngineError>) + Send + 'static,
     ) {
-        self.ask(query, cancel, done, |q, sets, query, _| {
-            strings(sets, query.limit, |hints, matchers| Ok(q.label_names(hints, matchers)?))
+        self.ask(query, cancel, done, |q, sets, query, stop| {
+            strings(sets, query.limit, stop, |hints, matchers| Ok(q.label_names(hints, matchers)?))
         });
     }
 
@@ -67,8 +68,8 @@ impl Engine {
         cancel: Cancel,
         done: impl FnOnce(Result<Body, EngineError>) + Send + 'static,
     ) {
-        self.ask(query, cancel, done, move |q, sets, query, _| {
-            strings(sets, query.limit, |hints, matchers| Ok(q.label_values(&name, hints, matchers)?))
+        self.ask(query, cancel, done, move |q, sets, query, stop| {
+            strings(sets, query.limit, stop, |hints, matchers| Ok(q.label_values(&name, hints, matchers)?))
         });
     }
 
@@ -83,17 +84,20 @@ impl Engine {
             &dyn Querier,
             &[Vec<Matcher>],
             &SeriesQuery,
-            &Cancel,
+            &Stop<'_>,
         ) -> Result<(Vec<u8>, bool), EngineError>
         + Send
         + 'static,
     ) {
-        let inner = self.inner.clone();
-        self.inner.query.run(
-            move || {
+        let asked_ns = self.inner.clock.monotonic_ns();
+        self.run_query(
+            query.matches.iter().map(String::len).sum(),
+            cancel,
+            move |inner, cancel| {
+                let stop = Stop::new(inner, cancel, asked_ns);
                 let sets = inner.parse_selectors(&query.matches)?;
-                let querier = inner.open_db()?.querier(query.start_ms, query.end_ms)?;
-                let (members, truncated) = answer(querier.as_ref(), &sets, &query, &cancel)?;
+                let querier = inner.db.querier(query.start_ms, query.end_ms)?;
+                let (members, truncated) = answer(querier.as_ref(), &sets, &query, &stop)?;
                 let mut out = Vec::with_capacity(members.len() + 64);
                 out.extend_from_slice(br#"{"status":"success","data":["#);
                 out.extend_from_slice(&members);
@@ -110,13 +114,24 @@ impl Engine {
 }
 
 impl Inner {
+    /// The matchers of each selector; one given twice counts once.
     pub(crate) fn parse_selectors(&self, selectors: &[String]) -> Result<Vec<Vec<Matcher>>, EngineError> {
         let options = crate::query::parse_options(self.options.features);
-        let parse = |s: &String| {
-            promql_syntax::parse_metric_selector(s, &options)
-                .map_err(|e| EngineError::new(ErrorCode::QueryParse, e.to_string()))
-        };
-        selectors.iter().map(parse).collect()
+        let mut seen = HashSet::new();
+        let mut regex_bytes = 0;
+        let mut sets = Vec::new();
+        for selector in selectors.iter().filter(|s| seen.insert(s.as_str())) {
+            let matchers = promql_syntax::parse_metric_selector(selector, &options)
+                .map_err(|e| EngineError::new(ErrorCode::QueryParse, e.to_string()))?;
+            let regexes = matchers.iter().filter_map(Matcher::regex);
+            regex_bytes += regexes.map(Regex::automaton_bytes).sum::<usize>();
+            if regex_bytes > promql_syntax::REGEX_BYTES_MAX {
+                let message = "the selectors' regular expressions need more than 64 MiB";
+                return Err(EngineError::new(ErrorCode::QueryParse, message));
+            }
+            sets.push(matchers);
+        }
+        Ok(sets)
     }
 }
 
@@ -125,7 +140,7 @@ pub(crate) fn matching_series(
     querier: &dyn Querier,
     sets: &[Vec<Matcher>],
     query: &SeriesQuery,
-    cancel: &Cancel,
+    stop: &Stop<'_>,
 ) -> Result<Vec<Labels>, EngineError> {
     // One more than asked for tells whether there are more.
     let limit = if query.limit == 0 { 0 } else { query.limit.saturating_add(1) };
@@ -138,20 +153,73 @@ pub(crate) fn matching_series(
         ..SelectHints::default()
     };
     let mut out = Vec::new();
+    let mut tidy = Tidy::default();
     for matchers in sets {
+        stop.check()?;
         let set = querier.select(&hints, matchers)?;
         for i in 0..set.len() {
-            if i % 1024 == 0 && cancel.is_canceled() {
-                return Err(promql::QueryError::Canceled.into());
+            if i % 1024 == 0 {
+                stop.check()?;
             }
             out.push(set.labels(i));
         }
+        tidy.when_due(&mut out, sort);
     }
     if sets.len() > 1 {
-        out.sort_unstable();
-        out.dedup();
+        sort(&mut out);
     }
     Ok(out)
+}
+
+fn sort(series: &mut Vec<Labels>) {
+    series.sort_unstable();
+    series.dedup();
+}
+
+/// Removes duplicates as they gather, so that a thousand selectors of the same series need no more
+/// memory than a few.
+#[derive(Default)]
+pub(crate) struct Tidy {
+    distinct: usize,
+}
+
+impl Tidy {
+    /// Calls `sort`, which sorts and removes duplicates, once there are twice as many as after the
+    /// last time.
+    pub(crate) fn when_due<T>(&mut self, all: &mut Vec<T>, sort: impl FnOnce(&mut Vec<T>)) {
+        const FREE: usize = 10_000;
+        if all.len() > self.distinct * 2 + FREE {
+            sort(all);
+            self.distinct = all.len();
+        }
+    }
+}
+
+/// When to stop answering: the caller cancelled, or it takes too long.
+pub(crate) struct Stop<'a> {
+    clock: &'a dyn Clock,
+    cancel: &'a Cancel,
+    deadline_ns: u64,
+}
+
+impl<'a> Stop<'a> {
+    /// A question asked at `asked_ns` may take as long as a query.
+    pub(crate) fn new(inner: &'a Inner, cancel: &'a Cancel, asked_ns: u64) -> Self {
+        let deadline_ns = deadline_ns(asked_ns, inner.options.query_timeout_ms);
+        Self { clock: inner.clock.as_ref(), cancel, deadline_ns }
+    }
+
+    /// # Errors
+    /// Why to stop.
+    pub(crate) fn check(&self) -> Result<(), EngineError> {
+        if self.cancel.is_canceled() {
+            return Err(QueryError::Canceled.into());
+        }
+        if self.clock.monotonic_ns() >= self.deadline_ns {
+            return Err(QueryError::Timeout.into());
+        }
+        Ok(())
+    }
 }
 
 fn exceeds(count: usize, limit: usize) -> bool {
@@ -165,6 +233,7 @@ fn limited<T>(items: impl Iterator<Item = T>, limit: usize) -> impl Iterator<Ite
 fn strings(
     sets: &[Vec<Matcher>],
     limit: usize,
+    stop: &Stop<'_>,
     ask: impl Fn(LabelHints, &[Matcher]) -> Result<Vec<String>, EngineError>,
 ) -> Result<(Vec<u8>, bool), EngineError> {
     let hints = LabelHints { limit: if limit == 0 { 0 } else { limit.saturating_add(1) } };
@@ -173,6 +242,7 @@ fn strings(
         sets => {
             let mut all = BTreeSet::new();
             for matchers in sets {
+                stop.check()?;
                 all.extend(ask(hints, matchers)?);
             }
             all

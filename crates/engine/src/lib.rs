@@ -15,6 +15,7 @@ pub mod metrics;
 pub mod options;
 pub mod pool;
 pub mod query;
+mod running;
 pub mod scrape;
 pub mod status;
 pub mod syntax;

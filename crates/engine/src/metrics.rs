@@ -94,6 +94,11 @@ impl Engine {
                 "The max number of concurrent queries.",
                 self.inner.options.query_concurrency_max as f64,
             ),
+            (
+                "narthex_storage_read_only",
+                "Whether the database refuses writes since a write or sync failed.",
+                f64::from(u8::from(self.inner.db.refuses_writes().is_some())),
+            ),
             ("narthex_ingest_jobs", "Ingest calls that wait or run.", self.inner.ingest.jobs() as f64),
         ];
         for (name, help, value) in gauges {

@@ -1,54 +1,128 @@
 //! A bounded queue in front of threads.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use storage::Spawn;
 
 use crate::error::{EngineError, ErrorCode};
 
-/// Threads with a bound on the jobs that wait for or run on them.
+/// How much may wait for or run on a pool's threads at once.
+#[derive(Clone, Copy, Debug)]
+pub struct PoolLimits {
+    /// Jobs.
+    pub jobs_max: usize,
+    /// Bytes that the jobs hold; a single job may hold more.
+    pub bytes_max: usize,
+}
+
+/// Threads with a bound on what waits for or runs on them.
 #[derive(Clone)]
 pub struct Pool {
     name: &'static str,
     spawn: Arc<dyn Spawn>,
-    jobs: Arc<AtomicUsize>,
-    jobs_max: usize,
+    load: Arc<Load>,
+    limits: PoolLimits,
+}
+
+#[derive(Default)]
+struct Load {
+    now: Mutex<Counts>,
+    idle: Condvar,
+}
+
+#[derive(Clone, Copy, Default)]
+struct Counts {
+    jobs: usize,
+    bytes: usize,
+}
+
+impl Load {
+    fn counts(&self) -> MutexGuard<'_, Counts> {
+        self.now.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn leave(&self, bytes: usize) {
+        let mut now = self.counts();
+        now.jobs -= 1;
+        now.bytes -= bytes;
+        if now.jobs == 0 {
+            self.idle.notify_all();
+        }
+    }
 }
 
 impl Pool {
-    /// A pool over `spawn` that holds at most `jobs_max` jobs at once.
+    /// A pool over `spawn` within `limits`.
     #[must_use]
-    pub fn new(name: &'static str, spawn: Arc<dyn Spawn>, jobs_max: usize) -> Self {
-        Self { name, spawn, jobs: Arc::default(), jobs_max }
+    pub fn new(name: &'static str, spawn: Arc<dyn Spawn>, limits: PoolLimits) -> Self {
+        Self { name, spawn, load: Arc::default(), limits }
     }
 
-    /// Runs `work` and hands its result to `done`, both on a thread of the pool; or, where the pool
-    /// is full, hands `done` the error on this thread. `done` is called exactly once: a panic of
-    /// `work` becomes an [`ErrorCode::Internal`].
+    /// Runs `work`, which holds about `bytes`, and hands its result to `done`, both on a thread of
+    /// the pool; or, where the pool is full, hands `done` the error on this thread. `done` is called
+    /// exactly once: a panic of `work` becomes an [`ErrorCode::Internal`].
     pub fn run<T: Send + 'static>(
+        &self,
+        bytes: usize,
+        work: impl FnOnce() -> Result<T, EngineError> + Send + 'static,
+        done: impl FnOnce(Result<T, EngineError>) + Send + 'static,
+    ) {
+        let full = {
+            let PoolLimits { jobs_max, bytes_max } = self.limits;
+            let mut now = self.load.counts();
+            if now.jobs >= jobs_max {
+                Some(format!("too many {} calls at once (limit {jobs_max})", self.name))
+            } else if now.jobs > 0 && now.bytes.saturating_add(bytes) > bytes_max {
+                Some(format!("too many bytes in {} calls at once (limit {bytes_max})", self.name))
+            } else {
+                now.jobs += 1;
+                now.bytes = now.bytes.saturating_add(bytes);
+                None
+            }
+        };
+        match full {
+            Some(message) => done(Err(EngineError::new(ErrorCode::Overloaded, message))),
+            None => self.start(bytes, work, done),
+        }
+    }
+
+    /// As [`Self::run`], but never refused: for the one call that ends all others.
+    pub fn run_always<T: Send + 'static>(
         &self,
         work: impl FnOnce() -> Result<T, EngineError> + Send + 'static,
         done: impl FnOnce(Result<T, EngineError>) + Send + 'static,
     ) {
-        if self.jobs.fetch_add(1, Ordering::AcqRel) >= self.jobs_max {
-            self.jobs.fetch_sub(1, Ordering::AcqRel);
-            let message = format!("too many {} calls at once (limit {})", self.name, self.jobs_max);
-            return done(Err(EngineError::new(ErrorCode::Overloaded, message)));
-        }
-        let jobs = self.jobs.clone();
+        self.load.counts().jobs += 1;
+        self.start(0, work, done);
+    }
+
+    fn start<T: Send + 'static>(
+        &self,
+        bytes: usize,
+        work: impl FnOnce() -> Result<T, EngineError> + Send + 'static,
+        done: impl FnOnce(Result<T, EngineError>) + Send + 'static,
+    ) {
+        let load = self.load.clone();
         self.spawn.spawn(Box::new(move || {
             let result = guarded(work);
-            jobs.fetch_sub(1, Ordering::AcqRel);
+            load.leave(bytes);
             done(result);
         }));
+    }
+
+    /// Waits until no job waits or runs.
+    pub fn wait_idle(&self) {
+        let mut now = self.load.counts();
+        while now.jobs > 0 {
+            now = self.load.idle.wait(now).unwrap_or_else(PoisonError::into_inner);
+        }
     }
 
     /// Jobs that wait or run.
     #[must_use]
     pub fn jobs(&self) -> usize {
-        self.jobs.load(Ordering::Acquire)
+        self.load.counts().jobs
     }
 
     /// The threads themselves, for work that one job divides among them.
@@ -75,27 +149,72 @@ mod tests {
     use std::sync::mpsc;
 
     use storage::Inline;
+    use storage::spawn::Job;
 
     use super::*;
 
+    const LIMITS: PoolLimits = PoolLimits { jobs_max: 1, bytes_max: 10 };
+
     #[test]
     fn a_panic_is_an_error_and_frees_its_place() {
-        let pool = Pool::new("query", Arc::new(Inline), 1);
+        let pool = Pool::new("query", Arc::new(Inline), LIMITS);
         let (tx, rx) = mpsc::channel();
         for _ in 0..2 {
             let tx = tx.clone();
-            pool.run(|| -> Result<(), _> { panic!("boom") }, move |r| tx.send(r).unwrap());
+            pool.run(0, || -> Result<(), _> { panic!("boom") }, move |r| tx.send(r).unwrap());
             let e = rx.recv().unwrap().unwrap_err();
             assert_eq!(e.to_string(), "INTERNAL: a fault in the core: boom");
         }
         assert_eq!(pool.jobs(), 0);
     }
 
+    /// Keeps its jobs until they are taken out.
+    #[derive(Default)]
+    struct Shelf(Mutex<Vec<Job>>);
+
+    impl Spawn for Shelf {
+        fn spawn(&self, job: Job) {
+            self.0.lock().unwrap().push(job);
+        }
+
+        fn for_each(&self, n: usize, f: &(dyn Fn(usize) + Sync)) {
+            Inline.for_each(n, f);
+        }
+
+        fn parallelism(&self) -> usize {
+            1
+        }
+    }
+
     #[test]
     fn a_full_pool_refuses() {
-        let pool = Pool::new("query", Arc::new(Inline), 0);
+        for (jobs_max, bytes, accepted, refusal) in [
+            (0, 0, 0, "OVERLOADED: too many query calls at once (limit 0)"),
+            (2, 1, 2, "OVERLOADED: too many query calls at once (limit 2)"),
+            (9, 4, 2, "OVERLOADED: too many bytes in query calls at once (limit 10)"),
+            // One alone may be larger than all together.
+            (9, 99, 1, "OVERLOADED: too many bytes in query calls at once (limit 10)"),
+        ] {
+            let shelf = Arc::new(Shelf::default());
+            let pool = Pool::new("query", shelf.clone(), PoolLimits { jobs_max, bytes_max: 10 });
+            let (tx, rx) = mpsc::channel();
+            for _ in 0..=accepted {
+                let tx = tx.clone();
+                pool.run(bytes, || Ok(()), move |r| tx.send(r).unwrap());
+            }
+            assert_eq!(rx.try_recv().unwrap().unwrap_err().to_string(), refusal);
+            assert_eq!(pool.jobs(), accepted);
+            shelf.0.lock().unwrap().drain(..).for_each(|job| job());
+            assert_eq!(rx.try_iter().filter(Result::is_ok).count(), accepted);
+            pool.wait_idle();
+        }
+    }
+
+    #[test]
+    fn the_last_call_is_never_refused() {
+        let pool = Pool::new("background", Arc::new(Inline), PoolLimits { jobs_max: 0, bytes_max: 0 });
         let (tx, rx) = mpsc::channel();
-        pool.run(|| Ok(1), move |r| tx.send(r).unwrap());
-        assert_eq!(rx.recv().unwrap().unwrap_err().code, ErrorCode::Overloaded);
+        pool.run_always(|| Ok(1), move |r| tx.send(r).unwrap());
+        assert_eq!(rx.recv().unwrap(), Ok(1));
     }
 }

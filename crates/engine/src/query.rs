@@ -1,7 +1,5 @@
 //! Queries: parsed, run under limits on the query pool, answered as JSON or as columns.
 
-use std::sync::Arc;
-
 use model::TimestampMs;
 use promql::{Cancel, QueryError, QueryOptions, QueryResult, Value};
 use promql_syntax::{Expr, ParseOptions};
@@ -55,11 +53,12 @@ impl Engine {
         cancel: Cancel,
         done: impl FnOnce(Result<Body, EngineError>) + Send + 'static,
     ) {
-        let inner = self.inner.clone();
-        let asked_ns = inner.clock.monotonic_ns();
-        self.inner.query.run(
-            move || {
-                let (result, truncated) = inner.run(&query, times, &limits, &cancel, asked_ns)?;
+        let asked_ns = self.inner.clock.monotonic_ns();
+        self.run_query(
+            query.len(),
+            cancel,
+            move |inner, cancel| {
+                let (result, truncated) = inner.run(&query, times, &limits, cancel, asked_ns)?;
                 let queued = QueuedNs { asked_ns, now_ns: inner.clock.monotonic_ns() };
                 let json = envelope(&query, &result, truncated, limits.stats.then_some(queued));
                 Ok(Body::new(json, &limits.accept_encoding))
@@ -77,11 +76,12 @@ impl Engine {
         cancel: Cancel,
         done: impl FnOnce(Result<Answer, EngineError>) + Send + 'static,
     ) {
-        let inner = self.inner.clone();
-        let asked_ns = inner.clock.monotonic_ns();
-        self.inner.query.run(
-            move || {
-                let (result, _) = inner.run(&query, times, &limits, &cancel, asked_ns)?;
+        let asked_ns = self.inner.clock.monotonic_ns();
+        self.run_query(
+            query.len(),
+            cancel,
+            move |inner, cancel| {
+                let (result, _) = inner.run(&query, times, &limits, cancel, asked_ns)?;
                 Ok(Answer {
                     warnings: result.annotations.warnings(&query, ANNOTATIONS_MAX),
                     infos: result.annotations.infos(&query, ANNOTATIONS_MAX),
@@ -122,17 +122,14 @@ impl Inner {
 
     /// Runs a query; the flag says whether series were left out for `limits.limit`.
     fn run(
-        self: &Arc<Self>,
+        &self,
         query: &str,
         times: QueryTimes,
         limits: &QueryLimits,
         cancel: &Cancel,
         asked_ns: u64,
     ) -> Result<(QueryResult, bool), EngineError> {
-        if cancel.is_canceled() {
-            return Err(QueryError::Canceled.into());
-        }
-        let db = self.open_db()?;
+        let db = &self.db;
         let expr = self.parse(query)?;
         let o = &self.options;
         let timeout_ms = match limits.timeout_ms {
@@ -149,7 +146,7 @@ impl Inner {
             default_subquery_step_ms: o.default_subquery_step_ms,
             delayed_name_removal: o.features.delayed_name_removal,
             use_start_timestamps: o.features.use_start_timestamps,
-            deadline_ns: Some(asked_ns.saturating_add(u64::try_from(timeout_ms).unwrap_or(0) * 1_000_000)),
+            deadline_ns: Some(deadline_ns(asked_ns, timeout_ms)),
             ..QueryOptions::default()
         };
         let spawn = self.query.spawn().as_ref();
@@ -164,6 +161,12 @@ impl Inner {
         let truncated = limits.limit > 0 && truncate(&mut result.value, limits.limit);
         Ok((result, truncated))
     }
+}
+
+/// When a question asked at `asked_ns` has taken `timeout_ms`.
+pub(crate) fn deadline_ns(asked_ns: u64, timeout_ms: i64) -> u64 {
+    let timeout_ns = u64::try_from(timeout_ms).unwrap_or(0).saturating_mul(1_000_000);
+    asked_ns.saturating_add(timeout_ns)
 }
 
 fn truncate(value: &mut Value, limit: usize) -> bool {

@@ -1,10 +1,11 @@
 //! What a status page asks.
 
 use model::TimestampMs;
+use promql::Cancel;
 use tsdb::LabelCount;
 
 use crate::body::Body;
-use crate::engine::Engine;
+use crate::engine::{Engine, Inner};
 use crate::error::EngineError;
 
 /// The head in a few numbers.
@@ -43,16 +44,18 @@ pub struct BlockInfo {
 
 impl Engine {
     /// The head in a few numbers; walks its indexes.
-    #[must_use]
-    pub fn head_summary(&self) -> HeadSummary {
-        let s = self.inner.db.head_stats(0);
-        HeadSummary {
-            num_series: s.num_series,
-            num_chunks: s.num_chunks,
-            num_label_pairs: s.num_label_pairs,
-            min_time_ms: s.min_time_ms,
-            max_time_ms: s.max_time_ms,
-        }
+    pub fn head_summary(&self, done: impl FnOnce(Result<HeadSummary, EngineError>) + Send + 'static) {
+        let work = |inner: &Inner, _: &Cancel| {
+            let s = inner.db.head_stats(0);
+            Ok(HeadSummary {
+                num_series: s.num_series,
+                num_chunks: s.num_chunks,
+                num_label_pairs: s.num_label_pairs,
+                min_time_ms: s.min_time_ms,
+                max_time_ms: s.max_time_ms,
+            })
+        };
+        self.run_query(0, Cancel::new(), work, done);
     }
 
     /// Series in the head, cheaply.
@@ -82,10 +85,11 @@ impl Engine {
         limit: usize,
         done: impl FnOnce(Result<Body, EngineError>) + Send + 'static,
     ) {
-        let inner = self.inner.clone();
-        self.inner.query.run(
-            move || {
-                let s = inner.open_db()?.head_stats(limit);
+        self.run_query(
+            0,
+            Cancel::new(),
+            move |inner, _| {
+                let s = inner.db.head_stats(limit);
                 let mut out = format!(
                     r#"{{"headStats":{{"numSeries":{},"numLabelPairs":{},"chunkCount":{},"minTime":{},"maxTime":{}}}"#,
                     s.num_series, s.num_label_pairs, s.num_chunks, s.min_time_ms, s.max_time_ms

@@ -24,8 +24,22 @@ pub struct NativeAnswer {
     pub infos: Vec<String>,
 }
 
+/// Said of an answer that had histograms: columns hold floats.
+const HISTOGRAMS_LEFT_OUT: &str = "native histograms are left out of columns; ask for JSON";
+
+fn has_histograms(value: &Value) -> bool {
+    match value {
+        Value::Vector(samples) => samples.iter().any(|s| matches!(s.value, SampleValue::Histogram(_))),
+        Value::Matrix(series) => series.iter().any(|s| !s.h.is_empty()),
+        Value::Scalar(..) | Value::String(..) => false,
+    }
+}
+
 impl From<Answer> for NativeAnswer {
-    fn from(a: Answer) -> Self {
+    fn from(mut a: Answer) -> Self {
+        if has_histograms(&a.value) {
+            a.warnings.push(HISTOGRAMS_LEFT_OUT.to_owned());
+        }
         let (result_type, series, text) = match a.value {
             Value::Scalar(t, v) => ("scalar", vec![columns(&Labels::empty(), &[t], vec![v])], None),
             Value::String(_, s) => ("string", Vec::new(), Some(s)),

@@ -3,13 +3,14 @@
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
 
-use ::engine::Engine;
 use ::engine::embed::{AppendReport, SeriesBatch};
 use ::engine::engine::ReplayProgress;
 use ::engine::federate::FederateQuery;
 use ::engine::labels_api::SeriesQuery;
 use ::engine::pool::guarded;
 use ::engine::query::{QueryLimits, QueryTimes};
+use ::engine::status::HeadSummary;
+use ::engine::{Engine, EngineError};
 use model::Labels;
 use napi::bindgen_prelude::{Float64Array, Function, Object};
 use napi::threadsafe_function::ThreadsafeFunctionCallMode;
@@ -151,12 +152,7 @@ impl NativeEngine {
 
     #[napi(catch_unwind)]
     pub fn append<'env>(&self, env: &'env Env, batch: Vec<NativeBatch>) -> Result<Object<'env>> {
-        let batch = batch.into_iter().map(|s| SeriesBatch {
-            labels: Labels::from_pairs(s.labels),
-            timestamps: s.timestamps.iter().map(|t| *t as i64).collect(),
-            values: s.values.to_vec(),
-        });
-        let batch = batch.collect();
+        let batch = batch.into_iter().map(series_batch).collect::<Result<Vec<_>>>()?;
         let convert = |r: AppendReport| NativeAppendReport {
             appended: r.appended as f64,
             out_of_order: r.out_of_order as f64,
@@ -238,14 +234,19 @@ impl NativeEngine {
     }
 
     #[napi(catch_unwind)]
-    pub fn format_query(&self, query: String) -> Result<String> {
-        self.engine.format_query(&query).map_err(|e| to_js(&e))
+    pub fn format_query<'env>(&self, env: &'env Env, query: String) -> Result<Object<'env>> {
+        promise(env, |text: String| text, |done| self.engine.format_query(query, done))
     }
 
     #[napi(catch_unwind)]
-    pub fn parse_query_json(&self, query: String) -> Result<String> {
-        let bytes = self.engine.parse_query_json(&query).map_err(|e| to_js(&e))?;
-        Ok(String::from_utf8_lossy(&bytes).into_owned())
+    pub fn parse_query_json<'env>(&self, env: &'env Env, query: String) -> Result<Object<'env>> {
+        let convert = |json: Vec<u8>| String::from_utf8_lossy(&json).into_owned();
+        promise(env, convert, |done| self.engine.parse_query_json(query, done))
+    }
+
+    #[napi(catch_unwind)]
+    pub fn check_selectors<'env>(&self, env: &'env Env, selectors: Vec<String>) -> Result<Object<'env>> {
+        promise(env, |()| (), |done| self.engine.check_selectors(selectors, done))
     }
 
     #[napi(catch_unwind)]
@@ -259,15 +260,15 @@ impl NativeEngine {
     }
 
     #[napi(catch_unwind)]
-    pub fn head_stats(&self) -> NativeHeadStats {
-        let s = self.engine.head_summary();
-        NativeHeadStats {
+    pub fn head_stats<'env>(&self, env: &'env Env) -> Result<Object<'env>> {
+        let convert = |s: HeadSummary| NativeHeadStats {
             num_series: s.num_series as f64,
             num_chunks: s.num_chunks as f64,
             num_label_pairs: s.num_label_pairs as f64,
             min_time_ms: s.min_time_ms as f64,
             max_time_ms: s.max_time_ms as f64,
-        }
+        };
+        promise(env, convert, |done| self.engine.head_summary(done))
     }
 
     #[napi(catch_unwind)]
@@ -304,6 +305,18 @@ impl NativeEngine {
     pub fn close<'env>(&self, env: &'env Env) -> Result<Object<'env>> {
         promise(env, |()| (), |done| self.engine.close(done))
     }
+}
+
+/// Copies a series: the buffers stay the caller's.
+fn series_batch(s: NativeBatch) -> Result<SeriesBatch> {
+    if let Some(t) = s.timestamps.iter().find(|t| !t.is_finite()) {
+        return Err(to_js(&EngineError::invalid(format!("timestamps are milliseconds, not {t}"))));
+    }
+    Ok(SeriesBatch {
+        labels: Labels::from_pairs(s.labels),
+        timestamps: s.timestamps.iter().map(|t| *t as i64).collect(),
+        values: s.values.to_vec(),
+    })
 }
 
 /// A query with `timeMs` is an instant one.

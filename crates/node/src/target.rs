@@ -2,13 +2,14 @@
 
 use std::collections::HashMap;
 
-use ::engine::scrape::{ScrapeInput, ScrapeTime, Target, TargetOptions};
+use ::engine::scrape::{MetricMetadata, ScrapeInput, ScrapeTime, Target, TargetOptions};
+use ::engine::{EngineError, ErrorCode};
 use model::Labels;
 use napi::bindgen_prelude::{Object, Uint8Array};
 use napi::{Env, Result};
 use napi_derive::napi;
 
-use crate::promise::promise;
+use crate::promise::{promise, to_js};
 use crate::relabel::{RelabelRule, compile, scheme};
 
 #[napi(object)]
@@ -69,13 +70,19 @@ pub struct NativeMetadata {
 
 #[napi]
 pub struct NativeTarget {
-    target: Target,
+    /// Gone once closed; what is under way keeps its own handle.
+    target: Option<Target>,
 }
 
 #[napi]
 impl NativeTarget {
     pub(crate) fn new(target: Target) -> Self {
-        Self { target }
+        Self { target: Some(target) }
+    }
+
+    fn open(&self) -> Result<&Target> {
+        let closed = || to_js(&EngineError::new(ErrorCode::Closed, "the target is closed"));
+        self.target.as_ref().ok_or_else(closed)
     }
 
     #[napi(catch_unwind)]
@@ -87,7 +94,8 @@ impl NativeTarget {
             content_encoding: body.content_encoding,
             content_type: body.content_type,
         };
-        promise(env, NativeScrapeReport::from, |done| self.target.scrape(input, time, done))
+        let target = self.open()?;
+        promise(env, NativeScrapeReport::from, |done| target.scrape(input, time, done))
     }
 
     #[napi(catch_unwind)]
@@ -97,24 +105,31 @@ impl NativeTarget {
             elapsed_seconds: failure.elapsed_seconds,
         };
         let input = ScrapeInput::<Uint8Array>::Failed(failure.error);
-        promise(env, NativeScrapeReport::from, |done| self.target.scrape(input, time, done))
+        let target = self.open()?;
+        promise(env, NativeScrapeReport::from, |done| target.scrape(input, time, done))
     }
 
     #[napi(catch_unwind)]
     pub fn mark_stale<'env>(&self, env: &'env Env, timestamp_ms: f64) -> Result<Object<'env>> {
-        promise(env, |()| (), |done| self.target.mark_stale(timestamp_ms as i64, done))
+        let target = self.open()?;
+        promise(env, |()| (), |done| target.mark_stale(timestamp_ms as i64, done))
     }
 
     #[napi(catch_unwind)]
-    pub fn metadata(&self) -> Vec<NativeMetadata> {
-        let all = self.target.metadata().into_iter();
-        all.map(|(metric, m)| NativeMetadata {
-            metric,
-            metric_type: m.metric_type,
-            help: m.help,
-            unit: m.unit,
-        })
-        .collect()
+    pub fn metadata(&self) -> Result<Vec<NativeMetadata>> {
+        let all = self.open()?.metadata();
+        let one = |(metric, m): &(String, MetricMetadata)| NativeMetadata {
+            metric: metric.clone(),
+            metric_type: m.metric_type.clone(),
+            help: m.help.clone(),
+            unit: m.unit.clone(),
+        };
+        Ok(all.iter().map(one).collect())
+    }
+
+    #[napi(catch_unwind)]
+    pub fn close(&mut self) {
+        self.target = None;
     }
 }
 

@@ -22,7 +22,7 @@ pub use ast::Expr;
 pub use error::{ParseError, ParseErrors};
 pub use function::{Function, Signature};
 pub use op::{AggregateOp, BinaryOp, UnaryOp};
-pub use parse::{DEPTH_MAX, ParseOptions, parse, parse_metric_selector};
+pub use parse::{DEPTH_MAX, ParseOptions, REGEX_BYTES_MAX, parse, parse_metric_selector};
 pub use pretty::pretty;
 pub use span::Span;
 pub use tree_json::tree_json;

@@ -1,5 +1,7 @@
 //! One scrape's transaction.
 
+use std::sync::Arc;
+
 use exposition::{Entry, Format, Parser, ParserOptions, Sample, negotiate};
 use model::{Labels, LabelsBuilder, SeriesRef, TimestampMs, is_stale_nan, stale_nan};
 use storage::{AppendError, Appender, Clock};
@@ -7,19 +9,14 @@ use tsdb::Db;
 
 use super::cache::SeriesCache;
 use super::inflate::{BODY_SIZE_LIMIT, inflate};
-use super::metadata::{Field, MetadataStore, MetricMetadata};
+use super::metadata::{Field, MetadataStore, Published};
 use super::target::TargetOptions;
 use super::{ScrapeReport, ScrapeTime};
+use crate::engine::Inner;
 use crate::error::EngineError;
-
-/// How far ahead of the clock a scraped timestamp may be.
-const AHEAD_MAX_MS: i64 = 10 * 60 * 1000;
 
 /// The text of a scrape with more samples than `sample_limit`.
 const SAMPLE_LIMIT: &str = "sample limit exceeded";
-
-/// Capacity of the body buffer that is kept between scrapes, beyond which it is given back.
-const KEPT_BODY_BYTES_MAX: usize = 16 << 20;
 
 /// Names of the series that every scrape writes, the last three only if asked for.
 const REPORT_NAMES: [&str; 8] = [
@@ -47,7 +44,6 @@ pub(super) struct TargetState {
     format: Option<Format>,
     report: Vec<ReportSeries>,
     labels: LabelsBuilder,
-    body: Vec<u8>,
 }
 
 /// The times that a body's samples are held against.
@@ -68,7 +64,7 @@ enum Refused {
 }
 
 impl TargetState {
-    pub(super) fn new(options: TargetOptions, seed: u64) -> Self {
+    pub(super) fn new(options: TargetOptions, seed: u64, published: Arc<Published>) -> Self {
         let count = if options.extra_scrape_metrics { REPORT_NAMES.len() } else { REPORT_BASIC };
         let report = REPORT_NAMES[..count]
             .iter()
@@ -77,33 +73,27 @@ impl TargetState {
         Self {
             options,
             cache: SeriesCache::new(seed),
-            metadata: MetadataStore::default(),
+            metadata: MetadataStore::new(published),
             format: None,
             report,
             labels: LabelsBuilder::new(),
-            body: Vec::new(),
         }
-    }
-
-    pub(super) fn metadata(&self) -> impl Iterator<Item = (&[u8], &MetricMetadata)> {
-        self.metadata.iter()
     }
 
     /// A scrape that brought a body.
     pub(super) fn body(
         &mut self,
-        db: &Db,
-        clock: &dyn Clock,
+        inner: &Inner,
         pieces: &[&[u8]],
         content_encoding: &str,
         content_type: &str,
         time: ScrapeTime,
     ) -> Result<ScrapeReport, EngineError> {
-        let started_ns = clock.monotonic_ns();
+        let started_ns = inner.clock.monotonic_ns();
         let mut report = ScrapeReport::default();
-        let mut body = std::mem::take(&mut self.body);
+        let mut body = inner.bodies.take();
         let inflated = inflate(pieces, content_encoding, self.options.body_size_limit, &mut body);
-        let mut app = db.appender();
+        let mut app = inner.db.appender();
         let taken = match inflated {
             Err(e) => {
                 report.body_bytes = if e == BODY_SIZE_LIMIT { -1 } else { 0 };
@@ -114,45 +104,43 @@ impl TargetState {
                 if body.is_empty() {
                     Ok(false)
                 } else {
-                    let ahead_ms = clock.now_ms().saturating_add(AHEAD_MAX_MS);
-                    let times = Times { default_ms: time.timestamp_ms, ahead_ms };
+                    let times = Times { default_ms: time.timestamp_ms, ahead_ms: inner.ahead_ms() };
                     self.append_body(app.as_mut(), &body, content_type, times, &mut report).map(|()| true)
                 }
             }
         };
-        if body.capacity() <= KEPT_BODY_BYTES_MAX {
-            self.body = body;
-        }
+        inner.bodies.put(body);
         let good = match taken {
             Ok(good) => good,
             Err(Refused::Engine(e)) => {
                 app.rollback();
                 self.cache.abandon();
+                self.cache.end_scrape(false);
+                self.metadata.end_scrape(false);
                 return Err(e);
             }
             Err(Refused::Scrape(e)) => {
                 app.rollback();
-                app = db.appender();
+                app = inner.db.appender();
                 self.cache.abandon();
                 report.error = Some(e);
                 false
             }
         };
-        self.finish(app, clock, started_ns, time, good, report)
+        self.finish(app, inner.clock.as_ref(), started_ns, time, good, report)
     }
 
     /// A scrape that brought no body.
     pub(super) fn failed(
         &mut self,
-        db: &Db,
-        clock: &dyn Clock,
+        inner: &Inner,
         error: String,
         time: ScrapeTime,
     ) -> Result<ScrapeReport, EngineError> {
-        let started_ns = clock.monotonic_ns();
+        let started_ns = inner.clock.monotonic_ns();
         let body_bytes = if error == BODY_SIZE_LIMIT { -1 } else { 0 };
         let report = ScrapeReport { error: Some(error), body_bytes, ..ScrapeReport::default() };
-        self.finish(db.appender(), clock, started_ns, time, false, report)
+        self.finish(inner.db.appender(), inner.clock.as_ref(), started_ns, time, false, report)
     }
 
     /// The target is gone: everything it had is stale.

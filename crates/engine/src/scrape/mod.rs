@@ -4,6 +4,7 @@
 //! `up` and the scrape_* series. A body that cannot be taken in leaves none of its samples; then
 //! every series of the target goes stale and `up` is 0. Knows no HTTP and no schedule.
 
+mod buffers;
 mod cache;
 mod inflate;
 mod ingest;
@@ -14,6 +15,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use model::TimestampMs;
 
+pub(crate) use buffers::BodyBuffers;
 pub use inflate::SCRAPE_BODY_BYTES_MAX;
 pub use metadata::MetricMetadata;
 pub use target::TargetOptions;
@@ -21,6 +23,10 @@ pub use target::TargetOptions;
 use crate::engine::{Engine, Inner};
 use crate::error::EngineError;
 use ingest::TargetState;
+use metadata::Published;
+
+/// How far ahead of the clock a timestamp may be.
+const AHEAD_MAX_MS: i64 = 10 * 60 * 1000;
 
 /// What came of asking a target.
 pub enum ScrapeInput<B> {
@@ -72,8 +78,10 @@ pub struct ScrapeReport {
 /// One target's memory between scrapes; a clone is another handle on the same.
 #[derive(Clone)]
 pub struct Target {
-    inner: Arc<Inner>,
+    engine: Engine,
     state: Arc<Mutex<TargetState>>,
+    /// Apart from the state, so that asking never waits for a scrape.
+    metadata: Arc<Published>,
 }
 
 impl Engine {
@@ -83,8 +91,26 @@ impl Engine {
         use std::sync::atomic::Ordering;
         // Weyl's sequence: every cache hashes differently.
         let seed = self.inner.seed.fetch_add(0x9e37_79b9_7f4a_7c15, Ordering::Relaxed);
-        let state = Arc::new(Mutex::new(TargetState::new(options, seed)));
-        Target { inner: self.inner.clone(), state }
+        let metadata = Arc::<Published>::default();
+        let state = Arc::new(Mutex::new(TargetState::new(options, seed, metadata.clone())));
+        Target { engine: self.clone(), state, metadata }
+    }
+}
+
+impl Inner {
+    /// Samples after this are out of bounds: one of them would put all that comes until then out
+    /// of order.
+    pub(crate) fn ahead_ms(&self) -> TimestampMs {
+        self.clock.now_ms().saturating_add(AHEAD_MAX_MS)
+    }
+
+    fn check_time(&self, t_ms: TimestampMs) -> Result<(), EngineError> {
+        if t_ms <= self.ahead_ms() {
+            return Ok(());
+        }
+        Err(EngineError::invalid(format!(
+            "the scrape's time {t_ms} is more than ten minutes ahead of the clock"
+        )))
     }
 }
 
@@ -96,26 +122,25 @@ impl Target {
         time: ScrapeTime,
         done: impl FnOnce(Result<ScrapeReport, EngineError>) + Send + 'static,
     ) {
-        let target = self.clone();
-        self.inner.ingest.run(
-            move || {
-                let db = target.inner.open_db()?;
-                let clock = target.inner.clock.as_ref();
-                let mut state = target.state.lock().unwrap_or_else(PoisonError::into_inner);
-                let report = match input {
-                    ScrapeInput::Body { pieces, content_encoding, content_type } => {
-                        let pieces: Vec<&[u8]> = pieces.iter().map(AsRef::as_ref).collect();
-                        state.body(db, clock, &pieces, &content_encoding, &content_type, time)
-                    }
-                    ScrapeInput::Failed(error) => state.failed(db, clock, error, time),
-                };
-                if let Ok(report) = &report {
-                    target.inner.metrics.scrape(report);
+        let bytes = match &input {
+            ScrapeInput::Body { pieces, .. } => pieces.iter().map(|p| p.as_ref().len()).sum(),
+            ScrapeInput::Failed(_) => 0,
+        };
+        let state = self.state.clone();
+        let work = move |inner: &Inner| {
+            inner.check_time(time.timestamp_ms)?;
+            let mut state = state.lock().unwrap_or_else(PoisonError::into_inner);
+            let report = match input {
+                ScrapeInput::Body { pieces, content_encoding, content_type } => {
+                    let pieces: Vec<&[u8]> = pieces.iter().map(AsRef::as_ref).collect();
+                    state.body(inner, &pieces, &content_encoding, &content_type, time)?
                 }
-                report
-            },
-            done,
-        );
+                ScrapeInput::Failed(error) => state.failed(inner, error, time)?,
+            };
+            inner.metrics.scrape(&report);
+            Ok(report)
+        };
+        self.engine.run_ingest(bytes, work, done);
     }
 
     /// Marks all series of the target, `up` included, as stale: the target is gone for good.
@@ -124,21 +149,18 @@ impl Target {
         timestamp_ms: TimestampMs,
         done: impl FnOnce(Result<(), EngineError>) + Send + 'static,
     ) {
-        let target = self.clone();
-        self.inner.ingest.run(
-            move || {
-                let db = target.inner.open_db()?;
-                let mut state = target.state.lock().unwrap_or_else(PoisonError::into_inner);
-                state.end(db, timestamp_ms)
-            },
-            done,
-        );
+        let state = self.state.clone();
+        let work = move |inner: &Inner| {
+            inner.check_time(timestamp_ms)?;
+            let mut state = state.lock().unwrap_or_else(PoisonError::into_inner);
+            state.end(&inner.db, timestamp_ms)
+        };
+        self.engine.run_ingest(0, work, done);
     }
 
     /// What the last bodies said of their metric families, by name.
     #[must_use]
-    pub fn metadata(&self) -> Vec<(String, MetricMetadata)> {
-        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        state.metadata().map(|(n, m)| (String::from_utf8_lossy(n).into_owned(), m.clone())).collect()
+    pub fn metadata(&self) -> Arc<[(String, MetricMetadata)]> {
+        self.metadata.get()
     }
 }

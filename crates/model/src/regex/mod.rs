@@ -88,6 +88,15 @@ impl Regex {
         }
     }
 
+    /// Memory that the automaton takes, bytes; 0 where none was needed. Time to compile follows it.
+    #[must_use]
+    pub fn automaton_bytes(&self) -> usize {
+        match &self.0.strategy {
+            Strategy::Fast(_) => 0,
+            Strategy::Automaton(re) => re.memory_usage(),
+        }
+    }
+
     /// What every match begins with, if anything is known.
     #[must_use]
     pub fn prefix(&self) -> Option<&str> {

@@ -30,6 +30,9 @@ use model::Matcher;
 /// 1 MiB that WASM has; evaluators may recurse to this depth, too.
 pub const DEPTH_MAX: usize = 500;
 
+/// Memory that the automata of all regular expressions of a text may take together.
+pub const REGEX_BYTES_MAX: usize = 64 << 20;
+
 /// The parts of the language that have to be switched on.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ParseOptions {
@@ -129,6 +132,8 @@ struct Parser<'a> {
     context: Context,
     /// How many recursive constructs are open.
     depth: usize,
+    /// Memory that the automata compiled so far take.
+    regex_bytes: usize,
     errors: Vec<ParseError>,
 }
 
@@ -142,6 +147,7 @@ impl<'a> Parser<'a> {
             last_closing: 0,
             context: NO_CONTEXT,
             depth: 0,
+            regex_bytes: 0,
             errors: Vec::new(),
         }
     }

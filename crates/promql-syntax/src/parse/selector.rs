@@ -1,8 +1,9 @@
 //! Vector selectors: a name, matchers in braces, or both.
 
+use model::regex::Regex;
 use model::{METRIC_NAME, MatchOp, Matcher};
 
-use super::{Parsed, Parser};
+use super::{Abort, Parsed, Parser, REGEX_BYTES_MAX};
 use crate::ast::VectorSelector;
 use crate::lex::{Token, TokenKind, unquote};
 use crate::op::BinaryOp;
@@ -11,6 +12,7 @@ use crate::span::Span;
 const CONSTRUCT: &str = "label matching";
 const NEXT_OR_END: &str = "\",\" or \"}\"";
 const MATCHER_OR_END: &str = "identifier or \"}\"";
+const TOO_MANY_REGEXES: &str = "regular expressions need more than 64 MiB";
 
 impl Parser<'_> {
     /// A selector; the next token is a metric's name or the opening brace.
@@ -94,7 +96,14 @@ impl Parser<'_> {
         let value = self.next();
         let name = if quoted { unquote(self.text(label)) } else { self.text(label).into() };
         match Matcher::new(op, name, unquote(self.text(value))) {
-            Ok(matcher) => Ok(Some(matcher)),
+            Ok(matcher) => {
+                self.regex_bytes += matcher.regex().map_or(0, Regex::automaton_bytes);
+                if self.regex_bytes > REGEX_BYTES_MAX {
+                    self.error(label.span.to(value.span), TOO_MANY_REGEXES);
+                    return Err(Abort);
+                }
+                Ok(Some(matcher))
+            }
             Err(e) => {
                 self.error(label.span.to(value.span), e.to_string());
                 Ok(None)
