@@ -4,7 +4,7 @@ use std::fmt;
 
 use model::{Columns, TimestampMs};
 
-use crate::{ChunkError, xor};
+use crate::{ChunkError, xor, xor2};
 
 /// How a chunk's bytes are encoded; the byte that stands before its data in every file
 /// (Prometheus `chunkenc.Encoding`).
@@ -98,9 +98,9 @@ pub fn decode(
 ) -> Result<(), ChunkError> {
     match encoding {
         Encoding::Xor => xor::decode(data, min_ms, max_ms, columns),
+        Encoding::Xor2 => xor2::decode(data, min_ms, max_ms, columns),
         Encoding::Histogram
         | Encoding::FloatHistogram
-        | Encoding::Xor2
         | Encoding::HistogramSt
         | Encoding::FloatHistogramSt => Err(ChunkError::Unsupported(encoding)),
     }
@@ -113,8 +113,8 @@ mod tests {
     #[test]
     fn names_what_it_cannot_decode() {
         let mut columns = Columns::default();
-        let err = decode(Encoding::Xor2, &[0, 0], 0, 0, &mut columns).unwrap_err();
-        assert_eq!(err.to_string(), "chunk encoding XOR2 is not supported yet");
+        let err = decode(Encoding::Histogram, &[0, 0], 0, 0, &mut columns).unwrap_err();
+        assert_eq!(err.to_string(), "chunk encoding histogram is not supported yet");
         assert_eq!(Encoding::try_from(9).unwrap_err().to_string(), "invalid chunk encoding 9");
         for byte in 1..=6 {
             assert_eq!(Encoding::try_from(byte).unwrap() as u8, byte);

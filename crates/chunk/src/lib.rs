@@ -4,11 +4,16 @@
 //! [`model::Columns`] and back; where the bytes lie, how they are checksummed and which series
 //! they belong to is for others to know. The bytes are drawn in `FORMAT.md`.
 
+mod bit_writer;
 mod bits;
 pub mod encoding;
 pub mod error;
+mod start_time;
+mod varbit;
 pub mod xor;
+pub mod xor2;
 
 pub use encoding::{Encoding, decode, num_samples};
 pub use error::ChunkError;
 pub use xor::XorEncoder;
+pub use xor2::Xor2Encoder;
