@@ -27,7 +27,7 @@ describe('reload', () => {
     await eventually('the first scrape', async () => (await query(server.url, 'up{job="first"}')).length === 1);
     space.configure(scrapeConfig('second', [exporter.address]));
     expect((await fetch(`${server.url}/-/reload`, { method: 'POST' })).status).toBe(200);
-    expect(await pools()).toEqual(['second']);
+    await eventually('the second pool', async () => String(await pools()) === 'second');
     await eventually('the second job', async () => (await query(server.url, 'up{job="second"} == 1')).length === 1);
     expect(await metric('prometheus_config_last_reload_successful')).toBe(1);
   });

@@ -64,6 +64,9 @@ impl LabelQuerier for HeadQuerier {
         hints: LabelHints,
         matchers: &[Matcher],
     ) -> Result<Vec<String>, StorageError> {
+        if !self.overlaps() {
+            return Ok(Vec::new());
+        }
         let refs = if matchers.is_empty() { None } else { Some(self.matching(matchers)?) };
         let symbols = self.head.symbols.read();
         let Some(name) = symbols.find(name) else { return Ok(Vec::new()) };
@@ -84,6 +87,9 @@ impl LabelQuerier for HeadQuerier {
     }
 
     fn label_names(&self, hints: LabelHints, matchers: &[Matcher]) -> Result<Vec<String>, StorageError> {
+        if !self.overlaps() {
+            return Ok(Vec::new());
+        }
         let mut names = BTreeSet::new();
         if matchers.is_empty() {
             let postings = self.head.postings.read().unwrap_or_else(PoisonError::into_inner);
