@@ -4,7 +4,7 @@ use std::fmt;
 
 use model::{Columns, TimestampMs};
 
-use crate::{ChunkError, xor, xor2};
+use crate::{ChunkError, histogram, xor, xor2};
 
 /// How a chunk's bytes are encoded; the byte that stands before its data in every file
 /// (Prometheus `chunkenc.Encoding`).
@@ -87,8 +87,7 @@ pub fn num_samples(encoding: Encoding, data: &[u8]) -> Result<u16, ChunkError> {
 /// Appends the samples of a chunk with `min_ms ≤ t ≤ max_ms` to `columns`.
 ///
 /// # Errors
-/// Where the bytes are not such a chunk, or the encoding is not supported yet; `columns` is then
-/// as it was.
+/// Where the bytes are not such a chunk; `columns` is then as it was.
 pub fn decode(
     encoding: Encoding,
     data: &[u8],
@@ -99,10 +98,10 @@ pub fn decode(
     match encoding {
         Encoding::Xor => xor::decode(data, min_ms, max_ms, columns),
         Encoding::Xor2 => xor2::decode(data, min_ms, max_ms, columns),
-        Encoding::Histogram
-        | Encoding::FloatHistogram
-        | Encoding::HistogramSt
-        | Encoding::FloatHistogramSt => Err(ChunkError::Unsupported(encoding)),
+        Encoding::Histogram => histogram::decode(data, false, min_ms, max_ms, columns),
+        Encoding::HistogramSt => histogram::decode(data, true, min_ms, max_ms, columns),
+        Encoding::FloatHistogram => histogram::decode_float(data, false, min_ms, max_ms, columns),
+        Encoding::FloatHistogramSt => histogram::decode_float(data, true, min_ms, max_ms, columns),
     }
 }
 
@@ -111,10 +110,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_what_it_cannot_decode() {
-        let mut columns = Columns::default();
-        let err = decode(Encoding::Histogram, &[0, 0], 0, 0, &mut columns).unwrap_err();
-        assert_eq!(err.to_string(), "chunk encoding histogram is not supported yet");
+    fn numbers_are_those_of_files() {
         assert_eq!(Encoding::try_from(9).unwrap_err().to_string(), "invalid chunk encoding 9");
         for byte in 1..=6 {
             assert_eq!(Encoding::try_from(byte).unwrap() as u8, byte);

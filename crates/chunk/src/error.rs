@@ -1,7 +1,5 @@
 //! Why the bytes of a chunk were refused.
 
-use crate::Encoding;
-
 /// Why a chunk could not be decoded. Says nothing about where the chunk lies: the caller knows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -21,7 +19,15 @@ pub enum ChunkError {
     /// A number that stands for no encoding.
     #[error("invalid chunk encoding {0}")]
     UnknownEncoding(u8),
-    /// An encoding that exists and cannot be decoded by this build.
-    #[error("chunk encoding {0} is not supported yet")]
-    Unsupported(Encoding),
+    /// Histogram buckets that lie nowhere, or in no order.
+    #[error("histogram chunk has a bucket layout that makes no sense")]
+    BadLayout,
+    /// A schema of histograms that nobody knows.
+    #[error(
+        "histogram has an unknown schema, which must be between -9 and 52 for exponential buckets, or -53 for custom buckets, got schema {0}"
+    )]
+    UnknownSchema(i32),
+    /// Histograms that would take more memory than any real chunk's.
+    #[error("histogram chunk is too large to decode")]
+    TooLarge,
 }

@@ -8,12 +8,15 @@ mod bit_writer;
 mod bits;
 pub mod encoding;
 pub mod error;
+pub mod histogram;
 mod start_time;
 mod varbit;
 pub mod xor;
 pub mod xor2;
+mod xor_value;
 
 pub use encoding::{Encoding, decode, num_samples};
 pub use error::ChunkError;
+pub use histogram::{FloatHistogramEncoder, HistogramEncoder};
 pub use xor::XorEncoder;
 pub use xor2::Xor2Encoder;
