@@ -127,6 +127,17 @@ pub trait Fs: Send + Sync {
     fn read_dir(&self, path: &Path) -> io::Result<Vec<DirEntry>>;
     /// Whether something of that name exists.
     fn exists(&self, path: &Path) -> bool;
+    /// Gives a file a second name. Where the system has no such thing the error is `Unsupported` or
+    /// `CrossesDevices`, and callers copy.
+    fn hard_link(&self, from: &Path, to: &Path) -> io::Result<()> {
+        let _ = (from, to);
+        Err(io::Error::from(io::ErrorKind::Unsupported))
+    }
+    /// Bytes of the whole file system that `path` is on; `Unsupported` where nobody knows.
+    fn disk_bytes(&self, path: &Path) -> io::Result<u64> {
+        let _ = path;
+        Err(io::Error::from(io::ErrorKind::Unsupported))
+    }
     /// Waits until the directory's entries are on the disk.
     fn sync_dir(&self, path: &Path) -> io::Result<()>;
     /// Takes the lock file `path`, or fails with `WouldBlock` where another process has it.

@@ -204,6 +204,16 @@ impl Fs for MemFs {
         s.files.contains_key(path) || is_dir(&s, path)
     }
 
+    fn hard_link(&self, from: &Path, to: &Path) -> io::Result<()> {
+        let b = self.file(from)?;
+        let mut s = self.state();
+        if s.files.contains_key(to) || is_dir(&s, to) {
+            return Err(io::Error::new(ErrorKind::AlreadyExists, format!("{}: exists", to.display())));
+        }
+        s.files.insert(to.to_owned(), b);
+        Ok(())
+    }
+
     fn sync_dir(&self, _path: &Path) -> io::Result<()> {
         Ok(())
     }

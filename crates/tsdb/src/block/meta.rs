@@ -14,6 +14,10 @@ pub(super) const META_FILE: &str = "meta.json";
 const META_VERSION: u32 = 1;
 /// Hint of a block that was made of out-of-order chunks.
 pub const HINT_FROM_OUT_OF_ORDER: &str = "from-out-of-order";
+/// Hint of a block that was made of the head's stale series only.
+pub const HINT_FROM_STALE_SERIES: &str = "from-stale-series";
+/// Hint of a block that was made of selected series of the head only.
+pub const HINT_FROM_SELECTED_SERIES: &str = "from-selected-series";
 
 /// What a block says about itself (Prometheus `tsdb.BlockMeta`). Fields unknown here are dropped.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -100,12 +104,68 @@ pub struct BlockCompaction {
     pub hints: Vec<String>,
 }
 
+impl BlockCompaction {
+    /// Whether the remark is among the hints.
+    #[must_use]
+    pub fn has_hint(&self, hint: &str) -> bool {
+        self.hints.iter().any(|h| h == hint)
+    }
+}
+
 impl BlockMeta {
     /// The description of a block cut from the head, without counts.
     #[must_use]
     pub fn from_head(ulid: Ulid, min_ms: TimestampMs, max_ms: TimestampMs) -> Self {
         let compaction = BlockCompaction { level: 1, sources: vec![ulid], ..BlockCompaction::default() };
         Self { ulid, min_ms, max_ms, stats: BlockStats::default(), compaction, version: META_VERSION }
+    }
+
+    /// The description of a block made of all of `blocks` (one at least), without counts: it spans
+    /// them, and is one level above the highest (Prometheus `CompactBlockMetas`).
+    #[must_use]
+    pub fn merged(ulid: Ulid, blocks: &[&Self]) -> Self {
+        let mut merged = Self { ulid, version: META_VERSION, ..Self::default() };
+        merged.min_ms = blocks.iter().map(|b| b.min_ms).min().unwrap_or_default();
+        merged.max_ms = blocks.iter().map(|b| b.max_ms).max().unwrap_or_default();
+        let c = &mut merged.compaction;
+        c.level = blocks.iter().map(|b| b.compaction.level).max().unwrap_or_default().saturating_add(1);
+        c.sources = blocks.iter().flat_map(|b| b.compaction.sources.iter().copied()).collect();
+        c.sources.sort_unstable();
+        c.sources.dedup();
+        c.parents = blocks.iter().map(|b| b.describe()).collect();
+        let has = |hint: &'static str| move |b: &&Self| b.compaction.has_hint(hint);
+        for hint in [HINT_FROM_STALE_SERIES, HINT_FROM_SELECTED_SERIES] {
+            if blocks.iter().any(has(hint)) {
+                c.hints.push(hint.to_owned());
+            }
+        }
+        // With a single block of samples in order among them, the head begins behind the result.
+        if blocks.iter().all(has(HINT_FROM_OUT_OF_ORDER)) {
+            c.hints.push(HINT_FROM_OUT_OF_ORDER.to_owned());
+        }
+        merged
+    }
+
+    /// The description of this block written again without its deleted samples, without counts.
+    #[must_use]
+    pub fn rewritten(&self, ulid: Ulid) -> Self {
+        let mut new = Self::from_head(ulid, self.min_ms, self.max_ms);
+        new.compaction.parents = vec![self.describe()];
+        let kept = [HINT_FROM_OUT_OF_ORDER, HINT_FROM_STALE_SERIES, HINT_FROM_SELECTED_SERIES];
+        let hints = kept.into_iter().filter(|hint| self.compaction.has_hint(hint));
+        new.compaction.hints = hints.map(str::to_owned).collect();
+        new
+    }
+
+    fn describe(&self) -> BlockDesc {
+        BlockDesc { ulid: self.ulid, min_ms: self.min_ms, max_ms: self.max_ms }
+    }
+
+    /// Whether the block holds samples of the head's main stream, so that the head begins behind it.
+    #[must_use]
+    pub fn is_in_order(&self) -> bool {
+        let partial = [HINT_FROM_OUT_OF_ORDER, HINT_FROM_STALE_SERIES, HINT_FROM_SELECTED_SERIES];
+        !partial.into_iter().any(|hint| self.compaction.has_hint(hint))
     }
 
     /// Reads the file in the block directory `dir`.

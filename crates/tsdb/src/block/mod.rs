@@ -1,10 +1,10 @@
 //! Blocks: sealed directories that hold a span of time. Written once, then mapped and queried.
 //! Knows nothing of the head, the log, or when blocks are cut, merged and deleted.
 //!
-//! The files are drawn in `FORMAT.md`. Merging blocks into larger ones, cleaning tombstones and
-//! retention belong to `compact/`, which stands above this module: it reads through
-//! [`Block::chunk_querier`] and writes through [`BlockWriter`].
+//! The files are drawn in `FORMAT.md`. Merging blocks and cleaning tombstones belong to `compact/`,
+//! which age and size have to go to `retention/`; both stand above this module.
 
+mod edit;
 mod meta;
 mod querier;
 mod reader;
@@ -15,11 +15,16 @@ mod writer;
 
 use model::TimestampMs;
 
-pub use meta::{BlockCompaction, BlockDesc, BlockMeta, BlockStats, HINT_FROM_OUT_OF_ORDER};
+pub use meta::{
+    BlockCompaction, BlockDesc, BlockMeta, BlockStats, HINT_FROM_OUT_OF_ORDER, HINT_FROM_SELECTED_SERIES,
+    HINT_FROM_STALE_SERIES,
+};
 pub use reader::Block;
 pub use tombstones::{Interval, Tombstones};
+pub(crate) use tombstones::{covers, overlaps, remove};
 pub use ulid::{Ulid, UlidError};
 pub use writer::BlockWriter;
+pub(crate) use writer::SymbolBlockWriter;
 
 /// What the name of a block's directory ends with while it is being written: such a directory is
 /// left over from a crash and may be removed.

@@ -13,19 +13,24 @@ use super::{BlockMeta, INDEX_FILE, Interval, Tombstones};
 use crate::index::{ChunkMeta, IndexReader};
 
 /// An open block: its index and chunks mapped, its tables checked. A clone is another handle on
-/// the same; the files stay mapped until the last one goes.
+/// the same; the files stay mapped until the last one goes. What is deleted and what the block
+/// says about itself are as they were when the handle was made: a change makes another handle.
 #[derive(Clone, Debug)]
 pub struct Block(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
-    dir: PathBuf,
+    files: Arc<Files>,
     meta: BlockMeta,
+    tombstones: Tombstones,
+}
+
+/// What never changes.
+#[derive(Debug)]
+struct Files {
+    dir: PathBuf,
     index: IndexReader,
     segments: Segments,
-    tombstones: Tombstones,
-    /// Bytes of the files that are not kept open.
-    other_bytes: u64,
 }
 
 impl Block {
@@ -35,16 +40,17 @@ impl Block {
     /// # Errors
     /// Where a file is missing, cannot be read or is not of its format.
     pub fn open(fs: &dyn Fs, dir: &Path) -> Result<Self, StorageError> {
-        let entries = fs.read_dir(dir).map_err(|e| StorageError::io(format!("open {}", dir.display()), e))?;
-        let other_bytes = entries.iter().filter(|e| e.name != INDEX_FILE).map(|e| e.len).sum();
-        Ok(Self(Arc::new(Inner {
-            dir: dir.to_owned(),
-            other_bytes,
-            meta: BlockMeta::read(fs, dir)?,
-            index: IndexReader::open(fs, &dir.join(INDEX_FILE))?,
-            segments: Segments::open(fs, &dir.join(CHUNKS_DIR))?,
-            tombstones: Tombstones::read(fs, dir)?,
-        })))
+        let meta = BlockMeta::read(fs, dir)?;
+        let index = IndexReader::open(fs, &dir.join(INDEX_FILE))?;
+        let segments = Segments::open(fs, &dir.join(CHUNKS_DIR))?;
+        let tombstones = Tombstones::read(fs, dir)?;
+        let files = Arc::new(Files { dir: dir.to_owned(), index, segments });
+        Ok(Self(Arc::new(Inner { files, meta, tombstones })))
+    }
+
+    /// Another handle on the same files that says other things about them.
+    pub(super) fn with(&self, meta: BlockMeta, tombstones: Tombstones) -> Self {
+        Self(Arc::new(Inner { files: self.0.files.clone(), meta, tombstones }))
     }
 
     /// What the block says about itself.
@@ -56,13 +62,13 @@ impl Block {
     /// The block's directory.
     #[must_use]
     pub fn dir(&self) -> &Path {
-        &self.0.dir
+        &self.0.files.dir
     }
 
     /// The index.
     #[must_use]
     pub fn index(&self) -> &IndexReader {
-        &self.0.index
+        &self.0.files.index
     }
 
     /// What is deleted.
@@ -71,10 +77,12 @@ impl Block {
         &self.0.tombstones
     }
 
-    /// Bytes of all files on the disk.
+    /// Bytes of index, chunks, `meta.json` and tombstones.
     #[must_use]
     pub fn size_bytes(&self) -> u64 {
-        self.0.index.size_bytes() + self.0.segments.size_bytes() + self.0.other_bytes
+        let Files { index, segments, .. } = &*self.0.files;
+        let others = self.meta().to_json().len() + self.tombstones().to_bytes().len();
+        index.size_bytes() + segments.size_bytes() + others as u64
     }
 
     /// Whether the block may have samples in `start_ms ..= end_ms`: its own span is half open.
@@ -94,16 +102,16 @@ impl Block {
     /// # Errors
     /// Where the bytes are corrupt; the text names file and offset.
     pub fn chunk(&self, chunk: &ChunkMeta) -> Result<(Encoding, &[u8]), StorageError> {
-        self.0.segments.chunk(chunk.reference)
+        self.0.files.segments.chunk(chunk.reference)
     }
 
     /// The deleted intervals of a series.
-    pub(super) fn deleted(&self, series: u32) -> &[Interval] {
+    pub(crate) fn deleted(&self, series: u32) -> &[Interval] {
         self.0.tombstones.get(u64::from(series))
     }
 
     /// Appends the samples of a chunk with `start_ms ≤ t ≤ end_ms` to `columns`.
-    pub(super) fn decode(
+    pub(crate) fn decode(
         &self,
         chunk: &ChunkMeta,
         start_ms: TimestampMs,
@@ -114,8 +122,8 @@ impl Block {
         chunk::decode(encoding, data, start_ms, end_ms, columns).map_err(|e| self.chunk_error(chunk, e))
     }
 
-    pub(super) fn chunk_error(&self, chunk: &ChunkMeta, e: ChunkError) -> StorageError {
-        let text = format!("{}: {e}", self.0.segments.place(chunk.reference));
+    pub(crate) fn chunk_error(&self, chunk: &ChunkMeta, e: ChunkError) -> StorageError {
+        let text = format!("{}: {e}", self.0.files.segments.place(chunk.reference));
         match e {
             ChunkError::Unsupported(_) => StorageError::Invalid(text),
             _ => StorageError::Corrupt(text),

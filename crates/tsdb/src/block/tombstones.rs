@@ -7,7 +7,7 @@ use std::path::Path;
 use model::{Columns, TimestampMs};
 use storage::{Fs, StorageError};
 
-use crate::index::codec::{Corruption, Cursor};
+use crate::index::codec::{Corruption, Cursor, put_uvarint, put_varint};
 
 /// The file's name in a block's directory.
 pub(super) const TOMBSTONES_FILE: &str = "tombstones";
@@ -67,6 +67,24 @@ impl Tombstones {
         Ok(out)
     }
 
+    /// The file's bytes.
+    #[must_use]
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut out = Vec::new();
+        out.extend_from_slice(&MAGIC.to_be_bytes());
+        out.push(VERSION);
+        for (series, intervals) in &self.series {
+            for i in intervals {
+                put_uvarint(&mut out, *series);
+                put_varint(&mut out, i.min_ms);
+                put_varint(&mut out, i.max_ms);
+            }
+        }
+        let crc = crc32c::crc32c(&out[HEADER_LEN..]);
+        out.extend_from_slice(&crc.to_be_bytes());
+        out
+    }
+
     /// Deletes a span of a series. Spans that touch become one; one that ends before it begins
     /// deletes nothing.
     pub fn add(&mut self, series: u64, new: Interval) {
@@ -101,29 +119,20 @@ impl Tombstones {
     }
 }
 
-/// A file in which nothing is deleted.
-pub(super) fn empty_file() -> [u8; HEADER_LEN + 4] {
-    let mut out = [0; HEADER_LEN + 4];
-    out[..4].copy_from_slice(&MAGIC.to_be_bytes());
-    out[4] = VERSION;
-    // The checksum of no bytes is zero.
-    out
-}
-
 /// Whether `min_ms ..= max_ms` lies within one of the intervals.
-pub(super) fn covers(intervals: &[Interval], min_ms: TimestampMs, max_ms: TimestampMs) -> bool {
+pub(crate) fn covers(intervals: &[Interval], min_ms: TimestampMs, max_ms: TimestampMs) -> bool {
     let i = intervals.partition_point(|i| i.max_ms < max_ms);
     intervals.get(i).is_some_and(|i| i.min_ms <= min_ms)
 }
 
 /// Whether `min_ms ..= max_ms` and one of the intervals have a time in common.
-pub(super) fn overlaps(intervals: &[Interval], min_ms: TimestampMs, max_ms: TimestampMs) -> bool {
+pub(crate) fn overlaps(intervals: &[Interval], min_ms: TimestampMs, max_ms: TimestampMs) -> bool {
     let i = intervals.partition_point(|i| i.max_ms < min_ms);
     intervals.get(i).is_some_and(|i| i.min_ms <= max_ms)
 }
 
 /// Drops the samples from index `from` on that lie in one of the intervals.
-pub(super) fn remove(intervals: &[Interval], columns: &mut Columns, from: usize) {
+pub(crate) fn remove(intervals: &[Interval], columns: &mut Columns, from: usize) {
     let (len, has_st) = (columns.t.len(), !columns.st.is_empty());
     let histograms = columns.h.partition_point(|(i, _)| (*i as usize) < from);
     let mut tail = columns.h.split_off(histograms).into_iter().peekable();
@@ -209,7 +218,14 @@ mod tests {
 
     #[test]
     fn hostile_bytes_are_refused() {
-        assert_eq!(Tombstones::parse(&empty_file()), Ok(Tombstones::default()));
+        let empty = Tombstones::default();
+        assert_eq!(empty.to_bytes(), b"\x01\x30\xba\x30\x01\0\0\0\0");
+        assert_eq!(Tombstones::parse(&empty.to_bytes()), Ok(empty));
+        let mut some = Tombstones::default();
+        for (series, a, b) in [(7, -5, 300), (7, 400, i64::MAX), (u64::MAX, i64::MIN, 0)] {
+            some.add(series, interval(a, b));
+        }
+        assert_eq!(Tombstones::parse(&some.to_bytes()), Ok(some));
         for (bytes, what) in [
             (&b""[..], "unexpected end at offset 0"),
             (b"\x01\x30\xba\x31\x01\0\0\0\0", "invalid magic number at offset 0"),

@@ -16,6 +16,7 @@ mod writer;
 
 pub use matching::{PostingsIndex, postings_for_matchers};
 pub use reader::{ChunkMeta, IndexReader};
+pub(crate) use writer::IndexWriter;
 pub use writer::{IndexSeries, write_index};
 
 /// The first four bytes of an index file.

@@ -89,6 +89,11 @@ impl IndexReader {
         self.symbols.len()
     }
 
+    /// All symbols, ascending.
+    pub(crate) fn symbols(&self) -> impl Iterator<Item = &str> {
+        self.symbols.iter(&self.map)
+    }
+
     pub(super) fn corrupt(&self, c: Corruption) -> StorageError {
         c.in_file(&self.path)
     }
@@ -209,6 +214,16 @@ impl SeriesEntry<'_> {
     pub(crate) fn skip_labels(&mut self) -> Result<(), StorageError> {
         let path = &self.index.path;
         self.each_label(&mut |_, _, _| Ok(())).map_err(|c| c.in_file(path))
+    }
+
+    /// Appends the symbols of the names and values of the labels to `out`.
+    pub(crate) fn label_symbols(&mut self, out: &mut Vec<(u32, u32)>) -> Result<(), StorageError> {
+        let path = &self.index.path;
+        let mut put = |_, name, value| {
+            out.push((name, value));
+            Ok(())
+        };
+        self.each_label(&mut put).map_err(|c| c.in_file(path))
     }
 
     /// Reads the labels.

@@ -61,6 +61,13 @@ impl Symbols {
         std::str::from_utf8(cursor.string().ok()?).ok()
     }
 
+    /// All symbols in order, from the same `file` that was opened.
+    pub(super) fn iter<'a>(&self, file: &'a [u8]) -> impl Iterator<Item = &'a str> + use<'a> {
+        let start = self.places.first().map_or(self.end, |place| self.base + *place as usize);
+        let mut cursor = Cursor::new(file, start, self.end);
+        (0..self.count).map_while(move |_| std::str::from_utf8(cursor.string().ok()?).ok())
+    }
+
     /// The number of a symbol, if the table has it.
     pub(super) fn find(&self, file: &[u8], symbol: &str) -> Option<u32> {
         let (mut low, mut high) = (0, self.count);

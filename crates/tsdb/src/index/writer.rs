@@ -23,7 +23,7 @@ pub struct IndexSeries {
 }
 
 /// Offsets of the sections, in the order of the table of contents.
-#[derive(Default)]
+#[derive(Clone, Copy, Default)]
 struct Toc {
     symbols: u64,
     series: u64,
@@ -45,43 +45,6 @@ pub fn write_index(
     series: &[IndexSeries],
     chunks: &[ChunkMeta],
 ) -> Result<u64, StorageError> {
-    check_input(series, chunks)?;
-    let mut file = FileWriter::create(fs, path)?;
-    file.put(&MAGIC.to_be_bytes())?;
-    file.put(&[VERSION])?;
-    let symbols = Symbols::collect(series)?;
-    let mut toc = Toc { symbols: file.position(), ..Toc::default() };
-    symbols.write(&mut file)?;
-    toc.series = file.position();
-    let pairs = write_series(&mut file, series, chunks, &symbols)?;
-    toc.label_indices = file.position();
-    toc.postings = file.position();
-    let table = pairs.write_postings(&mut file, &symbols)?;
-    toc.label_indices_table = file.position();
-    toc.postings_table = file.position();
-    write_section(&mut file, &table)?;
-    for offset in [
-        toc.symbols,
-        toc.series,
-        toc.label_indices,
-        toc.label_indices_table,
-        toc.postings,
-        toc.postings_table,
-    ] {
-        file.put_summed(&offset.to_be_bytes())?;
-    }
-    file.put_sum()?;
-    file.finish()
-}
-
-fn check_input(series: &[IndexSeries], chunks: &[ChunkMeta]) -> Result<(), StorageError> {
-    for pair in series.windows(2) {
-        if pair[0].labels >= pair[1].labels {
-            let (last, next) = (&pair[0].labels, &pair[1].labels);
-            let text = format!("out-of-order series added with label set {next}, last label set {last}");
-            return Err(StorageError::Invalid(text));
-        }
-    }
     let counted: usize = series.iter().map(|s| s.num_chunks as usize).sum();
     if counted != chunks.len() {
         return Err(StorageError::Invalid(format!(
@@ -89,7 +52,129 @@ fn check_input(series: &[IndexSeries], chunks: &[ChunkMeta]) -> Result<(), Stora
             chunks.len()
         )));
     }
-    Ok(())
+    let (sorted, numbers) = collect_symbols(series);
+    let mut index = IndexWriter::create(fs, path, &sorted)?;
+    let (mut rest, mut labels) = (chunks, Vec::new());
+    for s in series {
+        labels.clear();
+        labels.extend(s.labels.iter().map(|(n, v)| (numbers[n], numbers[v])));
+        let (own, tail) = rest.split_at(s.num_chunks as usize);
+        rest = tail;
+        index.add_series(&labels, own)?;
+    }
+    index.finish()
+}
+
+/// All strings of the index, sorted; their numbers are their places.
+fn collect_symbols(series: &[IndexSeries]) -> (Vec<&str>, HashMap<&str, u32>) {
+    // Prometheus' tables have the empty string: it names the postings of all series.
+    let mut numbers = HashMap::from([("", 0)]);
+    for s in series {
+        for (name, value) in &s.labels {
+            numbers.entry(name).or_insert(0);
+            numbers.entry(value).or_insert(0);
+        }
+    }
+    let mut sorted: Vec<&str> = numbers.keys().copied().collect();
+    sorted.sort_unstable();
+    for (number, symbol) in (0..).zip(&sorted) {
+        numbers.insert(symbol, number);
+    }
+    (sorted, numbers)
+}
+
+/// An index under construction whose symbols are known beforehand. Series go to the file at once;
+/// 4 bytes per label and 8 per series stay in memory for the postings, which come last.
+pub(crate) struct IndexWriter<'a> {
+    file: FileWriter,
+    symbols: &'a [&'a str],
+    toc: Toc,
+    pairs: Pairs,
+    last: Vec<(u32, u32)>,
+    body: Vec<u8>,
+    len: Vec<u8>,
+}
+
+impl<'a> IndexWriter<'a> {
+    /// Starts the file with `symbols`: ascending, distinct, the empty string among them.
+    pub(crate) fn create(fs: &dyn Fs, path: &Path, symbols: &'a [&'a str]) -> Result<Self, StorageError> {
+        if u32::try_from(symbols.len()).is_err() {
+            return Err(StorageError::Limit("more than 2^32 symbols".into()));
+        }
+        let mut file = FileWriter::create(fs, path)?;
+        file.put(&MAGIC.to_be_bytes())?;
+        file.put(&[VERSION])?;
+        let mut toc = Toc { symbols: file.position(), ..Toc::default() };
+        write_symbols(&mut file, symbols)?;
+        toc.series = file.position();
+        let (last, body, len) = Default::default();
+        Ok(Self { file, symbols, toc, pairs: Pairs::default(), last, body, len })
+    }
+
+    /// Adds a series: its labels as numbers of symbols, in order of name, and its chunks.
+    pub(crate) fn add_series(
+        &mut self,
+        labels: &[(u32, u32)],
+        chunks: &[ChunkMeta],
+    ) -> Result<(), StorageError> {
+        // Symbols are numbered in order, so numbers are ordered as labels are.
+        if !self.pairs.series.is_empty() && *self.last >= *labels {
+            let (last, next) = (self.labels(&self.last), self.labels(labels));
+            let text = format!("out-of-order series added with label set {next}, last label set {last}");
+            return Err(StorageError::Invalid(text));
+        }
+        self.file.pad(SERIES_ALIGN)?;
+        if self.file.position() >= INDEX_BYTES_MAX {
+            return Err(StorageError::Limit("index file exceeding max size of 64GiB".into()));
+        }
+        let id = (self.file.position() / SERIES_ALIGN as u64) as u32;
+        self.body.clear();
+        put_uvarint(&mut self.body, labels.len() as u64);
+        for (name, value) in labels {
+            put_uvarint(&mut self.body, u64::from(*name));
+            put_uvarint(&mut self.body, u64::from(*value));
+            self.pairs.add(*name, *value);
+        }
+        self.pairs.series.push((id, labels.len() as u32));
+        let put = put_chunks(&mut self.body, chunks);
+        put.map_err(|text| StorageError::Invalid(format!("{}: {text}", self.labels(labels))))?;
+        self.len.clear();
+        put_uvarint(&mut self.len, self.body.len() as u64);
+        self.file.put(&self.len)?;
+        self.file.put_summed(&self.body)?;
+        self.file.put_sum()?;
+        self.last.clear();
+        self.last.extend_from_slice(labels);
+        Ok(())
+    }
+
+    fn labels(&self, numbers: &[(u32, u32)]) -> Labels {
+        let symbol = |n: u32| self.symbols[n as usize];
+        Labels::from_sorted(numbers.iter().map(|(n, v)| (symbol(*n), symbol(*v))))
+    }
+
+    /// Writes the postings and tables and syncs the file; returns its size.
+    pub(crate) fn finish(mut self) -> Result<u64, StorageError> {
+        let (mut toc, file) = (self.toc, &mut self.file);
+        toc.label_indices = file.position();
+        toc.postings = file.position();
+        let table = self.pairs.write_postings(file, self.symbols)?;
+        toc.label_indices_table = file.position();
+        toc.postings_table = file.position();
+        write_section(file, &table)?;
+        for offset in [
+            toc.symbols,
+            toc.series,
+            toc.label_indices,
+            toc.label_indices_table,
+            toc.postings,
+            toc.postings_table,
+        ] {
+            file.put_summed(&offset.to_be_bytes())?;
+        }
+        file.put_sum()?;
+        self.file.finish()
+    }
 }
 
 /// Appends a section: length, body, checksum.
@@ -102,45 +187,14 @@ fn write_section(file: &mut FileWriter, body: &[u8]) -> Result<(), StorageError>
     file.put_sum()
 }
 
-/// All strings of the index, sorted; their numbers are their places.
-struct Symbols<'a> {
-    sorted: Vec<&'a str>,
-    numbers: HashMap<&'a str, u32>,
-}
-
-impl<'a> Symbols<'a> {
-    fn collect(series: &'a [IndexSeries]) -> Result<Self, StorageError> {
-        // Prometheus' tables have the empty string: it names the postings of all series.
-        let mut numbers = HashMap::from([("", 0)]);
-        for s in series {
-            for (name, value) in &s.labels {
-                numbers.entry(name).or_insert(0);
-                numbers.entry(value).or_insert(0);
-            }
-        }
-        let mut sorted: Vec<&str> = numbers.keys().copied().collect();
-        sorted.sort_unstable();
-        for (i, symbol) in sorted.iter().enumerate() {
-            let number =
-                u32::try_from(i).map_err(|_| StorageError::Limit("more than 2^32 symbols".into()))?;
-            numbers.insert(symbol, number);
-        }
-        Ok(Self { sorted, numbers })
+fn write_symbols(file: &mut FileWriter, sorted: &[&str]) -> Result<(), StorageError> {
+    let bytes: usize = sorted.iter().map(|s| s.len() + 2).sum();
+    let mut body = Vec::with_capacity(4 + bytes);
+    body.extend_from_slice(&(sorted.len() as u32).to_be_bytes());
+    for symbol in sorted {
+        put_string(&mut body, symbol);
     }
-
-    fn number(&self, symbol: &str) -> u32 {
-        self.numbers[symbol]
-    }
-
-    fn write(&self, file: &mut FileWriter) -> Result<(), StorageError> {
-        let bytes: usize = self.sorted.iter().map(|s| s.len() + 2).sum();
-        let mut body = Vec::with_capacity(4 + bytes);
-        body.extend_from_slice(&(self.sorted.len() as u32).to_be_bytes());
-        for symbol in &self.sorted {
-            put_string(&mut body, symbol);
-        }
-        write_section(file, &body)
-    }
+    write_section(file, &body)
 }
 
 /// Which series have which label pair: for each label of each series, in order, the pair's slot.
@@ -168,7 +222,7 @@ impl Pairs {
     }
 
     /// Writes all postings; returns the body of the table of their offsets.
-    fn write_postings(self, file: &mut FileWriter, symbols: &Symbols<'_>) -> Result<Vec<u8>, StorageError> {
+    fn write_postings(self, file: &mut FileWriter, symbols: &[&str]) -> Result<Vec<u8>, StorageError> {
         let mut order: Vec<((u32, u32), u32)> = self.slots.into_iter().collect();
         order.sort_unstable();
         // Symbols are numbered in order, so this is the order of the strings too.
@@ -195,7 +249,7 @@ impl Pairs {
         for ((name, value), slot) in order {
             let (list, tail) = rest.split_at(self.counts[slot as usize] as usize);
             rest = tail;
-            let text = |n: u32| symbols.sorted[n as usize];
+            let text = |n: u32| symbols[n as usize];
             write_list(file, &mut table, text(name), text(value), list)?;
         }
         Ok(table)
@@ -218,42 +272,6 @@ fn write_list(
     body.extend_from_slice(&(ids.len() as u32).to_be_bytes());
     body.extend(ids.iter().flat_map(|id| id.to_be_bytes()));
     write_section(file, &body)
-}
-
-fn write_series(
-    file: &mut FileWriter,
-    series: &[IndexSeries],
-    chunks: &[ChunkMeta],
-    symbols: &Symbols<'_>,
-) -> Result<Pairs, StorageError> {
-    let mut pairs = Pairs::default();
-    let (mut rest, mut body, mut len) = (chunks, Vec::new(), Vec::new());
-    for s in series {
-        file.pad(SERIES_ALIGN)?;
-        if file.position() >= INDEX_BYTES_MAX {
-            return Err(StorageError::Limit("index file exceeding max size of 64GiB".into()));
-        }
-        let id = (file.position() / SERIES_ALIGN as u64) as u32;
-        let num_labels = s.labels.len() as u32;
-        body.clear();
-        put_uvarint(&mut body, u64::from(num_labels));
-        for (name, value) in &s.labels {
-            let (name, value) = (symbols.number(name), symbols.number(value));
-            put_uvarint(&mut body, u64::from(name));
-            put_uvarint(&mut body, u64::from(value));
-            pairs.add(name, value);
-        }
-        pairs.series.push((id, num_labels));
-        let (own, tail) = rest.split_at(s.num_chunks as usize);
-        rest = tail;
-        put_chunks(&mut body, own).map_err(|text| StorageError::Invalid(format!("{}: {text}", s.labels)))?;
-        len.clear();
-        put_uvarint(&mut len, body.len() as u64);
-        file.put(&len)?;
-        file.put_summed(&body)?;
-        file.put_sum()?;
-    }
-    Ok(pairs)
 }
 
 fn put_chunks(body: &mut Vec<u8>, chunks: &[ChunkMeta]) -> Result<(), String> {
