@@ -1,0 +1,94 @@
+//! Why bytes were refused.
+
+/// Why a body, or a part of it, was refused. Offsets count bytes of the decompressed body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum WireError {
+    /// The bytes are no protobuf of the message expected.
+    #[error("protobuf: {fault} at byte {offset}")]
+    Protobuf {
+        /// What is wrong.
+        fault: Fault,
+        /// Where the faulty part begins.
+        offset: usize,
+    },
+    /// A list of label references has no partner for its last one.
+    #[error("invalid labelRefs length {0}")]
+    OddLabelRefs(usize),
+    /// A label refers to a symbol that is not there.
+    #[error("labelRefs {name} (name) = {value} (value) outside of symbols table (size {size})")]
+    LabelRefOutside {
+        /// Reference of the name.
+        name: u32,
+        /// Reference of the value.
+        value: u32,
+        /// Number of symbols.
+        size: usize,
+    },
+    /// A metadata field refers to a symbol that is not there.
+    #[error("metadata {field} {reference} outside of symbols table (size {size})")]
+    MetadataRefOutside {
+        /// `unit_ref` or `help_ref`.
+        field: &'static str,
+        /// The reference.
+        reference: u32,
+        /// Number of symbols.
+        size: usize,
+    },
+    /// A body exceeds its limit before decompression.
+    #[error("request body exceeds the {limit_bytes} bytes limit")]
+    BodyTooLarge {
+        /// The limit.
+        limit_bytes: usize,
+    },
+    /// A body exceeds its limit after decompression.
+    #[error("decoded size exceeds the {limit_bytes} bytes limit")]
+    DecodedTooLarge {
+        /// The limit.
+        limit_bytes: usize,
+    },
+    /// The body is no snappy block.
+    #[error("snappy: corrupt input")]
+    Snappy,
+    /// A frame of a streamed answer exceeds its limit.
+    #[error("chunkedReader: message size exceeded the limit {limit_bytes} bytes; got: {size_bytes} bytes")]
+    FrameTooLarge {
+        /// The limit.
+        limit_bytes: u64,
+        /// What the frame announces.
+        size_bytes: u64,
+    },
+    /// The checksum of a frame does not match its bytes.
+    #[error("chunkedReader: corrupted frame; checksum mismatch")]
+    FrameChecksum,
+}
+
+/// What can be wrong with protobuf bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Fault {
+    /// The message ends within a field.
+    #[error("unexpected end")]
+    Truncated,
+    /// A variable-length integer has more than ten bytes.
+    #[error("integer overflow")]
+    Overflow,
+    /// A field number of 0 or above 2^29 − 1.
+    #[error("illegal field number")]
+    FieldNumber,
+    /// A wire type that does not exist.
+    #[error("illegal wire type")]
+    WireType,
+    /// A known field of another wire type than its own.
+    #[error("wrong wire type for a known field")]
+    WrongWireType,
+    /// A group; no message here has any.
+    #[error("group")]
+    Group,
+    /// A string that must be UTF-8 and is not.
+    #[error("invalid UTF-8")]
+    Utf8,
+    /// Messages within messages beyond the limit.
+    #[error("nesting too deep")]
+    Depth,
+}

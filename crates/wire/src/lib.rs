@@ -1,0 +1,28 @@
+//! The remote protocols' bodies: remote write 1.0 and 2.0, remote read, and what carries them,
+//! protobuf and snappy. Knows no sockets, no storage and no time.
+//!
+//! Requests are walked, not built: a walker borrows the body, appends float samples to columns that
+//! the caller owns, and gives labels as the bytes a cache of series is keyed by. Labels, histograms
+//! and exemplars are decoded only when asked for. What is accepted is what Prometheus 3.16
+//! accepts. FORMAT.md draws the messages.
+
+mod error;
+mod histogram;
+mod labels;
+mod metadata;
+mod reader;
+mod samples;
+mod series;
+pub mod snappy;
+mod symbols;
+pub mod write_v1;
+pub mod write_v2;
+pub mod writer;
+
+pub use error::{Fault, WireError};
+pub use histogram::HistogramSample;
+pub use labels::{EncodedLabels, LabelsError, put_labels};
+pub use reader::{Reader, Tag};
+pub use samples::SampleColumns;
+pub use series::{Exemplar, Exemplars, Histograms, TimeSeries};
+pub use symbols::{SymbolSpans, SymbolTable, Symbols};
