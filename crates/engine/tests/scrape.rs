@@ -1,100 +1,9 @@
 //! Scrapes from body to answer: the real engine over files in memory and a clock moved by hand.
 
-use std::sync::Arc;
-use std::sync::mpsc;
+mod common;
 
-use engine::query::{QueryLimits, QueryTimes};
-use engine::scrape::{ScrapeInput, ScrapeReport, ScrapeTime, Target, TargetOptions};
-use engine::{Engine, EngineError, EngineOptions, Host};
-use model::Labels;
-use storage::{Inline, ManualClock, MemFs};
-
-const T0: i64 = 1_700_000_000_000;
-const TEXT: &str = "text/plain; version=0.0.4";
-
-struct Bench {
-    engine: Engine,
-    clock: Arc<ManualClock>,
-    fs: MemFs,
-}
-
-fn wait<T: Send + 'static>(start: impl FnOnce(Box<dyn FnOnce(T) + Send>)) -> T {
-    let (tx, rx) = mpsc::channel();
-    start(Box::new(move |v| tx.send(v).unwrap()));
-    rx.recv().unwrap()
-}
-
-impl Bench {
-    fn new() -> Self {
-        Self::over(MemFs::new(), T0)
-    }
-
-    fn over(fs: MemFs, now_ms: i64) -> Self {
-        let clock = Arc::new(ManualClock::new(now_ms));
-        let host = Host {
-            fs: Arc::new(fs.clone()),
-            clock: clock.clone(),
-            ingest: Arc::new(Inline),
-            query: Arc::new(Inline),
-            background: Arc::new(Inline),
-        };
-        let engine = Engine::open(EngineOptions::default(), host, 1, |_| {}).unwrap();
-        Self { engine, clock, fs }
-    }
-
-    fn target(&self, change: impl FnOnce(&mut TargetOptions)) -> Target {
-        let mut options = TargetOptions {
-            labels: Labels::from_pairs([("instance", "h:1"), ("job", "j")]),
-            honor_timestamps: true,
-            ..TargetOptions::default()
-        };
-        change(&mut options);
-        self.engine.open_target(options)
-    }
-
-    fn scrape(&self, target: &Target, second: i64, body: &str) -> ScrapeReport {
-        let input = ScrapeInput::Body {
-            pieces: vec![body.as_bytes().to_vec()],
-            content_encoding: String::new(),
-            content_type: TEXT.to_owned(),
-        };
-        self.put(target, second, input).unwrap()
-    }
-
-    fn put(
-        &self,
-        target: &Target,
-        second: i64,
-        input: ScrapeInput<Vec<u8>>,
-    ) -> Result<ScrapeReport, EngineError> {
-        let timestamp_ms = T0 + second * 1000;
-        self.clock.set_ms(timestamp_ms);
-        wait(|done| target.scrape(input, ScrapeTime { timestamp_ms, elapsed_seconds: 0.25 }, done))
-    }
-
-    /// The `data.result` of an instant query, one `labels value` a line.
-    fn query(&self, second: i64, query: &str) -> Vec<String> {
-        let times = QueryTimes::Instant(T0 + second * 1000);
-        let answer = wait(|done| {
-            self.engine.query(query.to_owned(), times, QueryLimits::default(), promql::Cancel::new(), done);
-        })
-        .unwrap();
-        let promql::Value::Vector(samples) = answer.value else { panic!("{:?}", answer.value) };
-        let mut lines: Vec<String> = samples
-            .iter()
-            .map(|s| match s.value {
-                promql::SampleValue::Float(v) => format!("{} {v}", s.labels),
-                promql::SampleValue::Histogram(_) => panic!("no histogram was scraped"),
-            })
-            .collect();
-        lines.sort();
-        lines
-    }
-
-    fn check(&self, second: i64, query: &str, expected: &[&str]) {
-        assert_eq!(self.query(second, query), expected, "{query} at {second}");
-    }
-}
+use common::{Bench, T0, body, wait};
+use engine::scrape::{ScrapeInput, TargetOptions};
 
 #[test]
 fn a_body_becomes_series_with_the_targets_labels() {
@@ -212,12 +121,7 @@ fn a_line_given_twice_counts_once() {
 fn an_unknown_content_type_fails_the_scrape() {
     let b = Bench::new();
     let t = b.target(|_| {});
-    let input = ScrapeInput::Body {
-        pieces: vec![b"a 1\n".to_vec()],
-        content_encoding: String::new(),
-        content_type: "text/html".to_owned(),
-    };
-    let r = b.put(&t, 0, input).unwrap();
+    let r = b.put(&t, 0, body(b"a 1\n", "text/html", "")).unwrap();
     assert!(r.error.unwrap().contains("text/html"));
 }
 

@@ -5,6 +5,9 @@ use std::sync::Arc;
 
 use model::FloatHistogram;
 
+use crate::error::QueryError;
+use crate::functions::stretch::{GoOn, Pulse, stretches};
+
 /// The value at one step.
 #[derive(Clone, Copy, Debug)]
 pub enum Cell<'a> {
@@ -56,16 +59,17 @@ impl Row {
         Self { first, values, present, count: n, histograms: None }
     }
 
-    /// A row with the same float at each of the steps `0..steps`.
-    #[must_use]
-    pub fn repeat(value: f64, steps: usize) -> Self {
-        Self::dense(0, vec![value; steps])
-    }
-
     /// Number of cells present.
     #[must_use]
     pub fn count(&self) -> usize {
         self.count
+    }
+
+    /// What the row counts for where samples in memory are bounded: its cells, or, where they lie
+    /// far apart, the memory of the gaps between them.
+    #[must_use]
+    pub fn weight(&self) -> usize {
+        self.count.max(self.values.len() / 4)
     }
 
     /// Whether no cell is present.
@@ -164,62 +168,75 @@ impl Row {
         })
     }
 
-    /// Replaces each float by `f` of it. Histograms stay.
-    pub fn map_floats(mut self, f: impl Fn(f64) -> f64) -> Self {
-        for v in &mut self.values {
-            *v = f(*v);
-        }
-        self
+    /// Replaces each float by `f` of its step and itself. Histograms stay.
+    pub(crate) fn map_floats(
+        mut self,
+        go_on: GoOn<'_>,
+        f: impl Fn(usize, f64) -> f64,
+    ) -> Result<Self, QueryError> {
+        let first = self.first;
+        stretches(0..self.values.len(), go_on, |r| {
+            for (i, v) in r.clone().zip(&mut self.values[r]) {
+                *v = f(first + i, *v);
+            }
+        })?;
+        Ok(self)
     }
 
     /// The floats that `f` keeps, as it changes them, with their step; histograms are dropped.
-    pub fn filter_map_floats(&self, mut f: impl FnMut(usize, f64) -> Option<f64>) -> Self {
+    pub(crate) fn filter_map_floats(
+        &self,
+        go_on: GoOn<'_>,
+        mut f: impl FnMut(usize, f64) -> Option<f64>,
+    ) -> Result<Self, QueryError> {
         let mut out = Self::with_capacity(self.values.len());
+        let mut pulse = Pulse::new(go_on);
         for (step, cell) in self.iter() {
+            pulse.beat(1)?;
             if let Cell::Float(v) = cell
                 && let Some(v) = f(step, v)
             {
                 out.push(step, v);
             }
         }
-        out
+        Ok(out)
     }
 
     /// The floats alone.
-    #[must_use]
-    pub fn without_histograms(self) -> Self {
-        if self.histograms.is_none() { self } else { self.filter_map_floats(|_, v| Some(v)) }
+    pub(crate) fn without_histograms(self, go_on: GoOn<'_>) -> Result<Self, QueryError> {
+        if self.histograms.is_none() { Ok(self) } else { self.filter_map_floats(go_on, |_, v| Some(v)) }
     }
 
     /// The cell of step 0 at each of `steps` steps: what does not depend on the step.
-    #[must_use]
-    pub fn broadcast(&self, steps: usize) -> Self {
-        match self.get(0) {
-            None => Self::new(),
-            Some(Cell::Float(v)) => Self::repeat(v, steps),
-            Some(Cell::Histogram(h)) => {
-                let mut out = Self::with_capacity(steps);
-                for step in 0..steps {
-                    out.push_histogram(step, h.clone());
-                }
-                out
-            }
+    pub(crate) fn broadcast(&self, steps: usize, go_on: GoOn<'_>) -> Result<Self, QueryError> {
+        let Some(cell) = self.get(0) else { return Ok(Self::new()) };
+        let mut values = Vec::with_capacity(steps);
+        let v = if let Cell::Float(v) = cell { v } else { 0.0 };
+        stretches(0..steps, go_on, |r| values.resize(r.end, v))?;
+        let mut out = Self::dense(0, values);
+        if let Cell::Histogram(h) = cell {
+            let mut column = HistogramColumn::with_capacity(steps);
+            stretches(0..steps, go_on, |r| column.extend(r.map(|at| (at as u32, h.clone()))))?;
+            out.histograms = Some(Box::new(column));
         }
+        Ok(out)
     }
 
     /// Both rows' cells in one row.
     ///
     /// # Errors
-    /// The first step that both have.
-    pub fn merge(&self, other: &Self) -> Result<Self, usize> {
+    /// Where both have one at the same step.
+    pub(crate) fn merge(&self, other: &Self, go_on: GoOn<'_>) -> Result<Self, QueryError> {
         if self.is_empty() {
             return Ok(other.clone());
         }
+        let mut pulse = Pulse::new(go_on);
         let (lo, hi) = (self.first.min(other.first), self.span().1.max(other.span().1));
         let mut out = Self::with_capacity(hi - lo);
         for step in lo..hi {
+            pulse.beat(1)?;
             match (self.get(step), other.get(step)) {
-                (Some(_), Some(_)) => return Err(step),
+                (Some(_), Some(_)) => return Err(QueryError::duplicates()),
                 (Some(c), None) | (None, Some(c)) => out.push_cell(step, c),
                 (None, None) => {}
             }
@@ -261,7 +278,7 @@ mod tests {
         r.push_histogram(2, Arc::default());
         r.push(4, 4.0);
         assert!(matches!(r.get(2), Some(Cell::Histogram(_))));
-        assert_eq!(floats(&r.clone().without_histograms()), [(1, 1.0), (4, 4.0)]);
+        assert_eq!(floats(&r.clone().without_histograms(&|| Ok(())).unwrap()), [(1, 1.0), (4, 4.0)]);
         assert_eq!(r.count(), 3);
     }
 
@@ -271,8 +288,8 @@ mod tests {
         a.push(1, 1.0);
         a.push(5, 5.0);
         b.push(3, 3.0);
-        assert_eq!(floats(&a.merge(&b).unwrap()), [(1, 1.0), (3, 3.0), (5, 5.0)]);
+        assert_eq!(floats(&a.merge(&b, &|| Ok(())).unwrap()), [(1, 1.0), (3, 3.0), (5, 5.0)]);
         b.push(5, 0.0);
-        assert_eq!(a.merge(&b).unwrap_err(), 5);
+        assert!(a.merge(&b, &|| Ok(())).is_err());
     }
 }

@@ -90,7 +90,7 @@ impl<'e> Exec<'e> {
         }
         let values = match &a.param {
             Some(p) => self.eval_scalar(p)?,
-            None => Vec::new(),
+            None => self.column(0, |_| 0.0)?,
         };
         let param = Param { values: &values, span: a.param.as_ref().map(|p| p.span).unwrap_or_default() };
         let input = self.eval_vector(&a.input)?;

@@ -2,10 +2,11 @@
 
 use promql_syntax::{BinaryOp, Span};
 
-use super::{Exec, Head, Val};
+use super::{Column, Exec, Head, Val};
 use crate::annotations::Annotation;
 use crate::error::QueryError;
 use crate::functions::math;
+use crate::functions::stretch::{Pulse, stretches};
 use crate::plan::{Binary, Plan};
 use crate::row::{Cell, Row};
 
@@ -52,32 +53,38 @@ pub(super) fn element(op: BinaryOp, l: Cell<'_>, r: Cell<'_>) -> Outcome {
 }
 
 /// A vector and a scalar.
-struct WithScalar {
+struct WithScalar<'e> {
     op: BinaryOp,
-    scalar: Vec<f64>,
+    scalar: Column<'e>,
     /// Whether the scalar is the left operand.
     swapped: bool,
     return_bool: bool,
     span: Span,
 }
 
-impl WithScalar {
+impl WithScalar<'_> {
     fn row(&self, exec: &Exec<'_>, row: Row) -> Result<Row, QueryError> {
         if let Some((first, values)) = row.as_dense()
             && math::changes_metric(self.op)
         {
             let scalar = &self.scalar[first..first + values.len()];
-            let zipped = values.iter().zip(scalar);
-            let out = if self.swapped {
-                zipped.filter_map(|(v, s)| math::arithmetic(self.op, *s, *v)).collect()
-            } else {
-                zipped.filter_map(|(v, s)| math::arithmetic(self.op, *v, *s)).collect()
-            };
+            let mut out = Vec::with_capacity(values.len());
+            stretches(0..values.len(), &|| exec.check(), |r| {
+                let zipped = values[r.clone()].iter().zip(&scalar[r]);
+                if self.swapped {
+                    out.extend(zipped.filter_map(|(v, s)| math::arithmetic(self.op, *s, *v)));
+                } else {
+                    out.extend(zipped.filter_map(|(v, s)| math::arithmetic(self.op, *v, *s)));
+                }
+            })?;
             return Ok(Row::dense(first, out));
         }
         let mut out = Row::with_capacity(row.span().1 - row.span().0);
         let mut incompatible = None;
+        let go_on = || exec.check();
+        let mut pulse = Pulse::new(&go_on);
         for (step, cell) in row.iter() {
+            pulse.beat(1)?;
             let scalar = Cell::Float(self.scalar[step]);
             let (l, r) = if self.swapped { (scalar, cell) } else { (cell, scalar) };
             match element(self.op, l, r) {
@@ -111,7 +118,7 @@ impl<'e> Exec<'e> {
         if let Some(matching) = &b.matching {
             let (lhs, rhs) = (self.eval_vector(&b.lhs)?, self.eval_vector(&b.rhs)?);
             return Ok(Val::Vector(if b.op.is_set() {
-                self.set_operation(b.op, matching, lhs, rhs, plan.grid)?
+                self.set_operation(b.op, matching, lhs, rhs)?
             } else {
                 self.match_vectors(b, matching, lhs, rhs, plan)?
             }));
@@ -120,7 +127,7 @@ impl<'e> Exec<'e> {
         let rhs = self.eval(&b.rhs)?;
         let (vector, scalar, swapped) = match (lhs, rhs) {
             (Val::Scalar(l), Val::Scalar(r)) => {
-                return Ok(Val::Scalar(l.iter().zip(&r).map(|(l, r)| math::scalar(b.op, *l, *r)).collect()));
+                return Ok(Val::Scalar(self.column(l.len(), |i| math::scalar(b.op, l[i], r[i]))?));
             }
             (l, Val::Scalar(r)) => (l.into_vector(), r, false),
             (Val::Scalar(l), r) => (r.into_vector(), l, true),

@@ -49,9 +49,9 @@ impl Budget {
         Ok(())
     }
 
-    /// Whether rows of so many steps could be held at all.
+    /// Whether a row of so many steps could be held besides what is held now.
     pub(crate) fn check_steps(&self, steps: usize) -> Result<(), QueryError> {
-        if steps > self.max || u32::try_from(steps).is_err() {
+        if steps > self.max.saturating_sub(self.current.load(Relaxed)) || u32::try_from(steps).is_err() {
             Err(QueryError::TooManySamples)
         } else {
             Ok(())

@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
-use model::{FloatHistogram, Labels};
+use model::FloatHistogram;
 use promql_syntax::Function;
 
-use super::{Exec, Head, SeriesRow, Stream, Val};
+use super::{Column, Exec, Stream, Val};
 use crate::error::QueryError;
+use crate::functions::stretch::Pulse;
 use crate::functions::{math, time};
 use crate::plan::{Call, Plan};
 use crate::row::{Cell, Row};
@@ -28,24 +29,23 @@ impl<'e> Exec<'e> {
             }
             F::ClampMin => {
                 let min = self.eval_scalar(&c.args[1])?;
-                self.clamp(c, min, vec![f64::INFINITY; grid.steps])?
+                let max = self.column(grid.steps, |_| f64::INFINITY)?;
+                self.clamp(c, min, max)?
             }
             F::ClampMax => {
                 let max = self.eval_scalar(&c.args[1])?;
-                self.clamp(c, vec![f64::NEG_INFINITY; grid.steps], max)?
+                let min = self.column(grid.steps, |_| f64::NEG_INFINITY)?;
+                self.clamp(c, min, max)?
             }
             F::Round => {
-                let mut inverse = match c.args.get(1) {
-                    Some(a) => self.eval_scalar(a)?,
-                    None => vec![1.0; grid.steps],
-                };
-                inverse.iter_mut().for_each(|v| *v = 1.0 / *v);
+                let nearest = c.args.get(1).map(|a| self.eval_scalar(a)).transpose()?;
+                let inverse = self.column(grid.steps, |i| 1.0 / nearest.as_ref().map_or(1.0, |n| n[i]))?;
                 self.map_floats(c, move |step, v| math::round(v, inverse[step]))?
             }
             F::MinOf | F::MaxOf => {
                 let f = if c.function == F::MinOf { math::min } else { math::max };
                 let (a, b) = (self.eval_scalar(&c.args[0])?, self.eval_scalar(&c.args[1])?);
-                Val::Scalar(a.iter().zip(&b).map(|(a, b)| f(*a, *b)).collect())
+                Val::Scalar(self.column(grid.steps, |i| f(a[i], b[i]))?)
             }
             F::Vector => Val::Vector(self.eval(&c.args[0])?.into_vector()),
             F::Scalar => Val::Scalar(self.scalar_of(c, grid.steps)?),
@@ -58,7 +58,10 @@ impl<'e> Exec<'e> {
                 let input = self.eval_vector(&c.args[0])?;
                 Val::Vector(self.rename(input, move |row| {
                     let mut out = Row::new();
+                    let go_on = || self.check();
+                    let mut pulse = Pulse::new(&go_on);
                     for (step, _) in row.iter() {
+                        pulse.beat(1)?;
                         out.push(step, grid.time(step) as f64 / 1000.0);
                     }
                     Ok(out)
@@ -92,22 +95,18 @@ impl<'e> Exec<'e> {
     ) -> Result<Val<'e>, QueryError> {
         let input = self.eval_vector(&c.args[0])?;
         let out = self.rename(input, move |row| {
-            if let Some((first, values)) = row.as_dense() {
-                let values = values.iter().enumerate().map(|(i, v)| f(first + i, *v)).collect();
-                return Ok(Row::dense(first, values));
-            }
-            Ok(row.filter_map_floats(|step, v| Some(f(step, v))))
+            row.without_histograms(&|| self.check())?.map_floats(&|| self.check(), &f)
         })?;
         Ok(Val::Vector(out))
     }
 
-    fn clamp(&'e self, c: &'e Call, min: Vec<f64>, max: Vec<f64>) -> Result<Val<'e>, QueryError> {
+    fn clamp(&'e self, c: &'e Call, min: Column<'e>, max: Column<'e>) -> Result<Val<'e>, QueryError> {
         let input = self.eval_vector(&c.args[0])?;
         let out = self.rename(input, move |row| {
-            Ok(row.filter_map_floats(|step, v| {
+            row.filter_map_floats(&|| self.check(), |step, v| {
                 let (min, max) = (min[step], max[step]);
                 if max < min { None } else { Some(math::max(min, math::min(max, v))) }
-            }))
+            })
         })?;
         Ok(Val::Vector(out))
     }
@@ -117,27 +116,29 @@ impl<'e> Exec<'e> {
             return self.map_floats(c, move |_, v| f(time::seconds(v)) as f64);
         }
         let grid = plan.grid;
-        let values = (0..grid.steps).map(|i| f(i128::from(grid.time(i) / 1000)) as f64).collect();
-        let head = Head::new(Labels::empty());
-        Ok(Val::Vector(Stream::Ready(vec![SeriesRow { head, row: Row::dense(0, values) }])))
+        let values = self.column(grid.steps, |i| f(i128::from(grid.time(i) / 1000)) as f64)?;
+        Ok(Val::Vector(Val::Scalar(values).into_vector()))
     }
 
     /// The only float at each step, NaN where there are none or several.
-    fn scalar_of(&'e self, c: &'e Call, steps: usize) -> Result<Vec<f64>, QueryError> {
+    fn scalar_of(&'e self, c: &'e Call, steps: usize) -> Result<Column<'e>, QueryError> {
         let input = self.eval_vector(&c.args[0])?;
         let rows = self.collect(input)?;
-        let mut out = vec![f64::NAN; steps];
+        let go_on = || self.check();
+        let mut pulse = Pulse::new(&go_on);
+        let mut values = vec![f64::NAN; steps];
         let mut seen = vec![0u8; steps];
         for r in &rows {
             for (step, cell) in r.row.iter() {
+                pulse.beat(1)?;
                 if let Cell::Float(v) = cell {
                     seen[step] = seen[step].saturating_add(1);
-                    out[step] = if seen[step] == 1 { v } else { f64::NAN };
+                    values[step] = if seen[step] == 1 { v } else { f64::NAN };
                 }
             }
         }
         self.release(&rows);
-        Ok(out)
+        self.column(steps, |i| values[i])
     }
 
     /// A function of each native histogram; floats are dropped. None is "not yet".

@@ -11,6 +11,7 @@ use super::{Exec, Head, SeriesRow, Stream, count_values};
 use crate::annotations::Annotation;
 use crate::error::QueryError;
 use crate::functions::buckets::{self, Bucket, Monotonicity};
+use crate::functions::stretch::Pulse;
 use crate::grid::Grid;
 use crate::labels::without;
 use crate::plan::{Call, Node, Plan};
@@ -61,8 +62,10 @@ impl Histograms {
     ) -> Result<(), QueryError> {
         let mut gathered: Vec<Vec<Bucket>> = vec![Vec::new(); self.heads.len()];
         let mut warned = vec![false; self.rows.len()];
+        let go_on = || exec.check();
+        let mut pulse = Pulse::new(&go_on);
         for step in 0..grid.steps {
-            exec.check_step(step)?;
+            pulse.beat(1 + self.rows.len())?;
             for (i, r) in self.rows.iter().enumerate() {
                 match (r.row.get(step), self.place[i]) {
                     (None, _) => {}
@@ -100,7 +103,7 @@ impl<'e> Exec<'e> {
 
     fn finish(&self, h: &Histograms, out: Vec<SeriesRow>) -> Result<Stream<'e>, QueryError> {
         self.release(&h.rows);
-        self.budget.take(out.iter().map(|r| r.row.count()).sum())?;
+        self.budget.take(out.iter().map(|r| r.row.weight()).sum())?;
         let out = Stream::Ready(out.into_iter().filter(|r| !r.row.is_empty()).collect());
         self.distinct_if_renamed(out)
     }

@@ -8,6 +8,7 @@ use model::float::{go_quoted, to_string_f};
 use super::aggregate::steps;
 use super::{Exec, Head, SeriesRow, Stream};
 use crate::error::QueryError;
+use crate::functions::stretch::Pulse;
 use crate::grid::Grid;
 use crate::labels::group;
 use crate::plan::Aggregate;
@@ -38,8 +39,10 @@ impl<'e> Exec<'e> {
         let mut seen: Vec<usize> = Vec::new();
         // The last value of each input series with its output: values often stay.
         let mut last: Vec<Option<(u64, usize)>> = vec![None; rows.len()];
+        let go_on = || self.check();
+        let mut pulse = Pulse::new(&go_on);
         for step in steps(grid) {
-            self.check_step(step)?;
+            pulse.beat(1 + rows.len())?;
             for (i, r) in rows.iter().enumerate() {
                 let v = match r.row.get(step) {
                     None => continue,

@@ -45,8 +45,7 @@ impl<'e> Exec<'e> {
                     out.push(r);
                 }
                 Some(i) => {
-                    let merged = out[*i].row.merge(&r.row);
-                    out[*i].row = merged.map_err(|_| QueryError::duplicates())?;
+                    out[*i].row = out[*i].row.merge(&r.row, &|| self.check())?;
                 }
             }
         }

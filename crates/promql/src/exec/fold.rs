@@ -256,7 +256,7 @@ impl<'e> Exec<'e> {
                 for (i, r) in rows.into_iter().enumerate() {
                     self.check()?;
                     fold.add(&mut all, i, &r.row)?;
-                    self.budget.give(r.row.count());
+                    self.budget.give(r.row.weight());
                 }
             }
             Stream::Lazy { heads, read } => {
@@ -265,7 +265,7 @@ impl<'e> Exec<'e> {
                     for i in range {
                         self.check()?;
                         let row = read(i, scratch)?;
-                        self.budget.touch(row.count())?;
+                        self.budget.touch(row.weight())?;
                         fold.add(&mut part, i, &row)?;
                     }
                     Ok(part)
@@ -278,7 +278,7 @@ impl<'e> Exec<'e> {
             let row = row.finish(a.op);
             self.budget.give(grid.steps);
             if !row.is_empty() {
-                self.budget.take(row.count())?;
+                self.budget.take(row.weight())?;
                 out[group as usize] = Some(SeriesRow { head: groups.heads[group as usize].clone(), row });
             }
         }

@@ -8,6 +8,7 @@ use storage::SelectHints;
 
 use super::{Exec, Head, SeriesRow, Stream};
 use crate::error::QueryError;
+use crate::functions::stretch::Pulse;
 use crate::grid::Grid;
 use crate::labels::is_metadata;
 use crate::plan::{Info, Selector};
@@ -159,7 +160,7 @@ impl<'e> Exec<'e> {
         let out =
             Combine { exec: self, bases: &bases, ignored, infos: InfoSeries::new(infos), data }.run(grid)?;
         self.release(&bases);
-        self.budget.take(out.iter().map(|r| r.row.count()).sum())?;
+        self.budget.take(out.iter().map(|r| r.row.weight()).sum())?;
         Ok(Stream::Ready(out))
     }
 
@@ -181,14 +182,15 @@ impl<'e> Exec<'e> {
             self.check()?;
             columns.clear();
             set.read(i, &mut columns)?;
-            self.budget.count_read(columns.len());
             let labels = set.labels(i);
             if !columns.h.is_empty() {
                 return Err(QueryError::Execution(format!(
                     "this should be an info metric, with float samples: {labels}"
                 )));
             }
-            let row = self.sample_times(&columns, &selector, grid);
+            let row = self.sample_times(&columns, &selector, grid)?;
+            self.budget.count_read(row.count());
+            self.budget.count_total(row.count() as u64);
             if !row.is_empty() {
                 out.push(SeriesRow { head: Head::new(labels), row });
             }
@@ -216,8 +218,10 @@ impl Combine<'_, '_> {
         let mut by_labels: HashMap<Labels, usize> = HashMap::new();
         let mut by_infos: HashMap<(usize, Vec<usize>), usize> = HashMap::new();
         let mut newest = Vec::new();
+        let go_on = || self.exec.check();
+        let mut pulse = Pulse::new(&go_on);
         for step in 0..grid.steps {
-            self.exec.check_step(step)?;
+            pulse.beat(1 + self.bases.len() + self.infos.rows.len())?;
             self.infos.newest(step, &mut newest)?;
             for (i, base) in self.bases.iter().enumerate() {
                 let Some(cell) = base.row.get(step) else { continue };

@@ -12,6 +12,7 @@ use super::{Exec, Head, SeriesRow, Stream};
 use crate::annotations::Annotation;
 use crate::error::QueryError;
 use crate::functions::math;
+use crate::functions::stretch::{Pulse, stretches};
 use crate::grid::Grid;
 use crate::labels::{is_metadata, match_group};
 use crate::plan::{Binary, Plan};
@@ -101,7 +102,7 @@ impl<'e> Exec<'e> {
         };
         self.release(&matching.many);
         self.release(&matching.one);
-        self.budget.take(rows.iter().map(|r| r.row.count()).sum())?;
+        self.budget.take(rows.iter().map(|r| r.row.weight()).sum())?;
         Ok(Stream::Ready(rows))
     }
 }
@@ -200,16 +201,22 @@ impl Matching<'_, '_> {
         if let (Some((m0, m)), Some((o0, o))) = (many.as_dense(), one.as_dense())
             && math::changes_metric(self.op)
         {
-            let pairs = m[lo - m0..hi - m0].iter().zip(&o[lo - o0..hi - o0]);
+            let (m, o) = (&m[lo - m0..hi - m0], &o[lo - o0..hi - o0]);
             let (op, swapped) = (self.op, self.swapped);
-            let values = pairs.filter_map(|(m, o)| {
-                if swapped { math::arithmetic(op, *o, *m) } else { math::arithmetic(op, *m, *o) }
-            });
-            return Ok(Row::dense(lo, values.collect()));
+            let mut values = Vec::with_capacity(hi - lo);
+            stretches(0..hi - lo, &|| self.exec.check(), |r| {
+                values.extend(m[r.clone()].iter().zip(&o[r]).filter_map(|(m, o)| {
+                    if swapped { math::arithmetic(op, *o, *m) } else { math::arithmetic(op, *m, *o) }
+                }));
+            })?;
+            return Ok(Row::dense(lo, values));
         }
         let mut row = Row::with_capacity(hi - lo);
         let mut incompatible = None;
+        let go_on = || self.exec.check();
+        let mut pulse = Pulse::new(&go_on);
         for step in lo..hi {
+            pulse.beat(1)?;
             if let (Some(a), Some(b)) = (many.get(step), one.get(step))
                 && let Some(v) = self.value(self.element(a, b), &mut incompatible)?
             {
@@ -230,8 +237,10 @@ impl Matching<'_, '_> {
         let mut partner: Vec<Option<usize>> = vec![None; n];
         let mut matched = Matched { once: vec![false; n], rows: vec![Vec::new(); n] };
         let mut incompatible = None;
+        let go_on = || self.exec.check();
+        let mut pulse = Pulse::new(&go_on);
         for step in 0..self.grid.steps {
-            self.exec.check_step(step)?;
+            pulse.beat(1 + self.groups.len() + 2 * (self.many.len() + self.one.len()))?;
             partner.fill(None);
             matched.once.fill(false);
             matched.rows.iter_mut().for_each(Vec::clear);

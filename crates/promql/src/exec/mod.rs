@@ -10,6 +10,7 @@ mod binary;
 mod budget;
 mod call;
 mod classic;
+mod column;
 mod count_values;
 mod dispatch;
 mod distinct;
@@ -35,6 +36,7 @@ use model::METRIC_NAME;
 use storage::{Clock, Querier, SeriesSet, Spawn};
 
 pub(crate) use budget::Budget;
+pub(crate) use column::Column;
 pub(crate) use stream::{Head, Scratch, SeriesRow, Stream};
 
 use crate::annotations::{Annotation, Annotations};
@@ -47,7 +49,7 @@ use crate::row::Row;
 /// What a node evaluates to.
 pub(crate) enum Val<'e> {
     /// A number at every step of the node's grid.
-    Scalar(Vec<f64>),
+    Scalar(Column<'e>),
     Vector(Stream<'e>),
     String(String),
 }
@@ -59,13 +61,13 @@ impl<'e> Val<'e> {
             Val::Vector(s) => s,
             Val::Scalar(v) => {
                 let head = Head { labels: model::Labels::empty(), drop_name: false };
-                Stream::Ready(vec![SeriesRow { head, row: Row::dense(0, v) }])
+                Stream::Ready(vec![SeriesRow { head, row: Row::dense(0, v.into_values()) }])
             }
             Val::String(_) => Stream::Ready(Vec::new()),
         }
     }
 
-    pub(crate) fn into_scalar(self) -> Result<Vec<f64>, QueryError> {
+    pub(crate) fn into_scalar(self) -> Result<Column<'e>, QueryError> {
         match self {
             Val::Scalar(v) => Ok(v),
             Val::Vector(_) | Val::String(_) => Err(QueryError::execution("a scalar is needed here")),
@@ -116,7 +118,7 @@ impl<'e> Exec<'e> {
         self.annotations.into_inner().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Called per series and every thousand steps or so.
+    /// Called per series and after every stretch of elements.
     pub(crate) fn check(&self) -> Result<(), QueryError> {
         if self.cancel.is_canceled() {
             return Err(QueryError::Canceled);
@@ -127,23 +129,19 @@ impl<'e> Exec<'e> {
         }
     }
 
-    /// As [`Self::check`], for loops over steps.
-    #[inline]
-    pub(crate) fn check_step(&self, step: usize) -> Result<(), QueryError> {
-        if step.is_multiple_of(1024) { self.check() } else { Ok(()) }
-    }
 
     /// The answer to select number `i`, asked for once.
     pub(crate) fn select(&self, i: usize) -> Result<Arc<dyn SeriesSet>, QueryError> {
         if let Some(set) = self.selected[i].get() {
+            self.budget.count_series(set.len());
             return Ok(set.clone());
         }
         let select = &self.plan.selects[i];
         let set: Arc<dyn SeriesSet> = Arc::from(self.querier.select(&select.hints, &select.matchers)?);
-        self.budget.count_series(set.len());
         for w in set.warnings() {
             self.annotate(Annotation::storage(w));
         }
+        self.budget.count_series(set.len());
         Ok(self.selected[i].get_or_init(|| set).clone())
     }
 
@@ -165,9 +163,9 @@ impl<'e> Exec<'e> {
         let grid = plan.grid;
         self.budget.check_steps(grid.steps)?;
         Ok(match &plan.node {
-            Node::Number(v) => Val::Scalar(vec![*v; grid.steps]),
+            Node::Number(v) => Val::Scalar(self.column(grid.steps, |_| *v)?),
             Node::String(s) => Val::String(s.clone()),
-            Node::Time => Val::Scalar((0..grid.steps).map(|i| grid.time(i) as f64 / 1000.0).collect()),
+            Node::Time => Val::Scalar(self.column(grid.steps, |i| grid.time(i) as f64 / 1000.0)?),
             Node::Selector(s) if s.smoothed => Val::Vector(self.smoothed_selector(s, grid, plan.span)?),
             Node::Selector(s) => Val::Vector(self.selector(s, grid)?),
             Node::TimestampOf { selector, started } => {
@@ -179,17 +177,29 @@ impl<'e> Exec<'e> {
             Node::Aggregate(a) => Val::Vector(self.aggregate(a, plan)?),
             Node::Binary(b) => self.binary(b, plan)?,
             Node::Negate(inner) => match self.eval(inner)? {
-                Val::Scalar(v) => Val::Scalar(v.into_iter().map(|v| -v).collect()),
+                Val::Scalar(v) => Val::Scalar(self.column(v.len(), |i| -v[i])?),
                 other => Val::Vector(self.rename(other.into_vector(), |row| {
                     if row.has_histograms() {
                         return Err(QueryError::histogram("unary minus"));
                     }
-                    Ok(row.map_floats(|v| -v))
+                    row.map_floats(&|| self.check(), |_, v| -v)
                 })?),
             },
             Node::Invariant(inner) => match self.eval(inner)? {
-                Val::Scalar(v) => Val::Scalar(vec![v.first().copied().unwrap_or(f64::NAN); grid.steps]),
-                Val::Vector(s) => Val::Vector(s.map(Head::clone, move |row| Ok(row.broadcast(grid.steps)))?),
+                Val::Scalar(v) => {
+                    let v = v.first().copied().unwrap_or(f64::NAN);
+                    Val::Scalar(self.column(grid.steps, |_| v)?)
+                }
+                Val::Vector(s) => {
+                    let held = matches!(s, Stream::Ready(_));
+                    Val::Vector(s.map(Head::clone, move |row| {
+                        // Rows that are ready stay in memory, others are counted by their reader.
+                        if held && !row.is_empty() {
+                            self.budget.take(grid.steps - 1)?;
+                        }
+                        row.broadcast(grid.steps, &|| self.check())
+                    })?)
+                }
                 s @ Val::String(_) => s,
             },
             Node::Matrix(_) => return Err(QueryError::execution("a range vector has no value at a step")),
@@ -197,7 +207,7 @@ impl<'e> Exec<'e> {
     }
 
     /// As [`Self::eval`] for a node that is a scalar.
-    pub(crate) fn eval_scalar(&'e self, plan: &'e Plan) -> Result<Vec<f64>, QueryError> {
+    pub(crate) fn eval_scalar(&'e self, plan: &'e Plan) -> Result<Column<'e>, QueryError> {
         self.eval(plan)?.into_scalar()
     }
 

@@ -5,6 +5,7 @@ use super::{Exec, SeriesRow, Stream};
 use crate::annotations::Annotation;
 use crate::error::QueryError;
 use crate::functions::over_time;
+use crate::functions::stretch::Pulse;
 use crate::grid::Grid;
 use crate::plan::Aggregate;
 use crate::row::{Cell, Row};
@@ -23,8 +24,10 @@ impl<'e> Exec<'e> {
         let mut values: Vec<Vec<f64>> = vec![Vec::new(); groups.heads.len()];
         let mut out: Vec<Row> = groups.heads.iter().map(|_| Row::new()).collect();
         let mut ignored = false;
+        let go_on = || self.check();
+        let mut pulse = Pulse::new(&go_on);
         for step in steps(grid) {
-            self.check_step(step)?;
+            pulse.beat(1 + rows.len())?;
             for (r, group) in rows.iter().zip(&groups.of) {
                 match r.row.get(step) {
                     Some(Cell::Float(v)) => values[*group as usize].push(v),
@@ -34,7 +37,7 @@ impl<'e> Exec<'e> {
             }
             for (values, out) in values.iter_mut().zip(&mut out) {
                 if !values.is_empty() {
-                    out.push(step, over_time::quantile(param.values[step], values));
+                    out.push(step, over_time::quantile(param.values[step], values, &go_on)?);
                     values.clear();
                 }
             }
@@ -50,7 +53,7 @@ impl<'e> Exec<'e> {
             .map(|(head, row)| SeriesRow { head, row })
             .filter(|r| !r.row.is_empty())
             .collect();
-        self.budget.take(out.iter().map(|r| r.row.count()).sum())?;
+        self.budget.take(out.iter().map(|r| r.row.weight()).sum())?;
         Ok(Stream::Ready(out))
     }
 }

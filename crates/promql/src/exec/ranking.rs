@@ -7,6 +7,7 @@ use super::heap::{Item, by_reverse_value, by_value, push, replace_least, sort_de
 use super::{Exec, SeriesRow, Stream, sampling};
 use crate::annotations::Annotation;
 use crate::error::QueryError;
+use crate::functions::stretch::Pulse;
 use crate::plan::{Aggregate, Plan};
 use crate::row::{Cell, Row};
 
@@ -95,8 +96,10 @@ impl<'e> Exec<'e> {
         let ranks = matches!(a.op, AggregateOp::Topk | AggregateOp::Bottomk);
         let mut ignored = false;
         let mut buf = Vec::new();
+        let go_on = || self.check();
+        let mut pulse = Pulse::new(&go_on);
         for step in steps(plan.grid) {
-            self.check_step(step)?;
+            pulse.beat(1 + rows.len())?;
             let p = param.values[step];
             kept.ratio = p.clamp(-1.0, 1.0);
             // A count below 1 keeps nothing; a fraction counts as the whole number below it.

@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 use model::{Columns, FloatHistogram, is_stale_nan};
 
+use crate::error::QueryError;
+use crate::functions::stretch::{GoOn, Pulse};
 use crate::grid::Grid;
 use crate::row::{Cell, Row};
 
@@ -62,9 +64,20 @@ impl Samples {
     }
 
     /// Takes over the cells of a subquery's row.
-    pub(crate) fn fill_from_row(&mut self, row: &Row, grid: Grid) {
+    pub(crate) fn fill_from_row(
+        &mut self,
+        row: &Row,
+        grid: Grid,
+        go_on: GoOn<'_>,
+    ) -> Result<(), QueryError> {
         self.clear();
+        if let Some((_, values)) = row.as_dense() {
+            self.t.reserve(values.len());
+            self.v.reserve(values.len());
+        }
+        let mut pulse = Pulse::new(go_on);
         for (step, cell) in row.iter() {
+            pulse.beat(1)?;
             match cell {
                 Cell::Float(v) if is_stale_nan(v) => {}
                 Cell::Float(v) => {
@@ -77,5 +90,6 @@ impl Samples {
                 }
             }
         }
+        Ok(())
     }
 }

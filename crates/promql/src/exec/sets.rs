@@ -8,43 +8,80 @@ use promql_syntax::ast::VectorMatching;
 
 use super::{Exec, SeriesRow, Stream};
 use crate::error::QueryError;
-use crate::grid::Grid;
 use crate::labels::match_group;
 use crate::row::Row;
 
-/// For each match group the steps at which any of its series has a cell.
+/// The steps at which any series of a match group has a cell: bits from the first of them on.
+#[derive(Default)]
+struct Steps {
+    first: usize,
+    bits: Vec<u64>,
+}
+
+impl Steps {
+    /// None of the steps `span.0 .. span.1`.
+    fn none_of(span: (usize, usize)) -> Self {
+        Self { first: span.0, bits: vec![0; (span.1 - span.0).div_ceil(64)] }
+    }
+
+    fn add(&mut self, step: usize) {
+        let at = step - self.first;
+        self.bits[at / 64] |= 1 << (at % 64);
+    }
+
+    fn has(&self, step: usize) -> bool {
+        let Some(at) = step.checked_sub(self.first) else { return false };
+        self.bits.get(at / 64).is_some_and(|word| word & (1 << (at % 64)) != 0)
+    }
+}
+
+/// For each match group its steps.
 struct Presence {
-    groups: HashMap<Labels, Vec<bool>>,
+    groups: HashMap<Labels, Steps>,
 }
 
 impl Presence {
-    fn of(rows: &[SeriesRow], m: &VectorMatching, grid: Grid) -> Self {
-        let mut groups: HashMap<Labels, Vec<bool>> = HashMap::new();
+    fn of(exec: &Exec<'_>, rows: &[SeriesRow], m: &VectorMatching) -> Result<Self, QueryError> {
+        let mut spans: HashMap<Labels, (usize, usize)> = HashMap::new();
         for r in rows {
-            let key = match_group(&r.head.labels, m.on, &m.matching_labels);
-            let seen = groups.entry(key).or_insert_with(|| vec![false; grid.steps]);
-            for (step, _) in r.row.iter() {
-                seen[step] = true;
-            }
+            let (first, end) = r.row.span();
+            let span = spans.entry(group(r, m)).or_insert((first, end));
+            *span = (span.0.min(first), span.1.max(end));
         }
-        Self { groups }
+        let mut groups: HashMap<Labels, Steps> =
+            spans.into_iter().map(|(key, span)| (key, Steps::none_of(span))).collect();
+        for r in rows {
+            exec.check()?;
+            let seen = groups.entry(group(r, m)).or_default();
+            r.row.iter().for_each(|(step, _)| seen.add(step));
+        }
+        Ok(Self { groups })
     }
 
     /// The row's cells at steps where its group is present, or is not.
-    fn filter(&self, r: SeriesRow, m: &VectorMatching, present: bool) -> SeriesRow {
-        let key = match_group(&r.head.labels, m.on, &m.matching_labels);
-        let Some(seen) = self.groups.get(&key) else {
-            return SeriesRow { row: if present { Row::new() } else { r.row }, head: r.head };
+    fn filter(
+        &self,
+        r: SeriesRow,
+        m: &VectorMatching,
+        present: bool,
+        go_on: GoOn<'_>,
+    ) -> Result<SeriesRow, QueryError> {
+        let Some(seen) = self.groups.get(&group(&r, m)) else {
+            return Ok(SeriesRow { row: if present { Row::new() } else { r.row }, head: r.head });
         };
-        if r.row.iter().all(|(step, _)| seen[step] == present) {
+        if r.row.iter().all(|(step, _)| seen.has(step) == present) {
             return r;
         }
         let mut row = Row::new();
-        for (step, cell) in r.row.iter().filter(|(step, _)| seen[*step] == present) {
+        for (step, cell) in r.row.iter().filter(|(step, _)| seen.has(*step) == present) {
             row.push_cell(step, cell);
         }
         SeriesRow { head: r.head, row }
     }
+}
+
+fn group(r: &SeriesRow, m: &VectorMatching) -> Labels {
+    match_group(&r.head.labels, m.on, &m.matching_labels)
 }
 
 impl<'e> Exec<'e> {
@@ -54,19 +91,24 @@ impl<'e> Exec<'e> {
         m: &VectorMatching,
         lhs: Stream<'e>,
         rhs: Stream<'e>,
-        grid: Grid,
     ) -> Result<Stream<'e>, QueryError> {
         let (lhs, rhs) = (self.collect(lhs)?, self.collect(rhs)?);
-        self.check()?;
+        let go_on = || self.check();
         let mut out = Vec::new();
         if op == BinaryOp::Or {
-            let left = Presence::of(&lhs, m, grid);
+            let left = Presence::of(self, &lhs, m)?;
             out = lhs;
-            out.extend(rhs.into_iter().map(|r| left.filter(r, m, false)));
+            for r in rhs {
+                self.check()?;
+                out.push(left.filter(r, m, false));
+            }
         } else {
-            let right = Presence::of(&rhs, m, grid);
+            let right = Presence::of(self, &rhs, m)?;
             self.release(&rhs);
-            out.extend(lhs.into_iter().map(|r| right.filter(r, m, op == BinaryOp::And)));
+            for r in lhs {
+                self.check()?;
+                out.push(right.filter(r, m, op == BinaryOp::And));
+            }
         }
         out.retain(|r| !r.row.is_empty());
         let out = Stream::Ready(out);

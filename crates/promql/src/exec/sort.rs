@@ -53,7 +53,7 @@ impl<'e> Exec<'e> {
         let mut rows = self.collect(input)?;
         if matches!(c.function, Function::Sort | Function::SortDesc) {
             for r in &mut rows {
-                r.row = std::mem::take(&mut r.row).without_histograms();
+                r.row = std::mem::take(&mut r.row).without_histograms(&|| self.check())?;
             }
             rows.retain(|r| !r.row.is_empty());
             rows.sort_by(|a, b| by_value(a, b, descending));

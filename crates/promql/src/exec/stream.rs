@@ -116,7 +116,7 @@ impl<'e> Exec<'e> {
             for i in range {
                 self.check()?;
                 let row = read(i, scratch)?;
-                self.budget.take(row.count())?;
+                self.budget.take(row.weight())?;
                 rows.push(row);
             }
             Ok(rows)
@@ -128,7 +128,7 @@ impl<'e> Exec<'e> {
 
     /// Tells the budget that rows go out of memory.
     pub(crate) fn release(&self, rows: &[SeriesRow]) {
-        self.budget.give(rows.iter().map(|r| r.row.count()).sum());
+        self.budget.give(rows.iter().map(|r| r.row.weight()).sum());
     }
 
     /// Calls `work` on each partition of `0..n`, perhaps in parallel, and `merge` with each result

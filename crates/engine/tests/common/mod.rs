@@ -1,0 +1,131 @@
+//! An engine over files in memory and a clock moved by hand, and what tests ask of it.
+#![allow(dead_code, reason = "each test file uses a part")]
+
+pub(crate) mod small_disk;
+
+use std::sync::Arc;
+use std::sync::mpsc;
+
+use engine::query::{Answer, QueryLimits, QueryTimes};
+use engine::scrape::{ScrapeInput, ScrapeReport, ScrapeTime, Target, TargetOptions};
+use engine::{Engine, EngineError, EngineOptions, Host};
+use model::Labels;
+use storage::{Fs, Inline, ManualClock, MemFs, Spawn};
+
+pub(crate) const T0: i64 = 1_700_000_000_000;
+pub(crate) const TEXT: &str = "text/plain; version=0.0.4";
+
+pub(crate) struct Bench {
+    pub(crate) engine: Engine,
+    pub(crate) clock: Arc<ManualClock>,
+    pub(crate) fs: MemFs,
+}
+
+/// Starts something that ends in a callback, and waits for it.
+pub(crate) fn wait<T: Send + 'static>(start: impl FnOnce(Box<dyn FnOnce(T) + Send>)) -> T {
+    let (tx, rx) = mpsc::channel();
+    start(Box::new(move |v| tx.send(v).unwrap()));
+    rx.recv().unwrap()
+}
+
+/// A body in one piece.
+pub(crate) fn body(bytes: &[u8], content_type: &str, content_encoding: &str) -> ScrapeInput<Vec<u8>> {
+    ScrapeInput::Body {
+        pieces: vec![bytes.to_vec()],
+        content_encoding: content_encoding.to_owned(),
+        content_type: content_type.to_owned(),
+    }
+}
+
+impl Default for Bench {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Bench {
+    pub(crate) fn new() -> Self {
+        Self::over(MemFs::new(), T0)
+    }
+
+    pub(crate) fn over(fs: MemFs, now_ms: i64) -> Self {
+        Self::on(Arc::new(fs.clone()), fs, now_ms, EngineOptions::default(), Arc::new(Inline))
+    }
+
+    /// Over `disk`, whose bytes are in `fs`, with all work on `threads`.
+    pub(crate) fn on(
+        disk: Arc<dyn Fs>,
+        fs: MemFs,
+        now_ms: i64,
+        options: EngineOptions,
+        threads: Arc<dyn Spawn>,
+    ) -> Self {
+        let clock = Arc::new(ManualClock::new(now_ms));
+        let host = Host {
+            fs: disk,
+            clock: clock.clone(),
+            ingest: threads.clone(),
+            query: threads.clone(),
+            background: threads,
+        };
+        let engine = Engine::open(options, host, 1, |_| {}).unwrap();
+        Self { engine, clock, fs }
+    }
+
+    pub(crate) fn target(&self, change: impl FnOnce(&mut TargetOptions)) -> Target {
+        let mut options = TargetOptions {
+            labels: Labels::from_pairs([("instance", "h:1"), ("job", "j")]),
+            honor_timestamps: true,
+            ..TargetOptions::default()
+        };
+        change(&mut options);
+        self.engine.open_target(options)
+    }
+
+    /// Scrapes a body of text format at `T0` and so many seconds.
+    pub(crate) fn scrape(&self, target: &Target, second: i64, text: &str) -> ScrapeReport {
+        self.put(target, second, body(text.as_bytes(), TEXT, "")).unwrap()
+    }
+
+    pub(crate) fn put(
+        &self,
+        target: &Target,
+        second: i64,
+        input: ScrapeInput<Vec<u8>>,
+    ) -> Result<ScrapeReport, EngineError> {
+        let timestamp_ms = T0 + second * 1000;
+        self.clock.set_ms(timestamp_ms);
+        wait(|done| target.scrape(input, ScrapeTime { timestamp_ms, elapsed_seconds: 0.25 }, done))
+    }
+
+    pub(crate) fn ask(&self, query: &str, times: QueryTimes) -> Result<Answer, EngineError> {
+        let cancel = promql::Cancel::new();
+        wait(|done| self.engine.query(query.to_owned(), times, QueryLimits::default(), cancel, done))
+    }
+
+    /// The samples of an instant query, one `labels value` a line, sorted.
+    pub(crate) fn query(&self, second: i64, query: &str) -> Vec<String> {
+        let answer = self.ask(query, QueryTimes::Instant(T0 + second * 1000)).unwrap();
+        let promql::Value::Vector(samples) = answer.value else { panic!("{:?}", answer.value) };
+        let mut lines: Vec<String> = samples
+            .iter()
+            .map(|s| match s.value {
+                promql::SampleValue::Float(v) => format!("{} {v}", s.labels),
+                promql::SampleValue::Histogram(_) => panic!("no histogram was scraped"),
+            })
+            .collect();
+        lines.sort();
+        lines
+    }
+
+    pub(crate) fn check(&self, second: i64, query: &str, expected: &[&str]) {
+        assert_eq!(self.query(second, query), expected, "{query} at {second}");
+    }
+
+    /// The value of one of the core's own metrics.
+    pub(crate) fn metric(&self, name: &str) -> f64 {
+        let text = self.engine.metrics_text();
+        let line = text.lines().find_map(|l| l.strip_prefix(name)?.strip_prefix(' '));
+        line.unwrap_or_else(|| panic!("{name} is missing in\n{text}")).parse().unwrap()
+    }
+}
