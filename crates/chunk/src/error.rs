@@ -1,5 +1,7 @@
 //! Why the bytes of a chunk were refused.
 
+use crate::Encoding;
+
 /// Why a chunk could not be decoded. Says nothing about where the chunk lies: the caller knows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -27,6 +29,9 @@ pub enum ChunkError {
         "histogram has an unknown schema, which must be between -9 and 52 for exponential buckets, or -53 for custom buckets, got schema {0}"
     )]
     UnknownSchema(i32),
+    /// An encoding that the caller has no use for in this place.
+    #[error("chunk encoding {0} is not supported here")]
+    Unsupported(Encoding),
     /// Histograms that would take more memory than any real chunk's.
     #[error("histogram chunk is too large to decode")]
     TooLarge,
