@@ -353,7 +353,7 @@ proptest! {
 
     #[test]
     fn no_bytes_panic(mut data in prop::collection::vec(any::<u8>(), 0..400), n in 0..300u16, which in 0..4u8) {
-        if data.len() > 3 {
+        if data.len() > 4 {
             data[..2].copy_from_slice(&n.to_be_bytes());
             // A layout that begins soundly: no threshold, schema 0.
             if n % 2 == 0 {
