@@ -8,12 +8,8 @@ use model::{Columns, FloatHistogram, TimestampMs, is_stale_nan};
 use super::field::Field;
 use super::kind::{Float, Integer, Kind};
 use super::reader::Reader;
-use super::state::State;
+use super::state::{DECODED_BYTES_MAX, State};
 use crate::ChunkError;
-
-/// Most memory that the histograms of one chunk may take: a few bits of a forged chunk can stand
-/// for a large histogram.
-const DECODED_BYTES_MAX: usize = 1 << 28;
 
 /// Appends the samples of a chunk of integer histograms, with start timestamps if `starts`, with
 /// `min_ms ≤ t ≤ max_ms` to `columns`.

@@ -38,7 +38,7 @@ macro_rules! encoder {
             /// [`Self::last_t`], which is not checked.
             ///
             /// # Panics
-            /// If the histogram is not valid, and at the 65,536th sample, or the 16,384th with
+            /// If the histogram is not valid, if times did not rise, and at the 65,536th sample, or the 16,384th with
             /// `starts`: callers cut chunks long before.
             pub fn append(
                 &mut self,

@@ -10,7 +10,7 @@ use super::insert::{Gaps, spread};
 use super::kind::Kind;
 use super::layout::Layout;
 use super::reader::Reader;
-use super::state::{Numbers, State};
+use super::state::{DECODED_BYTES_MAX, Numbers, State};
 use crate::bit_writer::BitWriter;
 use crate::start_time::StartTimes;
 use crate::{ChunkError, Encoding};
@@ -113,6 +113,10 @@ impl<K: Kind> Encoder<K> {
     }
 
     fn judge(&self, h: &Hist<K>) -> Verdict {
+        let samples = usize::from(self.num_samples) + 1;
+        if self.state.size_with(h.size()) > DECODED_BYTES_MAX / samples {
+            return Verdict::Cut(if is_gauge(h) { CounterReset::Gauge } else { CounterReset::Unknown });
+        }
         if is_gauge(h) { self.judge_gauge(h) } else { self.judge_counter(h) }
     }
 

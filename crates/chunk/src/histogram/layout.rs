@@ -9,9 +9,6 @@ use crate::bit_writer::BitWriter;
 use crate::bits::BitReader;
 use crate::varbit::{put_int, put_uint, read_int, read_uint};
 
-/// Most spans without buckets that a reader puts up with: each is copied with every sample.
-const EMPTY_SPANS_MAX: usize = 1024;
-
 /// The common part of a chunk's histograms.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Layout {
@@ -35,6 +32,11 @@ impl Layout {
                 Vec::new()
             },
         }
+    }
+
+    /// Spans and custom bounds.
+    pub(super) fn parts(&self) -> usize {
+        self.positive_spans.len() + self.negative_spans.len() + self.custom_values.len()
     }
 
     /// Whether `h` has the same custom bounds, if any.
@@ -92,7 +94,7 @@ fn bounded(n: u64, bits: usize) -> Result<usize, ChunkError> {
 
 fn read_spans(from: &mut BitReader<'_>, bits: usize) -> Result<Vec<Span>, ChunkError> {
     let mut spans = Vec::new();
-    let (mut buckets, mut empty, mut end) = (0u64, 0, 0i64);
+    let (mut buckets, mut end) = (0u64, 0i64);
     for i in 0..bounded(read_uint(from), bits)? {
         let length = u32::try_from(read_uint(from)).map_err(|_| ChunkError::BadLayout)?;
         let offset = i32::try_from(read_int(from)).map_err(|_| ChunkError::BadLayout)?;
@@ -100,9 +102,8 @@ fn read_spans(from: &mut BitReader<'_>, bits: usize) -> Result<Vec<Span>, ChunkE
             return Err(ChunkError::Truncated);
         }
         buckets += u64::from(length);
-        empty += usize::from(length == 0);
         end += i64::from(offset) + i64::from(length);
-        if i > 0 && offset < 0 || offset == i32::MIN || end > i64::from(i32::MAX) || empty > EMPTY_SPANS_MAX {
+        if i > 0 && offset < 0 || offset == i32::MIN || end > i64::from(i32::MAX) {
             return Err(ChunkError::BadLayout);
         }
         spans.push(Span { offset, length });

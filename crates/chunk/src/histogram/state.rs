@@ -12,6 +12,10 @@ use crate::start_time::StartTimes;
 use crate::varbit::{put_int, read_int};
 use crate::xor_value::XorValue;
 
+/// Most memory that the histograms of one chunk may take: a few bits of a forged chunk can stand
+/// for a large histogram. Encoders cut chunks before.
+pub(super) const DECODED_BYTES_MAX: usize = 1 << 28;
+
 /// The fields after the last sample.
 #[derive(Clone, Debug)]
 pub(super) struct State<K: Kind> {
@@ -52,6 +56,12 @@ impl<K: Kind> State<K> {
             negative: Vec::new(),
             start,
         }
+    }
+
+    /// Most bytes of memory for each histogram of the chunk once it has the buckets of another of
+    /// `size` bytes too.
+    pub(super) fn size_with(&self, size: usize) -> usize {
+        size + 8 * (self.layout.parts() + self.positive.len() + self.negative.len())
     }
 
     /// Writes sample `index`; of a stale one nothing but times and sum. The first is preceded by
