@@ -1,26 +1,60 @@
-//! Cutting blocks out of the head. Merging blocks into larger ones, and deleting them by age and
-//! size, will stand beside this.
+//! The upkeep of blocks: cutting them out of the head, merging them, deleting them by age and size.
 
+use std::collections::BTreeSet;
 use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher;
+use std::path::Path;
 
 use storage::StorageError;
 
 use super::Inner;
 use super::options::LogLevel;
 use crate::block::{Block, BlockMeta, BlockWriter, ChunkData, Ulid};
+use crate::compact::{block_ranges_ms, max_block_duration_ms, plan};
 use crate::head::{Truncation, range_end_ms};
+use crate::retention::{BlockSize, Retention, beyond_size, beyond_time};
+use crate::wal::segment::directory_bytes;
+
+/// Between looks at the data directory: blocks put there by others, blocks past retention.
+const RELOAD_INTERVAL_NS: u64 = 60_000_000_000;
+/// The first pause after merging blocks failed; it doubles with each failure up to the last.
+const BACKOFF_MIN_NS: u64 = 1_000_000_000;
+const BACKOFF_MAX_NS: u64 = 60_000_000_000;
 
 /// What upkeep remembers between runs.
 #[derive(Default)]
 pub(super) struct Upkeep {
     /// A truncation that waits for queries to end.
     waiting: Option<Truncation>,
+    /// When the data directory is to be looked at next.
+    reload_at_ns: u64,
+    /// Merging failed: not before this time again, and how long that pause was.
+    merge_at_ns: u64,
+    backoff_ns: u64,
 }
 
 impl Inner {
-    /// Cuts blocks as long as the head is long enough, then forgets what no query needs any more.
+    /// Cuts blocks as long as the head is long enough, merges what is due, and now and then looks
+    /// for blocks that came from outside or have to go.
     pub(super) fn compact(&self, upkeep: &mut Upkeep) -> Result<(), StorageError> {
+        let done = self.compact_head(upkeep).and_then(|()| self.merge_blocks(upkeep));
+        if matches!(done, Err(StorageError::Closed)) {
+            return done;
+        }
+        if done.is_err() {
+            self.counters.compactions_failed.add(1);
+        }
+        let now_ns = self.options.clock.monotonic_ns();
+        if now_ns < upkeep.reload_at_ns {
+            return done;
+        }
+        upkeep.reload_at_ns = now_ns.saturating_add(RELOAD_INTERVAL_NS);
+        self.counters.compactions_triggered.add(1);
+        done.and(self.reload())
+    }
+
+    /// Cuts blocks as long as the head is long enough, then forgets what no query needs any more.
+    fn compact_head(&self, upkeep: &mut Upkeep) -> Result<(), StorageError> {
         while self.head.compactable() {
             let min_ms = self.head.min_ms();
             let max_ms = range_end_ms(min_ms, self.options.min_block_duration_ms);
@@ -28,9 +62,7 @@ impl Inner {
                 // One opened long ago may still commit into the block: another time.
                 break;
             }
-            self.counters.compactions_triggered.add(1);
             if let Err(e) = self.cut_block(min_ms, max_ms) {
-                self.counters.compactions_failed.add(1);
                 self.options.log(LogLevel::Error, &format!("compact head: {e}"));
                 return Err(e);
             }
@@ -43,11 +75,27 @@ impl Inner {
 
     /// Writes the block `min_ms .. max_ms` from the head, and opens it for queries.
     fn cut_block(&self, min_ms: i64, max_ms: i64) -> Result<(), StorageError> {
-        let now_ms = self.options.clock.now_ms();
-        let ulid = Ulid::new(now_ms, self.random());
-        let fs = &self.options.fs;
-        let mut writer =
-            BlockWriter::create(fs, &self.options.dir, BlockMeta::from_head(ulid, min_ms, max_ms))?;
+        let written = self.write_head(&self.options.dir, min_ms, max_ms)?;
+        self.counters.compactions.add(1);
+        if let Some(meta) = written {
+            let dir = self.options.dir.join(meta.ulid.to_string());
+            self.blocks.add(Block::open(&*self.options.fs, &dir)?);
+            self.counters.reloads.add(1);
+            let text = format!("write block mint={} maxt={} ulid={}", meta.min_ms, meta.max_ms, meta.ulid);
+            self.options.log(LogLevel::Info, &text);
+        }
+        Ok(())
+    }
+
+    /// Writes the head's samples in `min_ms .. max_ms` as a block in the directory `parent`.
+    pub(super) fn write_head(
+        &self,
+        parent: &Path,
+        min_ms: i64,
+        max_ms: i64,
+    ) -> Result<Option<BlockMeta>, StorageError> {
+        let meta = BlockMeta::from_head(self.new_ulid(), min_ms, max_ms);
+        let mut writer = BlockWriter::create(&self.options.fs, parent, meta)?;
         let mut chunks = Vec::new();
         for (labels, series) in self.head.series_in_order() {
             self.head.chunks_between(series, min_ms, max_ms - 1, &mut chunks)?;
@@ -62,15 +110,137 @@ impl Inner {
                 .collect();
             writer.add_series(&labels, &data)?;
         }
-        let written = writer.finish()?;
-        self.counters.compactions.add(1);
-        if let Some(meta) = written {
-            self.blocks.add(Block::open(&**fs, &self.options.dir.join(meta.ulid.to_string()))?);
-            self.counters.reloads.add(1);
-            let text = format!("write block mint={} maxt={} ulid={}", meta.min_ms, meta.max_ms, meta.ulid);
-            self.options.log(LogLevel::Info, &text);
+        writer.finish()
+    }
+
+    /// Merges blocks as long as there is something to merge and the head does not wait to be cut.
+    fn merge_blocks(&self, upkeep: &mut Upkeep) -> Result<(), StorageError> {
+        let now_ns = self.options.clock.monotonic_ns();
+        if now_ns < upkeep.merge_at_ns {
+            return Ok(());
+        }
+        let done = self.merge_all();
+        match &done {
+            Ok(()) => upkeep.backoff_ns = 0,
+            Err(StorageError::Closed) => {}
+            Err(e) => {
+                self.options.log(LogLevel::Error, &format!("compaction failed: {e}"));
+                upkeep.backoff_ns = (upkeep.backoff_ns * 2).clamp(BACKOFF_MIN_NS, BACKOFF_MAX_NS);
+                upkeep.merge_at_ns = now_ns.saturating_add(upkeep.backoff_ns);
+            }
+        }
+        done
+    }
+
+    fn merge_all(&self) -> Result<(), StorageError> {
+        let (shortest_ms, retention_ms) = (self.options.min_block_duration_ms, self.options.retention_ms);
+        let ranges = block_ranges_ms(shortest_ms, max_block_duration_ms(shortest_ms, retention_ms));
+        while !self.head.compactable() {
+            let blocks = self.blocks.all();
+            let metas: Vec<_> = blocks.iter().map(Block::meta).collect();
+            let planned: Vec<Block> = plan(&metas, &ranges)
+                .iter()
+                .filter_map(|ulid| blocks.iter().find(|b| b.meta().ulid == *ulid).cloned())
+                .collect();
+            if planned.is_empty() {
+                break;
+            }
+            self.merge(&planned)?;
         }
         Ok(())
+    }
+
+    fn merge(&self, parents: &[Block]) -> Result<(), StorageError> {
+        let merged = self.compactor.merge(self.new_ulid(), parents);
+        self.counters.compactions.add(1);
+        let sources: Vec<_> = parents.iter().map(|b| b.meta().ulid.to_string()).collect();
+        let sources = sources.join(" ");
+        match merged {
+            Ok(meta) => {
+                let text = match &meta {
+                    Some(m) => {
+                        let (min_ms, max_ms, ulid) = (m.min_ms, m.max_ms, m.ulid);
+                        format!("compact blocks mint={min_ms} maxt={max_ms} ulid={ulid} sources=[{sources}]")
+                    }
+                    None => format!("compact blocks resulted in empty block sources=[{sources}]"),
+                };
+                self.options.log(LogLevel::Info, &text);
+                self.replaced(parents, meta.as_ref())
+            }
+            Err(StorageError::Closed) => Err(StorageError::Closed),
+            Err(e) => {
+                for block in parents {
+                    self.blocks.add(block.mark_failed(&*self.options.fs)?);
+                }
+                Err(e)
+            }
+        }
+    }
+
+    /// Puts the block that was written in the place of its parents, for queries that begin from
+    /// now on, and deletes those. Without such a block they have no sample left.
+    fn replaced(&self, parents: &[Block], child: Option<&BlockMeta>) -> Result<(), StorageError> {
+        if child.is_none() {
+            for block in parents {
+                self.blocks.add(block.mark_deletable(&*self.options.fs)?);
+            }
+        }
+        self.reload()
+    }
+
+    /// Writes every block with deleted samples again without them.
+    pub(super) fn clean_tombstones(&self) -> Result<(), StorageError> {
+        let start_ns = self.options.clock.monotonic_ns();
+        while let Some(block) = self.blocks.all().iter().find(|b| !b.tombstones().is_empty()) {
+            let written = self.compactor.rewrite(self.new_ulid(), block)?;
+            self.counters.compactions.add(1);
+            self.replaced(std::slice::from_ref(block), written.as_ref())?;
+        }
+        self.counters.tombstone_cleanups.add(1);
+        let took_ns = self.options.clock.monotonic_ns().saturating_sub(start_ns);
+        self.counters.tombstone_cleanup_ns.add(took_ns);
+        Ok(())
+    }
+
+    /// Looks at the data directory, and deletes blocks past retention.
+    fn reload(&self) -> Result<(), StorageError> {
+        let log = |level, text: &str| self.options.log(level, text);
+        let beyond = |blocks: &[Block]| self.beyond_retention(blocks);
+        let done = self.blocks.reload(&*self.options.fs, &self.options.dir, &log, &beyond);
+        self.counters.reloads.add(1);
+        if let Err(e) = &done {
+            self.counters.reloads_failed.add(1);
+            self.options.log(LogLevel::Error, &format!("reloadBlocks: {e}"));
+        }
+        done
+    }
+
+    fn beyond_retention(&self, blocks: &[Block]) -> BTreeSet<Ulid> {
+        let retention = Retention {
+            time_ms: self.options.retention_ms,
+            bytes: self.options.retention_bytes,
+            percentage: 0.0,
+        };
+        let sizes: Vec<BlockSize> = blocks
+            .iter()
+            .map(|b| BlockSize { ulid: b.meta().ulid, max_ms: b.meta().max_ms, bytes: b.size_bytes() })
+            .collect();
+        let mut beyond = beyond_time(&sizes, retention.time_ms);
+        if !beyond.is_empty() {
+            self.counters.time_retentions.add(1);
+        }
+        let limit_bytes = retention.limit_bytes(None);
+        if limit_bytes > 0 {
+            let wal_bytes =
+                self.head.wal().map_or(0, |w| directory_bytes(&*self.options.fs, &w.options().dir));
+            let used_bytes = wal_bytes + self.head.head_chunks().size();
+            let large = beyond_size(&sizes, used_bytes, limit_bytes);
+            if !large.is_empty() {
+                self.counters.size_retentions.add(1);
+            }
+            beyond.extend(large);
+        }
+        beyond
     }
 
     fn collect_waiting(&self, upkeep: &mut Upkeep) -> Result<(), StorageError> {
@@ -95,6 +265,10 @@ impl Inner {
         counters.wal_truncations.add(1);
         counters.wal_truncate_ns.add(self.options.clock.monotonic_ns().saturating_sub(start_ns));
         done
+    }
+
+    fn new_ulid(&self) -> Ulid {
+        Ulid::new(self.options.clock.now_ms(), self.random())
     }
 
     /// Random enough that two databases do not name blocks alike.

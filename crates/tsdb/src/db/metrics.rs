@@ -12,6 +12,11 @@ pub(super) struct DbCounters {
     pub(super) compactions_triggered: Counter,
     pub(super) compactions_failed: Counter,
     pub(super) reloads: Counter,
+    pub(super) reloads_failed: Counter,
+    pub(super) time_retentions: Counter,
+    pub(super) size_retentions: Counter,
+    pub(super) tombstone_cleanups: Counter,
+    pub(super) tombstone_cleanup_ns: Counter,
 }
 
 type Labels = &'static [(&'static str, &'static str)];
@@ -266,8 +271,25 @@ impl Inner {
         );
         m.counter(
             "prometheus_tsdb_reloads_failures_total",
-            0,
+            c.reloads_failed.get(),
             "Number of times the database failed to reloadBlocks block data from disk.",
+        );
+        m.counter(
+            "prometheus_tsdb_time_retentions_total",
+            c.time_retentions.get(),
+            "The number of times that blocks were deleted because the maximum time limit was exceeded.",
+        );
+        m.counter(
+            "prometheus_tsdb_size_retentions_total",
+            c.size_retentions.get(),
+            "The number of times that blocks were deleted because the maximum number of bytes was exceeded.",
+        );
+        m.duration(
+            "prometheus_tsdb_tombstone_cleanup_seconds_sum",
+            "prometheus_tsdb_tombstone_cleanup_seconds_count",
+            c.tombstone_cleanup_ns.get(),
+            c.tombstone_cleanups.get(),
+            "The time taken to recompact blocks to remove tombstones.",
         );
         m.gauge(
             "prometheus_tsdb_retention_limit_bytes",

@@ -1,5 +1,6 @@
 //! The database: opening, appending, querying, and the upkeep between head, log and blocks.
 
+mod admin;
 mod blocks;
 mod compact;
 mod metrics;
@@ -13,6 +14,7 @@ use model::TimestampMs;
 use storage::{Appender, FileLock, Querier, Queryable, StorageError, merge_queriers};
 
 use crate::block::{Block, BlockMeta};
+use crate::compact::Compactor;
 use crate::head::{Head, HeadAppender, HeadOptions, HeadQuerier, ReplayContext, ReplayReport, replay};
 use crate::head_chunks::HeadChunks;
 use crate::wal::{Wal, WalOptions};
@@ -27,6 +29,7 @@ struct Inner {
     options: DbOptions,
     head: Arc<Head>,
     blocks: Blocks,
+    compactor: Compactor,
     report: ReplayReport,
     counters: DbCounters,
     /// Held by whoever does the upkeep.
@@ -59,7 +62,7 @@ impl Db {
         } else {
             Some(fs.lock(&dir.join("lock")).map_err(|e| StorageError::io("lock DB directory", e))?)
         };
-        let blocks = Blocks::load(&**fs, dir)?;
+        let blocks = Blocks::load(&**fs, dir, &|level, text| options.log(level, text))?;
         let chunks = HeadChunks::open(fs.clone(), dir.join("chunks_head"))?;
         let head = Arc::new(Head::new(HeadOptions { range_ms: options.min_block_duration_ms }, chunks));
         if let Some(end_ms) = blocks.end_ms() {
@@ -95,6 +98,7 @@ impl Db {
         let inner = Inner {
             head,
             blocks,
+            compactor: Compactor::new(options.fs.clone(), &options.dir),
             report,
             counters: DbCounters::default(),
             upkeep: Mutex::default(),
@@ -111,24 +115,22 @@ impl Db {
         Box::new(HeadAppender::new(self.inner.head.clone()))
     }
 
-    /// The upkeep that is due by the head's span: full chunks to disk, blocks out of the head,
-    /// truncation. Call it every few seconds from a background thread.
+    /// The upkeep that is due: full chunks to disk, blocks out of the head and truncation, merging
+    /// blocks, deleting those past retention, loading those that others put into the directory.
+    /// Call it every few seconds from a background thread; neither appends nor queries wait for it.
     ///
     /// # Errors
     /// Where files cannot be read or written. Queries go on; see [`Db::refuses_writes`].
     pub fn tick(&self) -> Result<(), StorageError> {
-        let inner = &self.inner;
-        let mut upkeep = inner.upkeep.lock().unwrap_or_else(PoisonError::into_inner);
-        if inner.closed.load(Ordering::Acquire) {
-            return Err(StorageError::Closed);
-        }
-        inner.head.flush_chunks()?;
-        inner.compact(&mut upkeep)
+        self.exclusively(|upkeep| {
+            self.inner.head.flush_chunks()?;
+            self.inner.compact(upkeep)
+        })
     }
 
     /// Cuts blocks out of the head as long as it spans more than one and a half times the block
-    /// duration, and truncates head and log behind them. The same as [`Db::tick`], under the name
-    /// that one looks for.
+    /// duration, truncates head and log behind them, and merges blocks. The same as [`Db::tick`],
+    /// under the name that one looks for.
     ///
     /// # Errors
     /// As [`Db::tick`].
@@ -186,6 +188,8 @@ impl Db {
     /// Where the last bytes cannot be written; the database is closed all the same.
     pub fn close(&self) -> Result<(), StorageError> {
         let inner = &self.inner;
+        // A merge that is under way gives up soon.
+        inner.compactor.cancel.store(true, Ordering::Relaxed);
         let _upkeep = inner.upkeep.lock().unwrap_or_else(PoisonError::into_inner);
         if inner.closed.swap(true, Ordering::AcqRel) {
             return Ok(());
