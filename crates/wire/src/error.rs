@@ -63,6 +63,19 @@ pub enum WireError {
     FrameChecksum,
 }
 
+impl WireError {
+    /// The same error where an element of a packed field was read.
+    #[cold]
+    pub(crate) fn in_packed(self) -> Self {
+        match self {
+            Self::Protobuf { fault: Fault::Truncated, offset } => {
+                Self::Protobuf { fault: Fault::Packed, offset }
+            }
+            other => other,
+        }
+    }
+}
+
 /// What can be wrong with protobuf bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -88,6 +101,9 @@ pub enum Fault {
     /// A string that must be UTF-8 and is not.
     #[error("invalid UTF-8")]
     Utf8,
+    /// An element of a packed field reaches beyond its end. Prometheus' decoder reads on there.
+    #[error("packed field cut within an element")]
+    Packed,
     /// Messages within messages beyond the limit.
     #[error("nesting too deep")]
     Depth,

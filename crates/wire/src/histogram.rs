@@ -142,7 +142,7 @@ fn span(mut message: Reader<'_>) -> Result<Span, WireError> {
 
 fn deltas(mut packed: Reader<'_>, out: &mut Vec<i64>) -> Result<(), WireError> {
     while !packed.is_empty() {
-        out.push(packed.sint64()?);
+        out.push(packed.sint64().map_err(WireError::in_packed)?);
     }
     Ok(())
 }
@@ -150,7 +150,7 @@ fn deltas(mut packed: Reader<'_>, out: &mut Vec<i64>) -> Result<(), WireError> {
 fn doubles(mut packed: Reader<'_>, out: &mut Vec<f64>) -> Result<(), WireError> {
     out.reserve(packed.rest().len() / 8);
     while !packed.is_empty() {
-        out.push(packed.double()?);
+        out.push(packed.double().map_err(WireError::in_packed)?);
     }
     Ok(())
 }

@@ -260,6 +260,21 @@ impl<'a> Reader<'a> {
     }
 }
 
+/// The varint that takes all of `message` from `start` on, if it is one of at most eight bytes
+/// behind at least eight others: read backwards from the end, without a loop.
+#[inline]
+pub(crate) fn last_varint(message: &[u8], start: usize) -> Option<u64> {
+    let length = message.len().checked_sub(start)?;
+    if !(1..=8).contains(&length) || start < 8 {
+        return None;
+    }
+    let word = u64::from_le_bytes(*message.last_chunk::<8>()?) >> (8 * (8 - length));
+    let stops = !word & 0x8080_8080_8080_8080;
+    // Above the varint the word is zero, so that there is a stop unless all eight bytes go on.
+    let is_whole = stops != 0 && stops.trailing_zeros() as usize / 8 + 1 == length;
+    is_whole.then(|| gather(word))
+}
+
 /// Puts the low seven bits of each of eight bytes together, lowest byte first.
 #[inline]
 fn gather(word: u64) -> u64 {
@@ -338,6 +353,19 @@ mod tests {
             let mut r = Reader::new(&bytes, 0);
             prop_assert_eq!(r.varint(), Ok(value));
             prop_assert_eq!(r.offset(), length);
+        }
+
+        #[test]
+        fn last_varints_are_those_read_forwards(tail in proptest::collection::vec(any::<u8>(), 0..12), value: u64, shift in 0u32..64) {
+            let mut whole = vec![0xff; 10];
+            writer::put_varint(&mut whole, value >> shift);
+            let expected = (whole.len() <= 18).then_some(value >> shift);
+            prop_assert_eq!(last_varint(&whole, 10), expected);
+            let mut bytes = vec![0xff; 10];
+            bytes.extend(tail);
+            let mut r = Reader::new(&bytes[10..], 10);
+            let read = r.varint().ok().filter(|_| r.is_empty() && bytes.len() <= 18);
+            prop_assert_eq!(last_varint(&bytes, 10), read);
         }
 
         #[test]

@@ -4,7 +4,7 @@
 use model::TimestampMs;
 
 use crate::error::WireError;
-use crate::reader::Reader;
+use crate::reader::{Reader, last_varint};
 use crate::writer::{put_double, put_int, put_message};
 
 /// Float samples of one or more series in the order of the body, one vector per field; owned and
@@ -53,14 +53,23 @@ impl SampleColumns {
     /// Decodes one `Sample` message; `has_start` says whether field 3 is known.
     #[inline]
     pub(crate) fn decode(&mut self, message: Reader<'_>, has_start: bool) -> Result<(), WireError> {
-        // What every sender writes: value, timestamp, nothing else.
-        if let [0x09, v0, v1, v2, v3, v4, v5, v6, v7, 0x10, ..] = message.rest() {
+        // What every sender writes: value, timestamp, perhaps a start timestamp, nothing else.
+        let bytes = message.rest();
+        if let [0x09, v0, v1, v2, v3, v4, v5, v6, v7, 0x10, ..] = bytes {
             let v = f64::from_le_bytes([*v0, *v1, *v2, *v3, *v4, *v5, *v6, *v7]);
+            if let Some(t) = last_varint(bytes, 10) {
+                self.push(t as i64, v, 0);
+                return Ok(());
+            }
             let mut rest = message;
             rest.advance(10);
             let t = rest.int64()?;
-            if rest.is_empty() {
-                self.push(t, v, 0);
+            let start = bytes.len() - rest.rest().len();
+            if has_start
+                && bytes.get(start) == Some(&0x18)
+                && let Some(st) = last_varint(bytes, start + 1)
+            {
+                self.push(t, v, st as i64);
                 return Ok(());
             }
         }

@@ -40,6 +40,11 @@ impl<'a> TimeSeries<'a> {
         let first = columns.len();
         let mut labels = LabelFields::new(&message);
         let (mut histogram_count, mut exemplar_count) = (0, 0);
+        let run = label_run(message.rest());
+        if run > 0 {
+            labels.add(message.offset(), message.offset() + run);
+            message.advance(run);
+        }
         let mut start = message.offset();
         while let Some(tag) = message.tag()? {
             match tag.raw() {
@@ -83,6 +88,20 @@ impl<'a> TimeSeries<'a> {
     pub fn exemplars(&self) -> Exemplars<'a> {
         Exemplars { message: self.message, left: self.exemplar_count }
     }
+}
+
+/// Length of the labels of fewer than 128 bytes that a message begins with: nearly always all.
+#[inline]
+fn label_run(message: &[u8]) -> usize {
+    let mut end = 0;
+    while let Some([0x0a, length @ 0..0x80]) = message.get(end..).and_then(|rest| rest.first_chunk::<2>()) {
+        let next = end + 2 + usize::from(*length);
+        if next > message.len() {
+            break;
+        }
+        end = next;
+    }
+    end
 }
 
 /// The histograms of a series, decoded one by one into a buffer.

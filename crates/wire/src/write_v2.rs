@@ -140,7 +140,7 @@ impl<'a> TimeSeries<'a> {
 #[inline]
 fn read_refs(mut packed: Reader<'_>, refs: &mut Vec<u32>) -> Result<(), WireError> {
     while !packed.is_empty() {
-        refs.push(packed.uint32()?);
+        refs.push(packed.uint32().map_err(WireError::in_packed)?);
     }
     Ok(())
 }
