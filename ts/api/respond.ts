@@ -66,6 +66,11 @@ export function sendBody(reply: FastifyReply, contentType: string, body: Body): 
       read() {
         this.push(body.next());
       },
+      destroy(error, done) {
+        // A client that went away leaves most of its answer behind.
+        body.free();
+        done(error);
+      },
     }),
   );
 }

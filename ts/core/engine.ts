@@ -184,8 +184,10 @@ export interface Body {
   readonly byteLength: number;
   /** '' or what the pieces are compressed with. */
   readonly contentEncoding: string;
-  /** The next piece, or `null` at the end. */
+  /** The next piece, or `null` at the end, where the memory has been freed. */
   next(): Uint8Array | null;
+  /** Frees what has not been handed out; `next` returns `null` from then on. */
+  free(): void;
 }
 
 /** How a query is cut short. Aborting rejects with code `QUERY_CANCELED`. */

@@ -100,6 +100,40 @@ test('errors have codes', async () => {
   await expect(engine.queryJson({ query: '1', timeMs: T0 })).rejects.toMatchObject({ code: 'CLOSED' });
 });
 
+test('an answer can be given back unread', async () => {
+  const engine = await memory();
+  const body = await engine.queryJson({ query: `"${'x'.repeat(3_000_000)}"`, timeMs: T0 });
+  expect(body.next()?.length).toBe(1 << 20);
+  body.free();
+  expect(body.next()).toBeNull();
+  expect(body.byteLength).toBeGreaterThan(3_000_000);
+});
+
+test('what is under way when the engine closes is taken in or refused, never left hanging', async () => {
+  const engine = await open({ dir: ':memory:' });
+  const target = engine.openTarget(targetOptions);
+  const body = { contentEncoding: '', contentType: 'text/plain; version=0.0.4', timestampMs: T0, elapsedSeconds: 0 };
+  const long = engine.query({ query: 'sum_over_time(vector(1)[400d:1s])', timeMs: T0 }).catch((error) => error);
+  const scrape = target.ingest({ ...body, pieces: [Buffer.from('a 1\n')] });
+  target.close();
+  await Promise.all([engine.close(), engine.close()]);
+  expect((await scrape).samplesScraped).toBe(1);
+  expect(await long).toMatchObject({ code: 'CLOSED' });
+  await expect(engine.maintain()).rejects.toMatchObject({ code: 'CLOSED' });
+  await expect(target.ingest({ ...body, pieces: [] })).rejects.toMatchObject({ code: 'CLOSED' });
+});
+
+test('times that are none are refused', async () => {
+  const engine = await memory();
+  const batch = (t: number) => [
+    { labels: { __name__: 'm' }, timestamps: Float64Array.of(t), values: Float64Array.of(1) },
+  ];
+  for (const t of [Number.NaN, Number.POSITIVE_INFINITY]) {
+    await expect(engine.append(batch(t))).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' });
+  }
+  expect(await engine.append(batch(Date.now() + 3_600_000))).toMatchObject({ appended: 0, outOfBounds: 1 });
+});
+
 test('an aborted signal cancels', async () => {
   const engine = await memory();
   const signal = AbortSignal.abort();

@@ -1,7 +1,7 @@
 //! One open database with its query engine.
 
 use std::collections::VecDeque;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use promql::Cancel;
@@ -65,6 +65,7 @@ pub(crate) struct Inner {
     pub(crate) running: Running,
     pub(crate) bodies: BodyBuffers,
     logs: Logs,
+    refusal_logged: AtomicBool,
 }
 
 type Logs = Arc<Mutex<VecDeque<LogLine>>>;
@@ -97,6 +98,7 @@ impl Engine {
                 running: Running::default(),
                 bodies: BodyBuffers::default(),
                 logs,
+                refusal_logged: AtomicBool::new(false),
             }),
         })
     }
@@ -141,7 +143,8 @@ impl Engine {
             return done(Err(EngineError::closed()));
         }
         let inner = self.inner.clone();
-        self.inner.ingest.run(bytes, move || work(&inner), done);
+        let work = move || work(&inner).inspect_err(|e| inner.note_refusal(e));
+        self.inner.ingest.run(bytes, work, done);
     }
 
     /// Runs `work`, which holds about `bytes` and heeds `cancel`, on the query pool.
@@ -170,6 +173,29 @@ impl Engine {
     }
 }
 
+impl Inner {
+    /// Says once in the log that writes are refused; each refused call says so to its caller.
+    fn note_refusal(&self, e: &EngineError) {
+        if !matches!(e.code, ErrorCode::Io | ErrorCode::ReadOnly) {
+            return;
+        }
+        let Some(why) = self.db.refuses_writes() else { return };
+        if !self.refusal_logged.swap(true, Ordering::AcqRel) {
+            let text = format!("nothing more is stored until a restart, queries go on: {why}");
+            push(&self.logs, LogLine { level: "error", text });
+        }
+    }
+}
+
+/// Adds a line; the oldest goes where there are too many.
+fn push(logs: &Logs, line: LogLine) {
+    let mut logs = logs.lock().unwrap_or_else(PoisonError::into_inner);
+    if logs.len() >= LOG_LINES_MAX {
+        logs.pop_front();
+    }
+    logs.push_back(line);
+}
+
 fn db_options(
     o: &EngineOptions,
     host: &Host,
@@ -196,11 +222,7 @@ fn db_options(
             tsdb::LogLevel::Warn => "warn",
             tsdb::LogLevel::Error => "error",
         };
-        let mut logs = logs.lock().unwrap_or_else(PoisonError::into_inner);
-        if logs.len() >= LOG_LINES_MAX {
-            logs.pop_front();
-        }
-        logs.push_back(LogLine { level, text: text.to_owned() });
+        push(&logs, LogLine { level, text: text.to_owned() });
     }));
     d
 }

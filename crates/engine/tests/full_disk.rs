@@ -45,6 +45,10 @@ fn a_full_disk_stops_scrapes_and_nothing_else() {
         let e = common::wait(|done| t.mark_stale(T0 + (second + 2) * 1000, done)).unwrap_err();
         assert_eq!(e.code, ErrorCode::ReadOnly, "{e}");
 
+        let logged: Vec<_> = b.engine.take_logs().into_iter().filter(|l| l.level == "error").collect();
+        assert_eq!(logged.len(), 1, "{logged:?}");
+        assert!(logged[0].text.contains("no space left on device"), "{logged:?}");
+
         // Reads go on, with the last scrape that was acknowledged.
         b.check(second, "count(a)", &[&format!("{{}} {SERIES}")]);
         b.check(second, "count by (v) (floor(a))", &[&format!("{{}} {SERIES}")]);

@@ -10,6 +10,7 @@ const PIECE_BYTES: usize = 1 << 20;
 #[napi]
 pub struct NativeBody {
     body: ::engine::Body,
+    byte_length: usize,
     at: usize,
 }
 
@@ -17,7 +18,7 @@ pub struct NativeBody {
 impl NativeBody {
     #[napi(getter, catch_unwind)]
     pub fn byte_length(&self) -> f64 {
-        self.body.bytes.len() as f64
+        self.byte_length as f64
     }
 
     #[napi(getter, catch_unwind)]
@@ -29,8 +30,7 @@ impl NativeBody {
     pub fn next<'env>(&mut self, env: &'env Env) -> Result<Option<BufferSlice<'env>>> {
         let rest = &self.body.bytes[self.at..];
         if rest.is_empty() {
-            self.body.bytes = Vec::new();
-            self.at = 0;
+            self.free();
             return Ok(None);
         }
         let piece = &rest[..rest.len().min(PIECE_BYTES)];
@@ -38,10 +38,17 @@ impl NativeBody {
         self.at += piece.len();
         Ok(Some(out))
     }
+
+    /// JavaScript's collector does not see how much memory this holds.
+    #[napi(catch_unwind)]
+    pub fn free(&mut self) {
+        self.body.bytes = Vec::new();
+        self.at = 0;
+    }
 }
 
 impl From<::engine::Body> for NativeBody {
     fn from(body: ::engine::Body) -> Self {
-        Self { body, at: 0 }
+        Self { byte_length: body.bytes.len(), body, at: 0 }
     }
 }

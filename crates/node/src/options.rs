@@ -85,7 +85,7 @@ fn pool(name: &'static str, threads: usize) -> Result<Arc<OsSpawn>, EngineError>
 /// JavaScript's numbers are floats; settings are whole and not negative.
 fn whole<T: TryFrom<i64>>(name: &str, v: Option<f64>, default: T) -> Result<T, EngineError> {
     let Some(v) = v else { return Ok(default) };
-    let fits = v >= 0.0 && v <= 9_007_199_254_740_992.0 && v.fract() == 0.0;
+    let fits = (0.0..=9_007_199_254_740_992.0).contains(&v) && v.fract() == 0.0;
     let whole = if fits { T::try_from(v as i64).ok() } else { None };
     whole.ok_or_else(|| EngineError::invalid(format!("{name} must be a whole number of at least 0, not {v}")))
 }
