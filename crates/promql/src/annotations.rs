@@ -4,7 +4,8 @@
 use std::collections::BTreeMap;
 
 use model::float::{go_quoted, to_string_g};
-use promql_syntax::Span;
+
+use crate::plan::Place;
 
 /// How serious a remark is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -37,22 +38,33 @@ enum Detail {
 pub(crate) struct Annotation {
     severity: Severity,
     text: String,
-    span: Option<Span>,
+    place: Option<Place>,
     detail: Detail,
 }
 
-type Key = (Severity, String, Option<(usize, usize)>);
+/// Where a remark was made last, and what it adds up.
+#[derive(Clone, Copy, Debug)]
+struct Entry {
+    place: Option<Place>,
+    detail: Detail,
+}
 
-/// The remarks of a query, each once, in order of severity and text.
+/// The remarks of a query, each text once with the place that was evaluated last, in order of
+/// severity and text. Who adds them first does not matter.
 #[derive(Clone, Debug, Default)]
 pub struct Annotations {
-    entries: BTreeMap<Key, Detail>,
+    entries: BTreeMap<(Severity, String), Entry>,
 }
 
 impl Annotations {
     pub(crate) fn add(&mut self, a: Annotation) {
-        let key = (a.severity, a.text, a.span.map(|s| (s.start, s.end)));
-        self.entries.entry(key).and_modify(|d| *d = d.merge(a.detail)).or_insert(a.detail);
+        let new = Entry { place: a.place, detail: a.detail };
+        let order = |p: Option<Place>| p.map(|p| p.order);
+        let merge = |old: &mut Entry| {
+            let latest = if order(new.place) > order(old.place) { new.place } else { old.place };
+            *old = Entry { place: latest, detail: old.detail.merge(new.detail) };
+        };
+        self.entries.entry((a.severity, a.text)).and_modify(merge).or_insert(new);
     }
 
     /// Whether there are none.
@@ -75,11 +87,8 @@ impl Annotations {
     }
 
     fn list(&self, severity: Severity, word: &str, query: &str, limit: usize) -> Vec<String> {
-        let all = self.entries.iter().filter(|((s, ..), _)| *s == severity);
-        let mut out: Vec<String> =
-            all.map(|((_, text, span), detail)| show(text, *span, detail, query)).collect();
-        // Two spans with one start read the same.
-        out.dedup();
+        let all = self.entries.iter().filter(|((s, _), _)| *s == severity);
+        let mut out: Vec<String> = all.map(|((_, text), entry)| show(text, entry, query)).collect();
         if limit > 0 && out.len() > limit {
             let more = out.len() - limit;
             out.truncate(limit);
@@ -89,9 +98,9 @@ impl Annotations {
     }
 }
 
-fn show(text: &str, span: Option<(usize, usize)>, detail: &Detail, query: &str) -> String {
+fn show(text: &str, entry: &Entry, query: &str) -> String {
     let mut out = text.to_owned();
-    match detail {
+    match &entry.detail {
         Detail::None | Detail::Occurrences(..=1) => {}
         Detail::Occurrences(n) => out.push_str(&format!(" ({n} occurrences)")),
         Detail::Monotonicity { min_ms, max_ms, min_bucket, max_bucket, max_diff, count } => {
@@ -106,8 +115,8 @@ fn show(text: &str, span: Option<(usize, usize)>, detail: &Detail, query: &str) 
             ));
         }
     }
-    if let Some((start, end)) = span {
-        out.push_str(&format!(" ({})", Span::new(start, end).position_in(query)));
+    if let Some(place) = entry.place {
+        out.push_str(&format!(" ({})", place.span.position_in(query)));
     }
     out
 }
@@ -164,61 +173,61 @@ fn named(text: &str, metric: &str) -> String {
 }
 
 impl Annotation {
-    fn warning(text: impl AsRef<str>, span: Span) -> Self {
+    fn warning(text: impl AsRef<str>, span: Place) -> Self {
         let text = format!("PromQL warning: {}", text.as_ref());
-        Self { severity: Severity::Warning, text, span: Some(span), detail: Detail::None }
+        Self { severity: Severity::Warning, text, place: Some(span), detail: Detail::None }
     }
 
-    fn info(text: impl AsRef<str>, span: Span) -> Self {
+    fn info(text: impl AsRef<str>, span: Place) -> Self {
         let text = format!("PromQL info: {}", text.as_ref());
-        Self { severity: Severity::Info, text, span: Some(span), detail: Detail::None }
+        Self { severity: Severity::Info, text, place: Some(span), detail: Detail::None }
     }
 
     /// What a store had to say.
     pub(crate) fn storage(text: String) -> Self {
-        Self { severity: Severity::Warning, text, span: None, detail: Detail::None }
+        Self { severity: Severity::Warning, text, place: None, detail: Detail::None }
     }
 
-    pub(crate) fn invalid_quantile(q: f64, span: Span) -> Self {
+    pub(crate) fn invalid_quantile(q: f64, span: Place) -> Self {
         Self::warning(format!("quantile value should be between 0 and 1, got {}", to_string_g(q)), span)
     }
 
-    pub(crate) fn invalid_ratio(r: f64, to: f64, span: Span) -> Self {
+    pub(crate) fn invalid_ratio(r: f64, to: f64, span: Place) -> Self {
         let (r, to) = (to_string_g(r), to_string_g(to));
         Self::warning(format!("ratio value should be between -1 and 1, got {r}, capping to {to}"), span)
     }
 
-    pub(crate) fn invalid_integral_strategy(strategy: f64, span: Span) -> Self {
+    pub(crate) fn invalid_integral_strategy(strategy: f64, span: Place) -> Self {
         let s = to_string_g(strategy);
         Self::warning(format!("strategy should be 0, 1, or 2 (default), using 2, got {s}"), span)
     }
 
-    pub(crate) fn bad_bucket_label(metric: &str, le: &str, span: Span) -> Self {
+    pub(crate) fn bad_bucket_label(metric: &str, le: &str, span: Place) -> Self {
         let le = go_quoted(le.as_bytes());
         let text = format!("bucket label \"le\" is missing or has a malformed value of {le}");
         Self::warning(named(&text, metric), span)
     }
 
-    pub(crate) fn mixed_floats_histograms(metric: &str, span: Span) -> Self {
+    pub(crate) fn mixed_floats_histograms(metric: &str, span: Place) -> Self {
         let metric = go_quoted(metric.as_bytes());
         Self::warning(format!("encountered a mix of histograms and floats for metric name {metric}"), span)
     }
 
-    pub(crate) fn sort_in_range_query(span: Span) -> Self {
+    pub(crate) fn sort_in_range_query(span: Place) -> Self {
         Self::warning(
             "sort is ineffective for range queries since results are always ordered by labels",
             span,
         )
     }
 
-    pub(crate) fn start_time_overlap(metric: &str, span: Span) -> Self {
+    pub(crate) fn start_time_overlap(metric: &str, span: Place) -> Self {
         let metric = go_quoted(metric.as_bytes());
         let text =
             format!("sample has start time that overlaps with previous sample timestamp for metric {metric}");
         Self { detail: Detail::Occurrences(1), ..Self::warning(text, span) }
     }
 
-    pub(crate) fn possible_non_counter(metric: &str, span: Span) -> Self {
+    pub(crate) fn possible_non_counter(metric: &str, span: Place) -> Self {
         let metric = go_quoted(metric.as_bytes());
         Self::info(
             format!(
@@ -228,7 +237,7 @@ impl Annotation {
         )
     }
 
-    pub(crate) fn possible_non_counter_label(metric: &str, type_label: &str, span: Span) -> Self {
+    pub(crate) fn possible_non_counter_label(metric: &str, type_label: &str, span: Place) -> Self {
         let (metric, got) = (go_quoted(metric.as_bytes()), go_quoted(type_label.as_bytes()));
         Self::info(
             format!(
@@ -240,7 +249,7 @@ impl Annotation {
 
     pub(crate) fn forced_monotonicity(
         metric: &str,
-        span: Span,
+        span: Place,
         t_ms: i64,
         fix: &crate::functions::buckets::Monotonicity,
     ) -> Self {
@@ -259,18 +268,18 @@ impl Annotation {
         Self { detail, ..Self::info(text, span) }
     }
 
-    pub(crate) fn incompatible_types(lhs: &str, op: &str, rhs: &str, span: Span) -> Self {
+    pub(crate) fn incompatible_types(lhs: &str, op: &str, rhs: &str, span: Place) -> Self {
         let quoted = go_quoted(op.as_bytes());
         let text =
             format!("incompatible sample types encountered for binary operator {quoted}: {lhs} {op} {rhs}");
         Self::info(text, span)
     }
 
-    pub(crate) fn histogram_ignored_in_aggregation(op: &str, span: Span) -> Self {
+    pub(crate) fn histogram_ignored_in_aggregation(op: &str, span: Place) -> Self {
         Self::info(format!("ignored histogram in {op} aggregation"), span)
     }
 
-    pub(crate) fn histogram_ignored_in_mixed_range(metric: &str, span: Span) -> Self {
+    pub(crate) fn histogram_ignored_in_mixed_range(metric: &str, span: Place) -> Self {
         let metric = go_quoted(metric.as_bytes());
         let text = format!(
             "ignored histograms in a range containing both floats and histograms for metric name {metric}"
@@ -281,14 +290,17 @@ impl Annotation {
 
 #[cfg(test)]
 mod tests {
+    use promql_syntax::Span;
+
     use super::*;
 
     #[test]
     fn same_remarks_become_one() {
         let mut a = Annotations::default();
-        for _ in 0..3 {
-            a.add(Annotation::start_time_overlap("m", Span::new(5, 9)));
-            a.add(Annotation::possible_non_counter("foo", Span::new(5, 9)));
+        for order in [2, 1, 3] {
+            let place = Place { span: Span::new(2 + order, 9), order };
+            a.add(Annotation::start_time_overlap("m", place));
+            a.add(Annotation::possible_non_counter("foo", place));
         }
         assert_eq!(
             a.warnings("rate(m[5m])", 0),

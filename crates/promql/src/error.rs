@@ -13,10 +13,10 @@ pub enum QueryError {
     #[error("{0}")]
     Execution(String),
     /// The deadline passed.
-    #[error("query timed out in query execution")]
+    #[error("query timed out in expression evaluation")]
     Timeout,
     /// The caller gave up.
-    #[error("query was canceled in query execution")]
+    #[error("query was canceled in expression evaluation")]
     Canceled,
     /// More samples would be in memory at once than allowed.
     #[error("query processing would load too many samples into memory in query execution")]

@@ -165,10 +165,64 @@ fn queries_end_when_told_to() {
     let cancel = Cancel::new();
     let opts = QueryOptions { deadline_ns: Some(3), ..QueryOptions::default() };
     let e = promql::instant(&store, &Inline, &Ticking::default(), &expr, 0, &opts, &cancel).unwrap_err();
-    assert_eq!(e.to_string(), "query timed out in query execution");
+    assert_eq!(e.to_string(), "query timed out in expression evaluation");
     cancel.cancel();
     let e = promql::instant(&store, &Inline, &ManualClock::new(0), &expr, 0, &opts, &cancel).unwrap_err();
-    assert_eq!(e.to_string(), "query was canceled in query execution");
+    assert_eq!(e.to_string(), "query was canceled in expression evaluation");
+}
+
+#[test]
+fn one_long_row_does_not_keep_a_query_from_ending() {
+    let opts = QueryOptions { deadline_ns: Some(20), ..QueryOptions::default() };
+    for query in [
+        "sum_over_time(vector(1)[1000000s:1s])",
+        "quantile_over_time(0.5, vector(1)[1000000s:1s])",
+        "count_over_time(sum(vector(time()))[1000000s:1s])",
+        "count_over_time((vector(1) and vector(time()))[1000000s:1s])",
+        "count_over_time((scalar(vector(1)) + vector(time()))[1000000s:1s])",
+    ] {
+        let expr = parse(query, &ParseOptions::all()).unwrap();
+        let clock = Ticking::default();
+        let e = promql::instant(&VecStore::new(), &Inline, &clock, &expr, 0, &opts, &Cancel::new());
+        assert_eq!(e.unwrap_err().to_string(), "query timed out in expression evaluation", "{query}");
+    }
+}
+
+#[test]
+fn of_equal_remarks_the_latest_is_shown() {
+    let store = store(&[(&[("__name__", "a")], &[(0, 1.0)])]);
+    for (query, at) in [
+        ("sort(sort(a))", "1:1"),
+        ("sort_desc(a) and sort_desc(a)", "1:18"),
+        ("sort(a) and vector(1) or sort(a)", "1:26"),
+    ] {
+        let r = range(&store, &Inline, query, &QueryOptions::default()).unwrap();
+        let shown = r.annotations.warnings(query, 0);
+        assert!(shown.len() == 1 && shown[0].ends_with(&format!("({at})")), "{query}: {shown:?}");
+    }
+}
+
+#[test]
+fn timestamp_at_a_fixed_time_ignores_the_offset() {
+    // A quirk of Prometheus: the offset moves what is loaded, but not which of it `@` sees.
+    let samples: Vec<(i64, f64)> = (0..=20).map(|i| (i * MINUTE_MS, 0.0)).collect();
+    let store = store(&[(&[("__name__", "a")], &samples)]);
+    for (query, expected) in [
+        ("timestamp(a @ 600)", Some(600.0)),
+        // Loaded is what lies between 421 s and 540 s: the newest of it before 600 s.
+        ("timestamp(a @ 600 offset 1m)", Some(540.0)),
+        // All that is loaded lies further back than the lookback.
+        ("timestamp(a @ 1200 offset 10m)", None),
+        ("timestamp(a offset 1m)", None),
+    ] {
+        let expr = parse(query, &ParseOptions::all()).unwrap();
+        let opts = QueryOptions::default();
+        let r =
+            promql::instant(&store, &Inline, &ManualClock::new(0), &expr, 0, &opts, &Cancel::new()).unwrap();
+        let promql::Value::Vector(v) = r.value else { panic!("{query} is a vector") };
+        let seen = v.first().map(|s| s.value.clone());
+        assert_eq!(seen, expected.map(promql::SampleValue::Float), "{query}");
+    }
 }
 
 #[test]
@@ -227,8 +281,8 @@ fn a_store_is_asked_for_what_is_needed() {
         promql::range(&store, &Inline, &clock, &expr, 0, 10 * MINUTE_MS, MINUTE_MS, &opts, &Cancel::new())
             .unwrap();
     assert_eq!(store.1.load(Ordering::Relaxed), 1);
-    // The two equal selectors are one select.
-    assert_eq!(r.stats.series, 2);
+    // Each selector counts its series, though the two equal ones are one select.
+    assert_eq!(r.stats.series, 3);
 }
 
 #[test]

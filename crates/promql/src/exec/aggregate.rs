@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use model::Labels;
-use promql_syntax::{AggregateOp, Span};
+use promql_syntax::AggregateOp;
 
 use super::{Exec, Head, Stream};
 use crate::annotations::Annotation;
@@ -11,7 +11,7 @@ use crate::error::QueryError;
 use crate::functions::math;
 use crate::grid::Grid;
 use crate::labels::{group, is_in_group};
-use crate::plan::{Aggregate, Grouping, Node, Plan};
+use crate::plan::{Aggregate, Grouping, Node, Place, Plan};
 
 /// The groups of a vector, in the order in which its series name them.
 #[derive(Debug, Default)]
@@ -51,7 +51,7 @@ impl Groups {
 /// The parameter of an aggregation at each step.
 pub(super) struct Param<'a> {
     pub(super) values: &'a [f64],
-    pub(super) span: Span,
+    pub(super) span: Place,
 }
 
 impl Param<'_> {

@@ -1,13 +1,13 @@
 //! Binary operators: which kind each is; those with a scalar are maps.
 
-use promql_syntax::{BinaryOp, Span};
+use promql_syntax::BinaryOp;
 
 use super::{Column, Exec, Head, Val};
 use crate::annotations::Annotation;
 use crate::error::QueryError;
 use crate::functions::math;
 use crate::functions::stretch::{Pulse, stretches};
-use crate::plan::{Binary, Plan};
+use crate::plan::{Binary, Place, Plan};
 use crate::row::{Cell, Row};
 
 /// What an operator makes of two elements.
@@ -59,7 +59,7 @@ struct WithScalar<'e> {
     /// Whether the scalar is the left operand.
     swapped: bool,
     return_bool: bool,
-    span: Span,
+    span: Place,
 }
 
 impl WithScalar<'_> {

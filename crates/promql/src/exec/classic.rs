@@ -5,16 +5,15 @@ use std::collections::HashMap;
 
 use model::Labels;
 use model::float::parse_go_float;
-use promql_syntax::Span;
 
-use super::{Exec, Head, SeriesRow, Stream, count_values};
+use super::{Column, Exec, Head, SeriesRow, Stream, count_values};
 use crate::annotations::Annotation;
 use crate::error::QueryError;
 use crate::functions::buckets::{self, Bucket, Monotonicity};
 use crate::functions::stretch::Pulse;
 use crate::grid::Grid;
 use crate::labels::without;
-use crate::plan::{Call, Node, Plan};
+use crate::plan::{Call, Node, Place, Plan};
 use crate::row::{Cell, Row};
 
 /// The label that holds a bucket's upper bound.
@@ -57,7 +56,7 @@ impl Histograms {
         &self,
         exec: &Exec<'_>,
         grid: Grid,
-        span: Span,
+        span: Place,
         mut f: impl FnMut(usize, usize, &mut Vec<Bucket>),
     ) -> Result<(), QueryError> {
         let mut gathered: Vec<Vec<Bucket>> = vec![Vec::new(); self.heads.len()];
@@ -108,7 +107,7 @@ impl<'e> Exec<'e> {
         self.distinct_if_renamed(out)
     }
 
-    fn warn_quantiles(&self, quantiles: &[f64], span: Span) {
+    fn warn_quantiles(&self, quantiles: &[f64], span: Place) {
         let mut last = None;
         for q in quantiles {
             if !(0.0..=1.0).contains(q) && last != Some(q.to_bits()) {
@@ -118,7 +117,7 @@ impl<'e> Exec<'e> {
         }
     }
 
-    fn note_monotonicity(&self, fix: Option<Monotonicity>, head: &Head, span: Span, t_ms: i64) {
+    fn note_monotonicity(&self, fix: Option<Monotonicity>, head: &Head, span: Place, t_ms: i64) {
         if let Some(fix) = fix {
             self.annotate(Annotation::forced_monotonicity(self.shown_name(&head.labels), span, t_ms, &fix));
         }
@@ -159,7 +158,7 @@ impl<'e> Exec<'e> {
         let h = self.histograms_of(&c.args[0])?;
         let mut out: Vec<SeriesRow> = Vec::new();
         let mut place: HashMap<(usize, u64), usize> = HashMap::new();
-        let quantiles: Vec<Vec<f64>> =
+        let quantiles: Vec<Column<'_>> =
             c.args[2..].iter().map(|a| self.eval_scalar(a)).collect::<Result<_, _>>()?;
         for (q, arg) in quantiles.iter().zip(&c.args[2..]) {
             self.warn_quantiles(q, arg.span);

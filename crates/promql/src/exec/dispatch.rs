@@ -5,13 +5,13 @@ use promql_syntax::Function;
 
 use super::samples::Samples;
 use super::window::{self, Frame, View};
-use super::{Exec, Scratch};
+use super::{Column, Exec, Scratch};
 use crate::annotations::Annotation;
 use crate::error::QueryError;
 use crate::functions::extended::{self, Extension};
 use crate::functions::over_time::{self, Quadrature};
 use crate::functions::{kahan, rate, regression, start_time};
-use crate::plan::RangeCall;
+use crate::plan::{RangeCall, WindowSource};
 use crate::row::Row;
 
 /// The floats of a window with its bounds.
@@ -31,13 +31,14 @@ impl<'e> Exec<'e> {
         &self,
         c: &RangeCall,
         frame: Frame,
-        scalars: &[Vec<f64>],
+        scalars: &[Column<'_>],
         labels: &Labels,
         scratch: &mut Scratch,
     ) -> Result<Row, QueryError> {
         use Function as F;
         let run = Run { exec: self, call: c, frame, labels, s: &scratch.samples };
         let floats = &mut scratch.floats;
+        let go_on = || self.check();
         match c.function {
             F::Rate | F::Increase | F::Delta => run.rate(&mut scratch.resets),
             F::Irate => run.instant(true),
@@ -57,15 +58,19 @@ impl<'e> Exec<'e> {
                 let first = |t: &[i64]| t.first().copied().unwrap_or(i64::MAX);
                 first(&s.t[v.lo..v.hi]).min(first(&s.ht[v.hlo..v.hhi])) as f64 / 1000.0
             }),
-            F::SumOverTime => run.unmixed(|_, _, v| kahan::sum(v)),
-            F::AvgOverTime => run.unmixed(|_, _, v| over_time::avg(v)),
-            F::MaxOverTime => run.floats(1, |_, _, v| Ok(v[over_time::max_at(v)])),
-            F::MinOverTime => run.floats(1, |_, _, v| Ok(v[over_time::min_at(v)])),
-            F::TsOfMaxOverTime => run.floats(1, |_, t, v| Ok(t[over_time::last_max_at(v)] as f64 / 1000.0)),
-            F::TsOfMinOverTime => run.floats(1, |_, t, v| Ok(t[over_time::last_min_at(v)] as f64 / 1000.0)),
-            F::StdvarOverTime => run.floats(1, |_, _, v| Ok(over_time::stdvar(v))),
-            F::StddevOverTime => run.floats(1, |_, _, v| Ok(over_time::stdvar(v).sqrt())),
-            F::MadOverTime => run.floats(1, |_, _, v| Ok(over_time::mad(v, floats))),
+            F::SumOverTime => run.unmixed(|v| kahan::sum(v, &go_on)),
+            F::AvgOverTime => run.unmixed(|v| over_time::avg(v, &go_on)),
+            F::MaxOverTime => run.floats(1, |_, _, v| Ok(v[over_time::max_at(v, &go_on)?])),
+            F::MinOverTime => run.floats(1, |_, _, v| Ok(v[over_time::min_at(v, &go_on)?])),
+            F::TsOfMaxOverTime => {
+                run.floats(1, |_, t, v| Ok(t[over_time::last_max_at(v, &go_on)?] as f64 / 1000.0))
+            }
+            F::TsOfMinOverTime => {
+                run.floats(1, |_, t, v| Ok(t[over_time::last_min_at(v, &go_on)?] as f64 / 1000.0))
+            }
+            F::StdvarOverTime => run.floats(1, |_, _, v| over_time::stdvar(v, &go_on)),
+            F::StddevOverTime => run.floats(1, |_, _, v| Ok(over_time::stdvar(v, &go_on)?.sqrt())),
+            F::MadOverTime => run.floats(1, |_, _, v| over_time::mad(v, floats, &go_on)),
             F::QuantileOverTime => {
                 let mut warned = None;
                 run.floats(1, |step, _, v| {
@@ -76,12 +81,12 @@ impl<'e> Exec<'e> {
                     }
                     floats.clear();
                     floats.extend_from_slice(v);
-                    Ok(over_time::quantile(q, floats))
+                    over_time::quantile(q, floats, &go_on)
                 })
             }
-            F::Deriv => run.floats(2, |_, t, v| Ok(regression::linear(t, v, t[0]).0)),
+            F::Deriv => run.floats(2, |_, t, v| Ok(regression::linear(t, v, t[0], &go_on)?.0)),
             F::PredictLinear => run.floats(2, |step, t, v| {
-                let (slope, intercept) = regression::linear(t, v, frame.grid.time(step));
+                let (slope, intercept) = regression::linear(t, v, frame.grid.time(step), &go_on)?;
                 Ok(slope * scalars[0][step] + intercept)
             }),
             F::DoubleExponentialSmoothing => run.floats(2, |step, _, v| {
@@ -96,7 +101,7 @@ impl<'e> Exec<'e> {
                         "invalid trend factor. Expected: 0 < tf < 1, got: {tf:.6}"
                     )));
                 }
-                Ok(over_time::double_exponential_smoothing(v, sf, tf).unwrap_or(f64::NAN))
+                over_time::double_exponential_smoothing(v, sf, tf, &go_on)
             }),
             F::Integral => run.floats(1, |step, t, v| {
                 let rule = match scalars.first().map(|s| s[step]) {
@@ -109,7 +114,7 @@ impl<'e> Exec<'e> {
                         Quadrature::Trapezoidal
                     }
                 };
-                Ok(over_time::integral(t, v, rule))
+                over_time::integral(t, v, rule, &go_on)
             }),
             other => Err(QueryError::Execution(format!("{other} is no function of a range vector"))),
         }
@@ -131,13 +136,19 @@ impl Run<'_, '_> {
     }
 
     fn each(&self, mut f: impl FnMut(View) -> Result<(), QueryError>) -> Result<(), QueryError> {
-        let mut seen = 0;
-        window::for_each(self.s, self.frame, |v| {
+        let (mut seen, mut read, mut end, mut hend) = (0, 0, 0, 0);
+        window::for_each(self.s, self.frame, &|| self.exec.check(), |v| {
             seen += (v.floats() + v.histograms()) as u64;
-            self.exec.check_step(v.step)?;
+            // Windows overlap: only what the ones before had not reached is read anew.
+            read += v.hi - v.lo.max(end) + v.hhi - v.hlo.max(hend);
+            (end, hend) = (v.hi, v.hhi);
             f(v)
         })?;
-        self.exec.budget.count_total(seen);
+        // What a subquery looked at has been counted there.
+        if matches!(self.call.window.source, WindowSource::Select(_)) {
+            self.exec.budget.count_total(seen);
+            self.exec.budget.count_read(read);
+        }
         Ok(())
     }
 
@@ -174,12 +185,12 @@ impl Run<'_, '_> {
     }
 
     /// Functions of floats or of histograms, which drop windows that mix them with a warning.
-    fn unmixed(&self, f: impl Fn(usize, &[i64], &[f64]) -> f64) -> Result<Row, QueryError> {
+    fn unmixed(&self, f: impl Fn(&[f64]) -> Result<f64, QueryError>) -> Result<Row, QueryError> {
         let mut row = self.row();
         let mut mixed = false;
         self.each(|v| {
             if v.histograms() == 0 {
-                row.push(v.step, f(v.step, &self.s.t[v.lo..v.hi], &self.s.v[v.lo..v.hi]));
+                row.push(v.step, f(&self.s.v[v.lo..v.hi])?);
             } else if v.floats() > 0 {
                 mixed = true;
             } else {
@@ -342,7 +353,7 @@ impl Run<'_, '_> {
                     })
                     .count() as f64
             } else {
-                over_time::changes(w.v)
+                over_time::changes(w.v, &|| self.exec.check())?
             };
             row.push(v.step, n);
             Ok(())

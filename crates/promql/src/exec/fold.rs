@@ -3,15 +3,16 @@
 
 use std::collections::HashMap;
 
-use promql_syntax::{AggregateOp, Span};
+use promql_syntax::AggregateOp;
 
 use super::aggregate::Groups;
 use super::{Exec, Scratch, SeriesRow, Stream};
 use crate::annotations::Annotation;
 use crate::error::QueryError;
 use crate::functions::kahan::{self, Mean};
+use crate::functions::stretch::{GoOn, Pulse, stretches};
 use crate::grid::Grid;
-use crate::plan::Aggregate;
+use crate::plan::{Aggregate, Place};
 use crate::row::{Cell, Row};
 
 /// What a group has seen at each step. What the columns hold depends on the operator.
@@ -39,35 +40,46 @@ impl GroupRow {
     }
 
     /// Calls `f` for each float of the row; says whether there were histograms.
-    fn floats(&mut self, row: &Row, f: impl Fn(&mut Self, usize, f64)) -> bool {
+    fn floats(
+        &mut self,
+        row: &Row,
+        go_on: GoOn<'_>,
+        f: impl Fn(&mut Self, usize, f64),
+    ) -> Result<bool, QueryError> {
         if let Some((first, values)) = row.as_dense() {
-            for (i, v) in values.iter().enumerate() {
-                f(self, first + i, *v);
-            }
-            return false;
+            stretches(0..values.len(), go_on, |r| {
+                for (i, v) in r.clone().zip(&values[r]) {
+                    f(self, first + i, *v);
+                }
+            })?;
+            return Ok(false);
         }
         let mut histograms = false;
+        let mut pulse = Pulse::new(go_on);
         for (step, cell) in row.iter() {
+            pulse.beat(1)?;
             match cell {
                 Cell::Float(v) => f(self, step, v),
                 Cell::Histogram(_) => histograms = true,
             }
         }
-        histograms
+        Ok(histograms)
     }
 
-    fn add(&mut self, op: AggregateOp, row: &Row) -> bool {
+    fn add(&mut self, op: AggregateOp, row: &Row, go_on: GoOn<'_>) -> Result<bool, QueryError> {
         match op {
-            AggregateOp::Sum => self.floats(row, Self::sum),
-            AggregateOp::Avg => self.floats(row, Self::avg),
-            AggregateOp::Min => self.floats(row, |g, s, v| g.best(s, v, |old, new| old > new)),
-            AggregateOp::Max => self.floats(row, |g, s, v| g.best(s, v, |old, new| old < new)),
-            AggregateOp::Stddev | AggregateOp::Stdvar => self.floats(row, Self::variance),
+            AggregateOp::Sum => self.floats(row, go_on, Self::sum),
+            AggregateOp::Avg => self.floats(row, go_on, Self::avg),
+            AggregateOp::Min => self.floats(row, go_on, |g, s, v| g.best(s, v, |old, new| old > new)),
+            AggregateOp::Max => self.floats(row, go_on, |g, s, v| g.best(s, v, |old, new| old < new)),
+            AggregateOp::Stddev | AggregateOp::Stdvar => self.floats(row, go_on, Self::variance),
             _ => {
+                let mut pulse = Pulse::new(go_on);
                 for (step, _) in row.iter() {
+                    pulse.beat(1)?;
                     self.n[step] += 1;
                 }
-                false
+                Ok(false)
             }
         }
     }
@@ -164,10 +176,12 @@ impl GroupRow {
         }
     }
 
-    fn finish(self, op: AggregateOp) -> Row {
+    fn finish(self, op: AggregateOp, go_on: GoOn<'_>) -> Result<Row, QueryError> {
         let first = self.n.iter().position(|n| *n > 0).unwrap_or(self.n.len());
         let mut row = Row::with_capacity(self.n.len() - first);
+        let mut pulse = Pulse::new(go_on);
         for s in first..self.n.len() {
+            pulse.beat(1)?;
             let n = f64::from(self.n[s]);
             if n == 0.0 {
                 continue;
@@ -185,7 +199,7 @@ impl GroupRow {
                 },
             );
         }
-        row
+        Ok(row)
     }
 }
 
@@ -200,7 +214,7 @@ struct Partial {
 struct Fold<'a, 'e> {
     exec: &'a Exec<'e>,
     op: AggregateOp,
-    span: Span,
+    span: Place,
     groups: &'a Groups,
     grid: Grid,
 }
@@ -217,7 +231,7 @@ impl Fold<'_, '_> {
             self.exec.budget.take(self.grid.steps)?;
             to.rows.push((group, GroupRow::new(self.op, self.grid.steps)));
         }
-        let histograms = to.rows[at].1.add(self.op, row);
+        let histograms = to.rows[at].1.add(self.op, row, &|| self.exec.check())?;
         if histograms {
             if matches!(self.op, AggregateOp::Sum | AggregateOp::Avg) {
                 return Err(QueryError::histogram(format_args!("the aggregation {}", self.op)));
@@ -275,7 +289,7 @@ impl<'e> Exec<'e> {
         }
         let mut out: Vec<Option<SeriesRow>> = groups.heads.iter().map(|_| None).collect();
         for (group, row) in all.rows {
-            let row = row.finish(a.op);
+            let row = row.finish(a.op, &|| self.check())?;
             self.budget.give(grid.steps);
             if !row.is_empty() {
                 self.budget.take(row.weight())?;

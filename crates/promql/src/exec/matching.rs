@@ -4,8 +4,8 @@
 use std::collections::HashMap;
 
 use model::Labels;
+use promql_syntax::BinaryOp;
 use promql_syntax::ast::{MatchCardinality, VectorMatching};
-use promql_syntax::{BinaryOp, Span};
 
 use super::binary::{Outcome, element};
 use super::{Exec, Head, SeriesRow, Stream};
@@ -15,7 +15,7 @@ use crate::functions::math;
 use crate::functions::stretch::{Pulse, stretches};
 use crate::grid::Grid;
 use crate::labels::{is_metadata, match_group};
-use crate::plan::{Binary, Plan};
+use crate::plan::{Binary, Place, Plan};
 use crate::row::{Cell, Row};
 
 /// An operation whose sides are swapped, if need be, so that the right one is that of "one".
@@ -25,7 +25,7 @@ struct Matching<'a, 'e> {
     m: &'a VectorMatching,
     return_bool: bool,
     swapped: bool,
-    span: Span,
+    span: Place,
     grid: Grid,
     many: Vec<SeriesRow>,
     one: Vec<SeriesRow>,

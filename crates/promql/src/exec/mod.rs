@@ -129,7 +129,6 @@ impl<'e> Exec<'e> {
         }
     }
 
-
     /// The answer to select number `i`, asked for once.
     pub(crate) fn select(&self, i: usize) -> Result<Arc<dyn SeriesSet>, QueryError> {
         if let Some(set) = self.selected[i].get() {

@@ -13,6 +13,7 @@ use crate::error::QueryError;
 use crate::grid::Grid;
 use crate::labels::share_metadata;
 use crate::plan::{Plan, RangeCall, Window, WindowSource};
+use crate::row::Row;
 use crate::value::Series;
 
 /// Where the samples of a range vector come from.
@@ -41,16 +42,20 @@ impl<'e> Source<'e> {
             Self::Select(set) => {
                 scratch.columns.clear();
                 set.read(i, &mut scratch.columns)?;
-                exec.budget.count_read(scratch.columns.len());
                 scratch.samples.fill(&mut scratch.columns, with_st);
             }
-            Self::Subquery(Stream::Ready(rows), grid) => scratch.samples.fill_from_row(&rows[i].row, *grid),
+            Self::Subquery(Stream::Ready(rows), grid) => self.fill(exec, &rows[i].row, *grid, scratch)?,
             Self::Subquery(Stream::Lazy { read, .. }, grid) => {
                 let row = read(i, scratch)?;
-                scratch.samples.fill_from_row(&row, *grid);
+                self.fill(exec, &row, *grid, scratch)?;
             }
         }
         exec.budget.touch(scratch.samples.len())
+    }
+
+    fn fill(&self, exec: &Exec<'e>, row: &Row, grid: Grid, scratch: &mut Scratch) -> Result<(), QueryError> {
+        exec.budget.touch(row.count())?;
+        scratch.samples.fill_from_row(row, grid, &|| exec.check())
     }
 }
 
@@ -164,7 +169,10 @@ impl<'e> Exec<'e> {
                 self.take_window(w, frame, &scratch, &mut series)?;
             }
             let n = series.t.len() + series.h.len();
-            self.budget.count_total(n as u64);
+            if !is_subquery {
+                self.budget.count_read(n);
+                self.budget.count_total(n as u64);
+            }
             self.budget.take(n)?;
             if n > 0 {
                 out.push((head.drop_name, series));
@@ -192,7 +200,7 @@ impl<'e> Exec<'e> {
         out: &mut Series,
     ) -> Result<(), QueryError> {
         let s = &scratch.samples;
-        super::window::for_each(s, frame, |v| {
+        super::window::for_each(s, frame, &|| self.check(), |v| {
             if w.anchored || w.smoothed {
                 if v.histograms() > 0 {
                     let which = if w.anchored { "anchored" } else { "smoothed" };

@@ -64,12 +64,7 @@ impl Samples {
     }
 
     /// Takes over the cells of a subquery's row.
-    pub(crate) fn fill_from_row(
-        &mut self,
-        row: &Row,
-        grid: Grid,
-        go_on: GoOn<'_>,
-    ) -> Result<(), QueryError> {
+    pub(crate) fn fill_from_row(&mut self, row: &Row, grid: Grid, go_on: GoOn<'_>) -> Result<(), QueryError> {
         self.clear();
         if let Some((_, values)) = row.as_dense() {
             self.t.reserve(values.len());

@@ -1,14 +1,14 @@
 //! Instant vector selectors: at each step the newest sample within the lookback.
 
 use model::{Columns, is_stale_nan};
-use promql_syntax::Span;
 
 use super::{Exec, Head, Stream};
 use crate::annotations::Annotation;
 use crate::error::QueryError;
 use crate::functions::extended::between;
+use crate::functions::stretch::{GoOn, Pulse};
 use crate::grid::Grid;
-use crate::plan::Selector;
+use crate::plan::{Place, Selector};
 use crate::row::Row;
 
 /// What each step of a selector refers to: `time − offset`, or one time for all.
@@ -37,10 +37,17 @@ impl Look {
 
 /// Calls `found` with each step that sees a sample and the sample's place.
 #[inline]
-fn look_back(c: &Columns, look: Look, mut found: impl FnMut(usize, usize)) {
-    let Some(first_t) = c.t.first() else { return };
+fn look_back(
+    c: &Columns,
+    look: Look,
+    go_on: GoOn<'_>,
+    mut found: impl FnMut(usize, usize),
+) -> Result<(), QueryError> {
+    let Some(first_t) = c.t.first() else { return Ok(()) };
+    let mut pulse = Pulse::new(go_on);
     let mut next = 0;
     for step in look.first_step(*first_t)..look.grid.steps {
+        pulse.beat(1)?;
         let now = look.time(step);
         while next < c.t.len() && c.t[next] <= now {
             next += 1;
@@ -49,9 +56,10 @@ fn look_back(c: &Columns, look: Look, mut found: impl FnMut(usize, usize)) {
         if c.t[i] > now.saturating_sub(look.lookback_ms) {
             found(step, i);
         } else if next == c.t.len() && look.at_ms.is_none() {
-            return;
+            break;
         }
     }
+    Ok(())
 }
 
 fn is_stale(c: &Columns, i: usize) -> bool {
@@ -86,10 +94,10 @@ impl<'e> Exec<'e> {
             let c = &mut scratch.columns;
             c.clear();
             set.read(i, c)?;
-            self.budget.count_read(c.len());
             self.budget.touch(c.len())?;
             let row = row(c)?;
             self.budget.count_total(row.count() as u64);
+            self.budget.count_read(row.count());
             Ok(row)
         };
         Ok(Stream::Lazy { heads, read: Box::new(read) })
@@ -100,14 +108,14 @@ impl<'e> Exec<'e> {
         self.rows_of(s.select, move |c| {
             let mut row = Row::with_capacity(if c.is_empty() { 0 } else { grid.steps.min(c.len() * 8) });
             if c.h.is_empty() {
-                look_back(c, look, |step, i| {
+                look_back(c, look, &|| self.check(), |step, i| {
                     if !is_stale_nan(c.v[i]) {
                         row.push(step, c.v[i]);
                     }
-                });
+                })?;
                 return Ok(row);
             }
-            look_back(c, look, |step, i| {
+            look_back(c, look, &|| self.check(), |step, i| {
                 if is_stale(c, i) {
                     return;
                 }
@@ -115,20 +123,20 @@ impl<'e> Exec<'e> {
                     Some(h) => row.push_histogram(step, h.clone()),
                     None => row.push(step, c.v[i]),
                 }
-            });
+            })?;
             Ok(row)
         })
     }
 
     /// The time of the sample that each step sees, milliseconds.
-    pub(super) fn sample_times(&self, c: &Columns, s: &Selector, grid: Grid) -> Row {
+    pub(super) fn sample_times(&self, c: &Columns, s: &Selector, grid: Grid) -> Result<Row, QueryError> {
         let mut row = Row::new();
-        look_back(c, self.look(s, grid), |step, i| {
+        look_back(c, self.look(s, grid), &|| self.check(), |step, i| {
             if !is_stale(c, i) {
                 row.push(step, c.t[i] as f64);
             }
-        });
-        row
+        })?;
+        Ok(row)
     }
 
     /// The time of each sample that a selector sees, or the time its counting started.
@@ -141,15 +149,20 @@ impl<'e> Exec<'e> {
         if started && !self.opts.use_start_timestamps {
             return Ok(Stream::empty());
         }
-        let look = self.look(s, grid);
+        let mut look = self.look(s, grid);
+        if look.at_ms.is_some() {
+            // A quirk of Prometheus: the offset says which samples are loaded, not which of them
+            // `@` sees (engine.go, rangeEvalTimestampFunctionOverVectorSelector).
+            look.offset_ms = 0;
+        }
         let times = self.rows_of(s.select, move |c| {
             let mut row = Row::new();
-            look_back(c, look, |step, i| {
+            look_back(c, look, &|| self.check(), |step, i| {
                 if !is_stale(c, i) {
                     let t = if started { c.st.get(i).copied().unwrap_or(0) } else { c.t[i] };
                     row.push(step, t as f64 / 1000.0);
                 }
-            });
+            })?;
             Ok(row)
         })?;
         self.rename(times, Ok)
@@ -160,7 +173,7 @@ impl<'e> Exec<'e> {
         &'e self,
         s: &Selector,
         grid: Grid,
-        span: Span,
+        span: Place,
     ) -> Result<Stream<'e>, QueryError> {
         let look = self.look(s, grid);
         let set = self.select(s.select)?;
@@ -169,12 +182,14 @@ impl<'e> Exec<'e> {
         let read = move |i: usize, scratch: &mut super::Scratch| {
             scratch.columns.clear();
             set.read(i, &mut scratch.columns)?;
-            self.budget.count_read(scratch.columns.len());
             scratch.samples.fill(&mut scratch.columns, false);
             let s = &scratch.samples;
             let mut row = Row::new();
             let mut mixed = false;
+            let go_on = || self.check();
+            let mut pulse = Pulse::new(&go_on);
             for step in 0..grid.steps {
+                pulse.beat(1)?;
                 let now = look.time(step);
                 let (from, to) = (now.saturating_sub(look.lookback_ms), now.saturating_add(look.lookback_ms));
                 let inside = |t: &[i64]| (t.partition_point(|x| *x <= from), t.partition_point(|x| *x <= to));
@@ -191,6 +206,7 @@ impl<'e> Exec<'e> {
                 self.annotate(Annotation::mixed_floats_histograms(names[i].labels.metric_name(), span));
             }
             self.budget.count_total(row.count() as u64);
+            self.budget.count_read(row.count());
             Ok(row)
         };
         Ok(Stream::Lazy { heads, read: Box::new(read) })

@@ -8,6 +8,7 @@ use promql_syntax::ast::VectorMatching;
 
 use super::{Exec, SeriesRow, Stream};
 use crate::error::QueryError;
+use crate::functions::stretch::{GoOn, Pulse};
 use crate::labels::match_group;
 use crate::row::Row;
 
@@ -41,7 +42,8 @@ struct Presence {
 }
 
 impl Presence {
-    fn of(exec: &Exec<'_>, rows: &[SeriesRow], m: &VectorMatching) -> Result<Self, QueryError> {
+    fn of(rows: &[SeriesRow], m: &VectorMatching, go_on: GoOn<'_>) -> Result<Self, QueryError> {
+        let mut pulse = Pulse::new(go_on);
         let mut spans: HashMap<Labels, (usize, usize)> = HashMap::new();
         for r in rows {
             let (first, end) = r.row.span();
@@ -51,9 +53,11 @@ impl Presence {
         let mut groups: HashMap<Labels, Steps> =
             spans.into_iter().map(|(key, span)| (key, Steps::none_of(span))).collect();
         for r in rows {
-            exec.check()?;
             let seen = groups.entry(group(r, m)).or_default();
-            r.row.iter().for_each(|(step, _)| seen.add(step));
+            for (step, _) in r.row.iter() {
+                pulse.beat(1)?;
+                seen.add(step);
+            }
         }
         Ok(Self { groups })
     }
@@ -69,14 +73,15 @@ impl Presence {
         let Some(seen) = self.groups.get(&group(&r, m)) else {
             return Ok(SeriesRow { row: if present { Row::new() } else { r.row }, head: r.head });
         };
-        if r.row.iter().all(|(step, _)| seen.has(step) == present) {
-            return r;
-        }
         let mut row = Row::new();
-        for (step, cell) in r.row.iter().filter(|(step, _)| seen.has(*step) == present) {
-            row.push_cell(step, cell);
+        let mut pulse = Pulse::new(go_on);
+        for (step, cell) in r.row.iter() {
+            pulse.beat(1)?;
+            if seen.has(step) == present {
+                row.push_cell(step, cell);
+            }
         }
-        SeriesRow { head: r.head, row }
+        Ok(SeriesRow { head: r.head, row })
     }
 }
 
@@ -96,18 +101,18 @@ impl<'e> Exec<'e> {
         let go_on = || self.check();
         let mut out = Vec::new();
         if op == BinaryOp::Or {
-            let left = Presence::of(self, &lhs, m)?;
+            let left = Presence::of(&lhs, m, &go_on)?;
             out = lhs;
             for r in rhs {
                 self.check()?;
-                out.push(left.filter(r, m, false));
+                out.push(left.filter(r, m, false, &go_on)?);
             }
         } else {
-            let right = Presence::of(self, &rhs, m)?;
+            let right = Presence::of(&rhs, m, &go_on)?;
             self.release(&rhs);
             for r in lhs {
                 self.check()?;
-                out.push(right.filter(r, m, op == BinaryOp::And));
+                out.push(right.filter(r, m, op == BinaryOp::And, &go_on)?);
             }
         }
         out.retain(|r| !r.row.is_empty());

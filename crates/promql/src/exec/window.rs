@@ -2,6 +2,7 @@
 
 use super::samples::Samples;
 use crate::error::QueryError;
+use crate::functions::stretch::{GoOn, Pulse};
 use crate::grid::Grid;
 
 /// Which samples belong to which step.
@@ -41,12 +42,25 @@ impl View {
     }
 }
 
+/// The place of the first time after `bound`, which lies at `from` or behind it: often near.
+#[inline]
+fn pass(t: &[i64], from: usize, bound: i64) -> usize {
+    const NEAR: usize = 16;
+    let near = t.len().min(from + NEAR);
+    match t[from..near].iter().position(|t| *t > bound) {
+        Some(i) => from + i,
+        None => near + t[near..].partition_point(|t| *t <= bound),
+    }
+}
+
 /// Calls `f` with the window of each step that has samples.
 pub(crate) fn for_each(
     s: &Samples,
     frame: Frame,
+    go_on: GoOn<'_>,
     mut f: impl FnMut(View) -> Result<(), QueryError>,
 ) -> Result<(), QueryError> {
+    let mut pulse = Pulse::new(go_on);
     let first = match (s.t.first(), s.ht.first()) {
         (Some(a), Some(b)) => *a.min(b),
         (Some(t), None) | (None, Some(t)) => *t,
@@ -62,12 +76,13 @@ pub(crate) fn for_each(
         let end_ms = frame.at_ms.unwrap_or_else(|| grid.time(step)).saturating_sub(frame.offset_ms);
         let start_ms = end_ms.saturating_sub(frame.range_ms);
         let (after, until) = (start_ms.saturating_sub(frame.back_ms), end_ms.saturating_add(frame.ahead_ms));
-        hi += s.t[hi..].iter().take_while(|t| **t <= until).count();
-        lo += s.t[lo..hi].iter().take_while(|t| **t <= after).count();
+        hi = pass(&s.t, hi, until);
+        lo = pass(&s.t[..hi], lo, after);
         if !s.ht.is_empty() {
-            hhi += s.ht[hhi..].iter().take_while(|t| **t <= until).count();
-            hlo += s.ht[hlo..hhi].iter().take_while(|t| **t <= after).count();
+            hhi = pass(&s.ht, hhi, until);
+            hlo = pass(&s.ht[..hhi], hlo, after);
         }
+        pulse.beat(1 + hi - lo + hhi - hlo)?;
         if lo < hi || hlo < hhi {
             f(View { step, start_ms, end_ms, lo, hi, hlo, hhi })?;
         } else if lo == s.t.len() && hlo == s.ht.len() && frame.at_ms.is_none() {
@@ -93,7 +108,7 @@ mod tests {
             ahead_ms: 0,
         };
         let mut seen = Vec::new();
-        for_each(&s, frame, |v| {
+        for_each(&s, frame, &|| Ok(()), |v| {
             seen.push((v.step, v.lo, v.hi));
             Ok(())
         })

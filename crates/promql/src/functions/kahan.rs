@@ -1,5 +1,8 @@
 //! Compensated summation (Kahan's, with Neumaier's improvement).
 
+use super::stretch::{GoOn, stretches};
+use crate::error::QueryError;
+
 /// Adds `inc` to the running `sum` with compensation `c`; the total is their sum. Infinite sums
 /// lose their compensation.
 #[inline]
@@ -16,12 +19,14 @@ pub(crate) fn inc(inc: f64, sum: f64, c: f64) -> (f64, f64) {
 }
 
 /// The sum of `values`.
-pub(crate) fn sum(values: &[f64]) -> f64 {
+pub(crate) fn sum(values: &[f64], go_on: GoOn<'_>) -> Result<f64, QueryError> {
     let (mut sum, mut c) = (0.0, 0.0);
-    for v in values {
-        (sum, c) = inc(*v, sum, c);
-    }
-    if sum.is_infinite() { sum } else { sum + c }
+    stretches(0..values.len(), go_on, |r| {
+        for v in &values[r] {
+            (sum, c) = inc(*v, sum, c);
+        }
+    })?;
+    Ok(if sum.is_infinite() { sum } else { sum + c })
 }
 
 /// A mean that is the compensated sum divided by the count, until that sum would overflow; from
@@ -91,6 +96,7 @@ mod tests {
 
     #[test]
     fn keeps_what_plain_sums_lose() {
+        let sum = |v: &[f64]| sum(v, &|| Ok(())).unwrap();
         assert_eq!(sum(&[1.0, 1e100, 1.0, -1e100]), 2.0);
         assert_eq!(sum(&[f64::INFINITY, 1.0]), f64::INFINITY);
         assert!(sum(&[f64::INFINITY, f64::NEG_INFINITY]).is_nan());

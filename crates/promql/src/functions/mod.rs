@@ -10,4 +10,5 @@ pub(crate) mod over_time;
 pub(crate) mod rate;
 pub(crate) mod regression;
 pub(crate) mod start_time;
+pub(crate) mod stretch;
 pub(crate) mod time;

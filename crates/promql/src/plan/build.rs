@@ -7,8 +7,8 @@ use storage::{Projection, SelectHints};
 
 use super::invariant::is_invariant;
 use super::{
-    Aggregate, Binary, Call, Grouping, Info, Node, Plan, QueryPlan, RangeCall, Select, Selector, Window,
-    WindowSource, absent, duration, info,
+    Aggregate, Binary, Call, Grouping, Info, Node, Place, Plan, QueryPlan, RangeCall, Select, Selector,
+    Window, WindowSource, absent, duration, info,
 };
 use crate::error::QueryError;
 use crate::grid::Grid;
@@ -35,7 +35,7 @@ pub(crate) fn build(
     range: QueryRange,
     opts: &QueryOptions,
 ) -> Result<QueryPlan, QueryError> {
-    let mut b = Builder { range, opts, selects: Vec::new(), func: "", info_spans: Vec::new() };
+    let mut b = Builder { range, opts, selects: Vec::new(), func: "", info_spans: Vec::new(), places: 0 };
     let root = b.build(expr, grid)?;
     let selects = b.selects;
     let spans = || {
@@ -55,14 +55,16 @@ struct Builder<'a> {
     func: &'static str,
     /// What `info` will ask for beyond the selects.
     info_spans: Vec<(i64, i64)>,
+    /// How many places have been given out.
+    places: usize,
 }
 
 impl Builder<'_> {
     fn build(&mut self, e: &Expr, grid: Grid) -> Result<Plan, QueryError> {
         let plain = matches!(e, Expr::Number(_) | Expr::String(_) | Expr::Matrix(_) | Expr::Subquery(_));
-        let span = e.span();
         if grid.steps > 1 && !plain && is_invariant(e, &self.range) {
             let inner = self.build(e, grid.first())?;
+            let span = inner.span;
             return Ok(Plan { node: Node::Invariant(Box::new(inner)), grid, span });
         }
         let node = match e {
@@ -80,7 +82,13 @@ impl Builder<'_> {
             Expr::Aggregate(a) => self.aggregate(a, grid)?,
             Expr::Call(c) => self.call(c, grid)?,
         };
-        Ok(Plan { node, grid, span })
+        Ok(Plan { node, grid, span: self.place(e.span()) })
+    }
+
+    /// The place of what has been built last.
+    fn place(&mut self, span: Span) -> Place {
+        self.places += 1;
+        Place { span, order: self.places }
     }
 
     /// Builds a part with `func` as what stands above it.
@@ -290,8 +298,8 @@ impl Builder<'_> {
         };
         let absent =
             if function == Function::AbsentOverTime { absent::labels(args[0]) } else { Labels::empty() };
-        let span = spans.first().copied().unwrap_or_default();
-        let second_span = spans.get(1).copied().unwrap_or_default();
+        let span = self.place(spans.first().copied().unwrap_or_default());
+        let second_span = Place { span: spans.get(1).copied().unwrap_or_default(), ..span };
         Ok(Node::Range(RangeCall { function, window, scalars, span, second_span, absent }))
     }
 }

@@ -34,12 +34,21 @@ pub(crate) struct Select {
     pub(crate) hints: SelectHints,
 }
 
+/// Where in the query a remark points, and when the part that makes it is evaluated: of equal
+/// remarks the latest is shown.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Place {
+    pub(crate) span: Span,
+    /// Rises from operands to operators and from left to right.
+    pub(crate) order: usize,
+}
+
 /// A node with the steps at which it is evaluated.
 #[derive(Debug)]
 pub(crate) struct Plan {
     pub(crate) node: Node,
     pub(crate) grid: Grid,
-    pub(crate) span: Span,
+    pub(crate) span: Place,
 }
 
 #[derive(Debug)]
@@ -102,9 +111,9 @@ pub(crate) struct RangeCall {
     /// The scalar arguments in order.
     pub(crate) scalars: Vec<Plan>,
     /// Where annotations point: the first argument.
-    pub(crate) span: Span,
+    pub(crate) span: Place,
     /// Where those on the second argument point.
-    pub(crate) second_span: Span,
+    pub(crate) second_span: Place,
     /// What `absent_over_time` answers with.
     pub(crate) absent: Labels,
 }
