@@ -28,7 +28,7 @@ export interface EngineOptions {
   noLockfile?: boolean;
   /** Threads that ingest. Default 1. */
   ingestThreads?: number;
-  /** Threads that answer queries. Default: one per core. */
+  /** Threads that share the work of queries over many series. Default: one per core. */
   queryThreads?: number;
   /** How far back an instant looks for a sample. Default five minutes. */
   lookbackDeltaMs?: number;

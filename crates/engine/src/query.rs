@@ -248,7 +248,7 @@ fn stats_json(result: &QueryResult, times: &QueuedNs) -> String {
         concat!(
             r#","stats":{{"timings":{{"evalTotalTime":{},"resultSortTime":{},"queryPreparationTime":{},"#,
             r#""innerEvalTime":{},"execQueueTime":{},"execTotalTime":{}}},"#,
-            r#""samples":{{"totalQueryableSamples":{},"peakSamples":{}}}}}"#
+            r#""samples":{{"totalQueryableSamples":{},"samplesRead":{},"seriesTouched":{},"peakSamples":{}}}}}"#
         ),
         seconds(exec),
         seconds(s.result_ns),
@@ -257,6 +257,8 @@ fn stats_json(result: &QueryResult, times: &QueuedNs) -> String {
         seconds(total.saturating_sub(exec)),
         seconds(total),
         s.total_samples,
+        s.samples_read,
+        s.series,
         s.peak_samples
     )
 }

@@ -1,5 +1,6 @@
 //! A full disk: scrapes are refused with a clear error and a metric, queries go on, and after the
 //! next start no scrape is there by halves.
+#![allow(clippy::unwrap_used)]
 
 mod common;
 

@@ -1,4 +1,5 @@
 //! Many targets scraped at once while queries run: a query sees whole scrapes only.
+#![allow(clippy::unwrap_used)]
 
 mod common;
 

@@ -1,4 +1,5 @@
 //! What a scrape makes of labels, formats, encodings and timestamps.
+#![allow(clippy::unwrap_used)]
 
 mod common;
 

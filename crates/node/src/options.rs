@@ -11,6 +11,9 @@ use storage::{Fs, MemFs, OsFs, OsSpawn, SystemClock};
 /// The directory name that keeps everything in memory.
 const MEMORY: &str = ":memory:";
 
+/// Most threads of one kind, whatever is asked for.
+const THREADS_MAX: usize = 1024;
+
 #[napi(object)]
 pub struct NativeOptions {
     pub dir: String,
@@ -63,21 +66,21 @@ pub(crate) fn resolve(o: NativeOptions) -> Result<(EngineOptions, Host), EngineE
         dir: PathBuf::from(&o.dir),
     };
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let query_threads =
-        o.query_threads.map_or(cores, |n| n as usize).min(options.query_concurrency_max.max(1));
+    let query_threads = o.query_threads.map_or(cores, |n| n as usize);
+    let ingest_threads = o.ingest_threads.map_or(1, |n| n as usize);
     let fs: Arc<dyn Fs> = if o.dir == MEMORY { Arc::new(MemFs::new()) } else { Arc::new(OsFs) };
     let host = Host {
         fs,
         clock: Arc::new(SystemClock::default()),
-        ingest: pool("narthex-ingest", o.ingest_threads.map_or(1, |n| n as usize))?,
-        query: pool("narthex-query", query_threads)?,
-        background: pool("narthex-bg", cores.min(2))?,
+        ingest: pool("narthex-ingest", ingest_threads, ingest_threads)?,
+        query: pool("narthex-query", options.query_concurrency_max, query_threads)?,
+        background: pool("narthex-bg", 2, cores.min(2))?,
     };
     Ok((options, host))
 }
 
-fn pool(name: &'static str, threads: usize) -> Result<Arc<OsSpawn>, EngineError> {
-    let pool = OsSpawn::new(name, threads)
+fn pool(name: &'static str, jobs: usize, threads: usize) -> Result<Arc<OsSpawn>, EngineError> {
+    let pool = OsSpawn::with_jobs(name, jobs.min(THREADS_MAX), threads.min(THREADS_MAX))
         .map_err(|e| EngineError::new(ErrorCode::Io, format!("starting the {name} threads: {e}")))?;
     Ok(Arc::new(pool))
 }

@@ -226,10 +226,19 @@ impl OsSpawn {
     /// # Errors
     /// Where the system gives no threads.
     pub fn new(name: &'static str, threads: usize) -> io::Result<Self> {
-        let threads = threads.max(1);
+        Self::with_jobs(name, threads, threads)
+    }
+
+    /// As [`Self::new`], with up to `jobs` ≥ 1 jobs at once that share `threads` for their parts: so
+    /// that a few long ones do not keep short ones waiting.
+    ///
+    /// # Errors
+    /// Where the system gives no threads.
+    pub fn with_jobs(name: &'static str, jobs: usize, threads: usize) -> io::Result<Self> {
+        let (threads, jobs_max) = (threads.max(1), jobs.max(1));
         let (jobs, queue) = mpsc::channel();
         let queue = Arc::new(Mutex::new(queue));
-        for i in 0..threads {
+        for i in 0..jobs_max {
             let queue = queue.clone();
             thread::Builder::new()
                 .name(format!("{name}-{i}"))
@@ -328,6 +337,24 @@ mod tests {
             assert!(most <= 2, "{most} jobs on 2 threads");
             assert_eq!(sum, 4950);
         }
+    }
+
+    #[test]
+    fn a_short_job_does_not_wait_for_long_ones() {
+        let pool = OsSpawn::with_jobs("test", 3, 1).unwrap();
+        assert_eq!(pool.parallelism(), 1);
+        let (end, ended) = mpsc::channel::<()>();
+        let ended = Arc::new(Mutex::new(ended));
+        for _ in 0..2 {
+            let ended = ended.clone();
+            pool.spawn(Box::new(move || {
+                let _ = ended.lock().unwrap().recv();
+            }));
+        }
+        let (tx, rx) = mpsc::channel();
+        pool.spawn(Box::new(move || tx.send(()).unwrap()));
+        rx.recv().unwrap();
+        drop(end);
     }
 
     #[test]
