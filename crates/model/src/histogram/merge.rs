@@ -195,7 +195,7 @@ fn put<C: Cells>(
 fn put_in_front(spans: &mut Vec<Span>, index: i32) {
     match spans.first_mut() {
         Some(first) if first.offset == index.wrapping_add(1) => {
-            first.length += 1;
+            first.length = first.length.wrapping_add(1);
             first.offset = index;
         }
         first => {
@@ -215,13 +215,13 @@ fn put_in_gap(spans: &mut Vec<Span>, span: usize, distance: i64, gap: Option<i64
             next.offset = next.offset.wrapping_sub(1);
         }
         let extended = &mut spans[span - 1];
-        extended.length += 1;
+        extended.length = extended.length.wrapping_add(1);
         return (span - 1, i64::from(extended.length) - 1);
     }
     match spans.get_mut(span) {
         Some(next) if gap == Some(distance + 1) => {
             next.offset = next.offset.wrapping_sub(1);
-            next.length += 1;
+            next.length = next.length.wrapping_add(1);
         }
         next => {
             if let Some(next) = next {
