@@ -305,6 +305,25 @@ fn faults_are_named_in_prometheus_words() {
 }
 
 #[test]
+fn custom_buckets_become_classic_ones() {
+    let h = Histogram {
+        schema: CUSTOM_BUCKETS_SCHEMA,
+        count: 9,
+        sum: 12.5,
+        custom_values: vec![1.0, 2.0, 4.0],
+        positive_spans: spans(&[(0, 1), (1, 2)]),
+        positive_buckets: vec![2, 1, 1],
+        ..Histogram::default()
+    };
+    let classic = h.classic_counts().unwrap();
+    assert_eq!((classic.buckets, classic.count, classic.sum), (vec![2.0, 2.0, 5.0, 9.0], 9.0, 12.5));
+    let stale = Histogram { sum: stale_nan(), ..h.clone() }.classic_counts().unwrap();
+    assert!(stale.buckets.iter().chain([&stale.count, &stale.sum]).all(|v| model::is_stale_nan(*v)));
+    assert_eq!(Histogram::default().classic_counts(), Err(HistogramError::NotCustom));
+    assert!(Histogram { count: 8, ..h }.classic_counts().is_err());
+}
+
+#[test]
 fn sameness_is_of_data() {
     let h = positive(0, &[(0, 1), (2, 1)], &[1.0, 2.0]);
     let mut other = h.clone();

@@ -159,6 +159,9 @@ pub enum HistogramError {
         /// The schema asked for.
         to: i32,
     },
+    /// Only custom buckets can become classic ones.
+    #[error("unsupported histogram schema, not a NHCB")]
+    NotCustom,
     /// Any of the above, in the positive or negative buckets or the custom ones.
     #[error("{part}: {error}")]
     In {

@@ -9,6 +9,7 @@
 mod add;
 mod bounds;
 mod bucket;
+mod classic;
 mod compact;
 mod custom;
 mod equality;
@@ -29,6 +30,7 @@ mod zero;
 pub use add::Combined;
 pub use bounds::{bound, bound_exponential};
 pub use bucket::Bucket;
+pub use classic::ClassicCounts;
 pub use custom::{bounds_match, intersect_bounds};
 pub use error::HistogramError;
 pub use iterate::{AllBuckets, Buckets, ReverseBuckets};
