@@ -7,6 +7,7 @@
 //! and the number of series (some tens of bytes each), not labels or samples.
 
 mod chain;
+mod encode;
 mod heap;
 mod pieces;
 mod plan;

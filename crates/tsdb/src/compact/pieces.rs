@@ -2,17 +2,14 @@
 //! where they must be.
 
 use std::borrow::Cow;
-use std::ops::Range;
 
-use chunk::{ChunkError, Encoding, Xor2Encoder, XorEncoder};
+use chunk::{ChunkError, Encoding};
 use model::{Columns, Labels, TimestampMs};
 
 use super::chain::chain;
+use super::encode::encode_many;
 use super::heap::Heap;
 use crate::block::ChunkData;
-
-/// Samples per chunk where overlapping chunks are encoded anew.
-const SAMPLES_PER_CHUNK: usize = 120;
 
 /// A chunk, its bytes in a mapped file or made here.
 #[derive(Clone, Debug, PartialEq)]
@@ -34,57 +31,6 @@ impl Piece<'_> {
         chunk::decode(self.encoding, &self.data, TimestampMs::MIN, TimestampMs::MAX, &mut columns)?;
         if columns.t.is_sorted_by(|a, b| a < b) { Ok(columns) } else { Err(ChunkError::OutOfOrder) }
     }
-}
-
-/// Encodes samples as one chunk of the encoding they had; `None` where there is no sample.
-pub(super) fn encode_one(
-    columns: &Columns,
-    encoding: Encoding,
-) -> Result<Option<Piece<'static>>, ChunkError> {
-    if columns.is_empty() {
-        return Ok(None);
-    }
-    encode(columns, 0..columns.len(), encoding).map(Some)
-}
-
-/// The samples of a range that is not empty as one chunk.
-fn encode(columns: &Columns, range: Range<usize>, encoding: Encoding) -> Result<Piece<'static>, ChunkError> {
-    let (t, v) = (&columns.t[range.clone()], &columns.v[range.clone()]);
-    let data = match encoding {
-        Encoding::Xor => {
-            let mut encoder = XorEncoder::new();
-            t.iter().zip(v).for_each(|(t, v)| encoder.append(*t, *v));
-            encoder.into_bytes()
-        }
-        Encoding::Xor2 => {
-            let mut encoder = Xor2Encoder::new();
-            let st = |i: usize| columns.st.get(range.start + i).copied().unwrap_or(0);
-            t.iter().zip(v).enumerate().for_each(|(i, (t, v))| encoder.append(*t, st(i), *v));
-            encoder.into_bytes()
-        }
-        _ => return Err(ChunkError::Unsupported(encoding)),
-    };
-    Ok(Piece { min_ms: t[0], max_ms: t[t.len() - 1], encoding, data: data.into() })
-}
-
-/// Encodes samples as chunks of [`SAMPLES_PER_CHUNK`]: floats in `floats`, or in XOR2 where they
-/// have start times (Prometheus `seriesToChunkEncoder`).
-fn encode_many(columns: &Columns, floats: Encoding, out: &mut Vec<Piece<'_>>) -> Result<(), ChunkError> {
-    if !columns.h.is_empty() {
-        return Err(ChunkError::Unsupported(Encoding::FloatHistogram));
-    }
-    let has_st = |i: usize| columns.st.get(i).is_some_and(|st| *st != 0);
-    let mut start = 0;
-    while start < columns.len() {
-        let full = columns.len().min(start + SAMPLES_PER_CHUNK);
-        let encoding = if has_st(start) { Encoding::Xor2 } else { floats };
-        // XOR2 takes samples without a start time too, XOR only those.
-        let fits = |i: &usize| encoding == Encoding::Xor2 || !has_st(*i);
-        let end = start + (start..full).take_while(fits).count();
-        out.push(encode(columns, start..end, encoding)?);
-        start = end;
-    }
-    Ok(())
 }
 
 /// The chunks of one series from one block, the next one last. Never empty in the heap.
@@ -155,16 +101,16 @@ pub(super) fn merge<'a>(
 
 fn encode_again(overlapping: &[Piece<'_>], floats: Encoding) -> Result<Vec<Piece<'static>>, ChunkError> {
     let decoded: Vec<Columns> = overlapping.iter().map(Piece::decode).collect::<Result<_, _>>()?;
-    let mut columns = Columns::default();
-    chain(&decoded, &mut columns);
+    let encodings: Vec<Encoding> = overlapping.iter().map(|p| p.encoding).collect();
     let mut merged = Vec::new();
-    encode_many(&columns, floats, &mut merged)?;
+    encode_many(&chain(&decoded), &encodings, floats, &mut merged)?;
     Ok(merged)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::compact::encode::encode_one;
 
     fn piece(t: impl Iterator<Item = i64>, v: f64) -> Piece<'static> {
         let mut c = Columns::default();
@@ -212,24 +158,6 @@ mod tests {
         ]);
         let t: Vec<_> = got.iter().flat_map(|p| p.decode().unwrap().t).collect();
         assert_eq!(t, (0..400).collect::<Vec<_>>());
-    }
-
-    #[test]
-    fn start_times_need_another_encoding() {
-        let mut c = Columns::default();
-        (0..300).for_each(|t| c.push_started(t, if (50..60).contains(&t) { 7 } else { 0 }, 1.0));
-        let mut out = Vec::new();
-        encode_many(&c, Encoding::Xor, &mut out).unwrap();
-        let got: Vec<_> = out.iter().map(|p| (p.min_ms, p.encoding)).collect();
-        assert_eq!(
-            got,
-            [(0, Encoding::Xor), (50, Encoding::Xor2), (170, Encoding::Xor), (290, Encoding::Xor)]
-        );
-        let decoded = out[1].decode().unwrap();
-        assert_eq!((decoded.st[9], decoded.st[10], decoded.len()), (7, 0, 120));
-        out.clear();
-        encode_many(&c, Encoding::Xor2, &mut out).unwrap();
-        assert!(out.len() == 3 && out.iter().all(|p| p.encoding == Encoding::Xor2));
     }
 
     #[test]

@@ -5,7 +5,8 @@ use std::borrow::Cow;
 use model::{Columns, TimestampMs};
 use storage::StorageError;
 
-use super::pieces::{Piece, encode_one};
+use super::encode::encode_one;
+use super::pieces::Piece;
 use crate::block::{Block, Interval, covers, overlaps, remove};
 use crate::index::{ChunkMeta, PostingsIndex};
 

@@ -1,0 +1,140 @@
+//! Blocks written by Prometheus 3.16, merged and cleaned here: the samples are as dumped, and where
+//! Prometheus did the same, the files are the same.
+#![allow(clippy::disallowed_methods, clippy::print_stderr, clippy::unwrap_used)]
+
+mod common;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use common::{Dump, block_dirs, conformance, dump_bits, read_dump, unpack};
+use model::{Columns, MatchOp, Matcher};
+use storage::{Fs, Inline, ManualClock, Queryable, SelectHints};
+use tsdb::block::{Block, Ulid};
+use tsdb::compact::{Compactor, block_ranges_ms, plan};
+use tsdb::{Db, DbOptions};
+
+const PROMETHEUS_MERGED: [(&str, (usize, u32)); 2] =
+    [("index", (2947, 0xf27c_01cc)), ("chunks/000001", (34814, 0xf991_41b8))];
+
+fn open_db(fs: Arc<dyn Fs>) -> Db {
+    let clock = Arc::new(ManualClock::new(1_767_300_000_000));
+    Db::open(DbOptions::new("data", fs, clock, Arc::new(Inline))).unwrap()
+}
+
+fn open_blocks(fs: &dyn Fs) -> Vec<Block> {
+    let mut blocks: Vec<_> = block_dirs(fs).iter().map(|dir| Block::open(fs, dir).unwrap()).collect();
+    blocks.sort_by_key(|b| (b.meta().min_ms, b.meta().ulid));
+    blocks
+}
+
+fn dump(store: &dyn Queryable) -> Dump {
+    let hints = SelectHints { start_ms: i64::MIN, end_ms: i64::MAX, ..SelectHints::default() };
+    let all = [Matcher::new(MatchOp::NotEqual, "__name__", "").unwrap()];
+    let set = store.querier(i64::MIN, i64::MAX).unwrap().select(&hints, &all).unwrap();
+    let mut out = Dump::new();
+    for i in 0..set.len() {
+        let mut columns = Columns::default();
+        set.read(i, &mut columns).unwrap();
+        let samples = columns.t.iter().zip(&columns.v).map(|(t, v)| (*t, dump_bits(*v)));
+        out.insert(set.labels(i).to_string(), samples.collect());
+    }
+    out.retain(|_, samples| !samples.is_empty());
+    out
+}
+
+/// The part of a dump that lies in a span.
+fn within(mut dump: Dump, min_ms: i64, max_ms: i64) -> Dump {
+    for samples in dump.values_mut() {
+        samples.retain(|t, _| (min_ms..max_ms).contains(t));
+    }
+    dump.retain(|_, samples| !samples.is_empty());
+    dump
+}
+
+/// Blocks that overlap, merged: all that their chunks hold is there, nothing else, and the files are
+/// those that Prometheus 3.16 makes of these blocks.
+#[test]
+fn overlapping_blocks_are_merged() {
+    let Some(dir) = conformance("overlapping_blocks_are_merged", "c-out-of-order") else { return };
+    let fs = unpack(&dir);
+    let blocks = open_blocks(&*fs);
+    let metas: Vec<_> = blocks.iter().map(Block::meta).collect();
+    let planned = plan(&metas, &block_ranges_ms(7_200_000, 31 * 86_400_000));
+    assert_eq!(planned, [metas[0].ulid, metas[1].ulid]);
+    let blocks = &blocks[..2];
+    let before: Vec<Dump> = blocks.iter().map(|b| dump(b)).collect();
+    let meta = Compactor::new(fs.clone(), "data").merge(Ulid::new(1, 1), blocks).unwrap().unwrap();
+    assert!(meta.is_in_order());
+    assert_eq!((meta.stats.num_samples, meta.stats.num_series, meta.stats.num_chunks), (13272, 28, 113));
+    let merged = Block::open(&*fs, &Path::new("data").join(meta.ulid.to_string())).unwrap();
+    let got = dump(&merged);
+    for (labels, got) in &got {
+        for (t, v) in got {
+            let has = |b: &Dump| b.get(labels).is_some_and(|s| s.get(t) == Some(v));
+            assert!(before.iter().any(has), "{labels} {t}");
+        }
+    }
+    for (labels, t) in before.iter().flatten().flat_map(|(l, s)| s.keys().map(move |t| (l, t))) {
+        assert!(got[labels].contains_key(t), "{labels} {t}");
+    }
+    // Length and CRC-32C of the files that Prometheus 3.16.0 wrote.
+    for (file, want) in PROMETHEUS_MERGED {
+        let bytes = fs.read(&merged.dir().join(file)).unwrap();
+        assert_eq!((bytes.len(), crc32c::crc32c(&bytes)), want, "{file}");
+    }
+}
+
+/// Cleaning gives the files that Prometheus' cleaning gave, but for the name of the block.
+#[test]
+fn cleaned_as_by_prometheus() {
+    let test = "cleaned_as_by_prometheus";
+    let (Some(dir), Some(cleaned)) =
+        (conformance(test, "e-tombstones"), conformance(test, "e-tombstones-cleaned"))
+    else {
+        return;
+    };
+    let (fs, want_fs) = (unpack(&dir), unpack(&cleaned));
+    let db = open_db(fs.clone());
+    db.clean_tombstones().unwrap();
+    let (got, want) = (open_blocks(&*fs), open_blocks(&*want_fs));
+    assert_eq!(got.len(), want.len());
+    assert!(!got.is_empty());
+    for (got, want) in got.iter().zip(&want) {
+        let (mut a, b) = (got.meta().clone(), want.meta().clone());
+        let own = a.ulid;
+        a.ulid = b.ulid;
+        for source in a.compaction.sources.iter_mut().filter(|s| **s == own) {
+            *source = b.ulid;
+        }
+        assert_eq!(a, b);
+        for file in ["index", "chunks/000001", "tombstones"] {
+            let read = |fs: &dyn Fs, block: &Block| fs.read(&block.dir().join(file)).unwrap();
+            assert!(read(&*fs, got) == read(&*want_fs, want), "{file}");
+        }
+        let (min_ms, max_ms) = (want.meta().min_ms, want.meta().max_ms);
+        assert_eq!(dump(got), within(read_dump(&cleaned), min_ms, max_ms));
+    }
+}
+
+/// Blocks that do not overlap, merged: their chunks are those of the parents to the byte, whatever
+/// the encoding.
+#[test]
+fn chunks_are_copied() {
+    for folder in ["a-blocks-wal", "a2-checkpoint", "b-histograms", "d-xor2", "d2-xor2-start-timestamps"] {
+        let Some(dir) = conformance("chunks_are_copied", folder) else { return };
+        let fs = unpack(&dir);
+        let blocks = open_blocks(&*fs);
+        let meta = Compactor::new(fs.clone(), "data").merge(Ulid::new(1, 1), &blocks).unwrap().unwrap();
+        let sum = |f: fn(&Block) -> u64| blocks.iter().map(f).sum::<u64>();
+        assert_eq!(meta.stats.num_samples, sum(|b| b.meta().stats.num_samples), "{folder}");
+        assert_eq!(meta.stats.num_chunks, sum(|b| b.meta().stats.num_chunks), "{folder}");
+        let merged = Block::open(&*fs, &Path::new("data").join(meta.ulid.to_string())).unwrap();
+        if let [only] = &blocks[..] {
+            for file in ["index", "chunks/000001"] {
+                let read = |b: &Block| fs.read(&b.dir().join(file)).unwrap();
+                assert!(read(only) == read(&merged), "{folder} {file}");
+            }
+        }
+    }
+}
