@@ -44,7 +44,10 @@ impl BitWriter {
         let bytes = self.pending.div_ceil(8) as usize;
         if bytes > 0 {
             let word = self.word << (64 - self.pending);
-            self.buf.extend_from_slice(&word.to_be_bytes()[..bytes]);
+            // A copy of fixed length, then a shorter length: quicker than a copy of any length.
+            let len = self.buf.len() + bytes;
+            self.buf.extend_from_slice(&word.to_be_bytes());
+            self.buf.truncate(len);
         }
         self.pending %= 8;
         self.word &= (1 << self.pending) - 1;

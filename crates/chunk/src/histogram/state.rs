@@ -147,7 +147,7 @@ impl<K: Kind> State<K> {
         let positive = count_buckets(&self.layout.positive_spans);
         let negative = count_buckets(&self.layout.negative_spans);
         // Bounds what lying spans can make us reserve.
-        if (positive + negative) * K::BUCKET_BITS_MIN > bits {
+        if (positive + negative).saturating_mul(K::BUCKET_BITS_MIN) > bits {
             return Err(ChunkError::Truncated);
         }
         self.t = read_int(from);
