@@ -75,31 +75,6 @@ fn labels(json: &Value) -> Labels {
     Labels::from_pairs(pairs.iter().map(|(name, value)| (name.as_str(), value.as_str().unwrap())))
 }
 
-fn to_integer(h: &FloatHistogram) -> Histogram {
-    let deltas = |counts: &[f64]| {
-        let mut before = 0;
-        let delta = |count: &f64| {
-            let delta = *count as i64 - before;
-            before = *count as i64;
-            delta
-        };
-        counts.iter().map(delta).collect()
-    };
-    Histogram {
-        counter_reset_hint: h.counter_reset_hint,
-        schema: h.schema,
-        zero_threshold: h.zero_threshold,
-        zero_count: h.zero_count as u64,
-        count: h.count as u64,
-        sum: h.sum,
-        positive_spans: h.positive_spans.clone(),
-        negative_spans: h.negative_spans.clone(),
-        positive_buckets: deltas(&h.positive_buckets),
-        negative_buckets: deltas(&h.negative_buckets),
-        custom_values: h.custom_values.clone(),
-    }
-}
-
 /// The chunk that our encoder makes of the samples of `data`, without the header.
 fn encoded_again(encoding: Encoding, data: &[u8], columns: &Columns) -> Vec<u8> {
     let st = |i: usize| columns.st.get(i).copied().unwrap_or(0);
@@ -124,8 +99,14 @@ fn encoded_again(encoding: Encoding, data: &[u8], columns: &Columns) -> Vec<u8> 
             e.into_bytes()
         }
         Encoding::Histogram | Encoding::HistogramSt => {
-            let mut e = HistogramEncoder::new(starts);
-            samples().for_each(|(i, t, st)| e.append_only(t, st, &to_integer(&h(i))).unwrap());
+            let (mut e, mut integers) = (HistogramEncoder::new(starts), Vec::new());
+            chunk::histogram::decode_integer(data, starts, i64::MIN, i64::MAX, &mut integers).unwrap();
+            for (s, i) in integers.iter().zip(0..) {
+                assert!(s.h.to_float().same_data(&h(i)));
+                let counter_reset_hint = h(i).counter_reset_hint;
+                let histogram = Histogram { counter_reset_hint, ..s.h.clone() };
+                e.append_only(s.t, s.st, &histogram).unwrap();
+            }
             e.into_bytes()
         }
         Encoding::FloatHistogram | Encoding::FloatHistogramSt => {

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use chunk::histogram::{Appended, CounterReset, NotAppendable, counter_reset};
+use chunk::histogram::{Appended, CounterReset, NotAppendable, counter_reset, decode_integer};
 use chunk::{ChunkError, Encoding, FloatHistogramEncoder, HistogramEncoder};
 use model::histogram::{CUSTOM_BUCKETS_SCHEMA, CounterResetHint, Span};
 use model::{Columns, FloatHistogram, Histogram, TimestampMs, stale_nan};
@@ -370,6 +370,10 @@ proptest! {
         }
         let encoding = [2, 3, 5, 6][usize::from(which)];
         let _ = decode(Encoding::try_from(encoding).unwrap(), &data);
+        let mut integers = Vec::new();
+        if decode_integer(&data, which > 1, i64::MIN, i64::MAX, &mut integers).is_err() {
+            prop_assert!(integers.is_empty());
+        }
         let _ = HistogramEncoder::resume(&data, which > 1);
         let _ = FloatHistogramEncoder::resume(&data, which > 1);
     }

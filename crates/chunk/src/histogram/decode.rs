@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use model::histogram::{BucketValue, EXPONENTIAL_SCHEMA_MAX};
-use model::{Columns, FloatHistogram, TimestampMs, is_stale_nan};
+use model::histogram::{BucketValue, EXPONENTIAL_SCHEMA_MAX, NativeHistogram};
+use model::{Columns, FloatHistogram, Histogram, TimestampMs, is_stale_nan};
 
 use super::field::Field;
 use super::kind::{Float, Integer, Kind};
@@ -41,6 +41,69 @@ pub fn decode_float(
     decode_kind::<Float>(data, starts, min_ms, max_ms, columns)
 }
 
+/// An integer histogram and its times.
+#[derive(Clone, Debug, PartialEq)]
+pub struct IntegerSample {
+    /// When.
+    pub t: TimestampMs,
+    /// Since when it counts, 0 for unknown.
+    pub st: TimestampMs,
+    /// What; of a stale one nothing but the sum.
+    pub h: Histogram,
+}
+
+/// Like [`decode`], but integer histograms as such, for whoever writes them again.
+///
+/// # Errors
+/// As [`decode`].
+pub fn decode_integer(
+    data: &[u8],
+    starts: bool,
+    min_ms: TimestampMs,
+    max_ms: TimestampMs,
+    samples: &mut Vec<IntegerSample>,
+) -> Result<(), ChunkError> {
+    let len = samples.len();
+    let result = fill_integer(data, starts, min_ms, max_ms, samples);
+    if result.is_err() {
+        samples.truncate(len);
+    }
+    result
+}
+
+fn fill_integer(
+    data: &[u8],
+    starts: bool,
+    min_ms: TimestampMs,
+    max_ms: TimestampMs,
+    samples: &mut Vec<IntegerSample>,
+) -> Result<(), ChunkError> {
+    each::<Integer, _, _>(data, starts, min_ms, max_ms, integer_histogram, |t, st, h| {
+        samples.push(IntegerSample { t, st, h });
+    })
+}
+
+fn integer_histogram(state: &State<Integer>) -> Histogram {
+    let sum = state.sum.get();
+    if is_stale_nan(sum) {
+        return Histogram { sum, ..Histogram::default() };
+    }
+    let layout = &state.layout;
+    Histogram {
+        schema: layout.schema,
+        zero_threshold: layout.zero_threshold,
+        zero_count: state.zero_count.get(),
+        count: state.count.get(),
+        sum,
+        positive_spans: layout.positive_spans.clone(),
+        negative_spans: layout.negative_spans.clone(),
+        positive_buckets: state.positive.iter().map(|field| field.get()).collect(),
+        negative_buckets: state.negative.iter().map(|field| field.get()).collect(),
+        custom_values: layout.custom_values.clone(),
+        ..Histogram::default()
+    }
+}
+
 fn decode_kind<K: Kind>(
     data: &[u8],
     starts: bool,
@@ -66,6 +129,20 @@ fn fill<K: Kind>(
     max_ms: TimestampMs,
     columns: &mut Columns,
 ) -> Result<(), ChunkError> {
+    each::<K, _, _>(data, starts, min_ms, max_ms, histogram, |t, st, h| {
+        columns.push_histogram(t, st, Arc::new(h));
+    })
+}
+
+/// Hands the samples with `min_ms ≤ t ≤ max_ms` to `push`, as `histogram` makes them of the state.
+fn each<K: Kind, C, B: BucketValue<Count = C>>(
+    data: &[u8],
+    starts: bool,
+    min_ms: TimestampMs,
+    max_ms: TimestampMs,
+    histogram: impl Fn(&State<K>) -> NativeHistogram<C, B>,
+    mut push: impl FnMut(TimestampMs, TimestampMs, NativeHistogram<C, B>),
+) -> Result<(), ChunkError> {
     let mut reader = Reader::<K>::new(data, starts)?;
     let mut bytes = 0usize;
     while reader.next()? {
@@ -87,8 +164,7 @@ fn fill<K: Kind>(
         if h.schema > EXPONENTIAL_SCHEMA_MAX {
             h.reduce_resolution(EXPONENTIAL_SCHEMA_MAX)?;
         }
-        let st = state.start.map_or(0, |s| s.st);
-        columns.push_histogram(state.t, st, Arc::new(h));
+        push(state.t, state.start.map_or(0, |s| s.st), h);
     }
     Ok(())
 }

@@ -20,6 +20,6 @@ mod reader;
 mod state;
 
 pub use append::{Appended, NotAppendable};
-pub use decode::{decode, decode_float};
+pub use decode::{IntegerSample, decode, decode_float, decode_integer};
 pub use encode::{FloatHistogramEncoder, HistogramEncoder};
 pub use header::{CounterReset, counter_reset};
