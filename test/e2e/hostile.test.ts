@@ -10,8 +10,8 @@ import { type Answer, eventually, query } from './client.ts';
 import { type Exporter, startExporter } from './exporter.ts';
 import { scrapeConfig, workspace } from './workspace.ts';
 
-/** The longest that another request may have to wait. */
-const LOOP_BLOCKED_MAX_MS = 1000;
+/** The longest that another request may have to wait: a second, doubled because both ends share a busy machine. */
+const LOOP_BLOCKED_MAX_MS = 2000;
 
 const space = workspace();
 let exporter: Exporter;
@@ -215,7 +215,7 @@ describe('queries', { timeout: 60_000 }, () => {
     ['arguments', `label_join(up, "a", "", ${wanted(300_000, '"b",')}"c")`, 200],
     ['a string', `"${wanted(1_000_000, 'é')}"`, 200],
     ['control characters', 'up{a="\\x00\\x01\\u202e\u0007"}', 200],
-    ['a comment without end', `1 #${wanted(5_000_000, ' ')}`, 200],
+    ['a comment without end', `1 #${wanted(1_000_000, ' ')}`, 200],
     ['too many steps', 'max_over_time(vector(1)[10000d:1ms])', 422],
     ['a duration beyond all', 'up offset 9999999999y', 400],
   ];
