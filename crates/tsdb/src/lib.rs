@@ -11,6 +11,7 @@ mod head_chunks;
 pub mod index;
 mod int_map;
 pub mod retention;
+mod tombstones;
 mod wal;
 
 pub use db::{

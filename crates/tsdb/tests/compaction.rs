@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use chunk::{Encoding, XorEncoder};
-use model::{Columns, Labels, MatchOp, Matcher};
+use model::{Columns, Labels, MatchOp, Matcher, SeriesRef};
 use proptest::prelude::*;
 use storage::{
     DirEntry, FileAppend, FileLock, FileRead, Fs, Inline, ManualClock, Map, MemFs, Queryable, SelectHints,
@@ -156,10 +156,10 @@ proptest! {
                 Op::Delete { series: which, min_ms, length_ms } => {
                     let max_ms = min_ms + length_ms;
                     let matcher = match which {
-                        Some(i) => Matcher::equal("i", &i.to_string()),
+                        Some(i) => Matcher::equal("i", i.to_string()),
                         None => Matcher::new(MatchOp::NotEqual, "__name__", "").unwrap(),
                     };
-                    db.delete_in_blocks(min_ms, max_ms, &[matcher]).unwrap();
+                    db.delete(min_ms, max_ms, &[matcher]).unwrap();
                     for (labels, samples) in &mut model {
                         if which.is_none_or(|i| *labels == series(i)) {
                             samples.retain(|t, _| *t < min_ms || *t > max_ms);
@@ -378,7 +378,7 @@ fn nothing_is_lost_in_a_crash_while_cleaning() {
     for samples in model.values_mut() {
         samples.retain(|t, _| !(500..=1500).contains(t));
     }
-    let delete = |db: &Db| db.delete_in_blocks(500, 1500, &[Matcher::equal("__name__", "m")]).unwrap();
+    let delete = |db: &Db| db.delete(500, 1500, &[Matcher::equal("__name__", "m")]).unwrap();
     crash_in(&steps, &db, delete, |got, i| assert!(*got == model || *got == before, "step {i}"));
     assert_eq!(read(&db), model);
     let clean = |db: &Db| db.clean_tombstones().unwrap();
@@ -476,7 +476,7 @@ fn a_copy_opens() {
     }
     db.snapshot(Path::new("copy"), true).unwrap();
     // What happens to the original does not reach the copy.
-    db.delete_in_blocks(i64::MIN, i64::MAX, &[Matcher::equal("__name__", "m")]).unwrap();
+    db.delete(i64::MIN, i64::MAX, &[Matcher::equal("__name__", "m")]).unwrap();
     db.clean_tombstones().unwrap();
     assert!(read(&db).is_empty() && db.blocks().is_empty());
     let mut o = DbOptions::new("copy", fs, Arc::new(ManualClock::new(0)), Arc::new(Inline));
@@ -511,4 +511,55 @@ fn a_plan_for_real_blocks() {
         block_names(&*fs).iter().map(|n| BlockMeta::read(&*fs, &data().join(n)).unwrap()).collect();
     let planned = plan(&metas.iter().collect::<Vec<_>>(), &block_ranges_ms(RANGE_MS, 9 * RANGE_MS));
     assert_eq!(planned, [Ulid::new(1, 2), Ulid::new(1, 3)]);
+}
+
+/// Deleted from the head: gone for queries, after a restart, and from the block that is cut.
+#[test]
+fn deleted_from_the_head() {
+    let fs: Arc<dyn Fs> = Arc::new(MemFs::new());
+    let db = open_db(fs.clone(), |_| {});
+    let mut model = Model::new();
+    let append = |db: &Db, model: &mut Model, range: std::ops::Range<i64>| {
+        let mut appender = db.appender();
+        for t in range.step_by(5) {
+            for i in 0..3 {
+                appender.append(SeriesRef::NONE, &series(i), t, 0, t as f64).unwrap();
+                model.entry(series(i)).or_default().insert(t, t as f64);
+            }
+        }
+        appender.commit().unwrap();
+    };
+    append(&db, &mut model, 0..800);
+    let running = db.querier(i64::MIN, i64::MAX).unwrap().select(&everything(), &[]).unwrap();
+    db.delete(100, 300, &[Matcher::equal("i", "1")]).unwrap();
+    db.delete(700, i64::MAX, &[Matcher::equal("i", "2")]).unwrap();
+    db.delete(i64::MIN, i64::MAX, &[Matcher::equal("i", "7")]).unwrap();
+    let mut columns = Columns::default();
+    running.read(1, &mut columns).unwrap();
+    assert_eq!(columns.len(), 160);
+    model.get_mut(&series(1)).unwrap().retain(|t, _| !(100..=300).contains(t));
+    model.get_mut(&series(2)).unwrap().retain(|t, _| *t < 700);
+    assert_eq!(read(&db), model);
+    // What comes later is not deleted, however far the deletion was to reach.
+    append(&db, &mut model, 800..1200);
+    db.delete(i64::MIN, i64::MAX, &[Matcher::equal("i", "0")]).unwrap();
+    model.remove(&series(0));
+    assert_eq!(read(&db), model);
+    db.close().unwrap();
+
+    let db = open_db(fs.clone(), |_| {});
+    assert_eq!(db.replay_report().tombstones, 3);
+    assert_eq!(read(&db), model);
+    append(&db, &mut model, 1200..2300);
+    db.tick().unwrap();
+    assert_eq!(db.blocks().len(), 1);
+    assert_eq!(read(&db), model);
+    let block = Block::open(&*fs, &data().join(db.blocks()[0].ulid.to_string())).unwrap();
+    assert!(block.tombstones().is_empty());
+    let before = |samples: &Samples| samples.range(..1000).map(|(t, v)| (*t, *v)).collect::<Samples>();
+    let mut want: Model = model.iter().map(|(l, samples)| (l.clone(), before(samples))).collect();
+    want.retain(|_, samples| !samples.is_empty());
+    assert_eq!(read(&block), want);
+    db.close().unwrap();
+    assert_eq!(read(&open_db(fs, |_| {})), model);
 }

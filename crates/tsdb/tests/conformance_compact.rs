@@ -138,3 +138,21 @@ fn chunks_are_copied() {
         }
     }
 }
+
+/// Deletions in blocks and in the log, served: what is left is what Prometheus dumps; so it is
+/// after the next start, and once the deletions have been carried out.
+#[test]
+fn deletions_hold_in_head_and_blocks() {
+    for folder in ["e-tombstones", "e-tombstones-cleaned"] {
+        let Some(dir) = conformance("deletions_hold_in_head_and_blocks", folder) else { return };
+        let (fs, want) = (unpack(&dir), read_dump(&dir));
+        for _ in 0..2 {
+            let db = open_db(fs.clone());
+            let got = dump(&db);
+            assert_eq!(got.keys().collect::<Vec<_>>(), want.keys().collect::<Vec<_>>());
+            assert!(got == want, "{folder}");
+            db.clean_tombstones().unwrap();
+            db.close().unwrap();
+        }
+    }
+}

@@ -88,7 +88,7 @@ fn merged_blocks_open_in_promtool() {
     assert_eq!(db.blocks().iter().map(|m| m.compaction.level).collect::<Vec<_>>(), [3, 1]);
     let (min_ms, max_ms) = (START_MS + 3_600_000, START_MS + BLOCK_MS + 3_600_000);
     let deleted = Matcher::equal("i", "17");
-    db.delete_in_blocks(min_ms, max_ms, &[deleted]).unwrap();
+    db.delete(min_ms, max_ms, &[deleted]).unwrap();
     want.get_mut("{__name__=\"m\", i=\"17\"}").unwrap().retain(|t, _| !(min_ms..=max_ms).contains(t));
     db.snapshot(&copy, false).unwrap();
     db.clean_tombstones().unwrap();

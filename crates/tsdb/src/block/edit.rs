@@ -12,10 +12,10 @@ use storage::{Fs, StorageError};
 
 use super::meta::META_FILE;
 use super::segment::CHUNKS_DIR;
-use super::tombstones::TOMBSTONES_FILE;
 use super::{Block, BlockMeta, INDEX_FILE, Interval};
 use crate::index::file_writer::FileWriter;
 use crate::index::postings_for_matchers;
+use crate::tombstones::TOMBSTONES_FILE;
 
 /// What the name of a file ends with while it is being written.
 const TMP_SUFFIX: &str = ".tmp";

@@ -9,19 +9,17 @@ mod meta;
 mod querier;
 mod reader;
 mod segment;
-mod tombstones;
 mod ulid;
 mod writer;
 
 use model::TimestampMs;
 
+pub use crate::tombstones::{Interval, Tombstones};
 pub use meta::{
     BlockCompaction, BlockDesc, BlockMeta, BlockStats, HINT_FROM_OUT_OF_ORDER, HINT_FROM_SELECTED_SERIES,
     HINT_FROM_STALE_SERIES,
 };
 pub use reader::Block;
-pub use tombstones::{Interval, Tombstones};
-pub(crate) use tombstones::{covers, overlaps, remove};
 pub use ulid::{Ulid, UlidError};
 pub use writer::BlockWriter;
 pub(crate) use writer::SymbolBlockWriter;

@@ -9,8 +9,9 @@ use storage::{
     StorageError,
 };
 
-use super::{Block, tombstones};
+use super::Block;
 use crate::index::{ChunkMeta, postings_for_matchers};
+use crate::tombstones;
 
 /// A view of a block over a span of time.
 pub(super) struct BlockQuerier {

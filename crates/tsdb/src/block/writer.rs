@@ -9,10 +9,10 @@ use storage::{Fs, StorageError};
 
 use super::meta::META_FILE;
 use super::segment::{CHUNKS_DIR, SEGMENT_BYTES_MAX, SegmentState};
-use super::tombstones::{TOMBSTONES_FILE, Tombstones};
 use super::{BlockMeta, ChunkData, INDEX_FILE, TMP_FOR_CREATION_SUFFIX};
 use crate::index::file_writer::FileWriter;
 use crate::index::{ChunkMeta, IndexSeries, IndexWriter, write_index};
+use crate::tombstones::{TOMBSTONES_FILE, Tombstones};
 
 /// The directory of a block under construction, renamed when all is on the disk. Dropped before,
 /// it is removed.

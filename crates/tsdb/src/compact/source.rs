@@ -7,8 +7,9 @@ use storage::StorageError;
 
 use super::encode::encode_one;
 use super::pieces::Piece;
-use crate::block::{Block, Interval, covers, overlaps, remove};
+use crate::block::{Block, Interval};
 use crate::index::{ChunkMeta, PostingsIndex};
+use crate::tombstones::{covers, overlaps, remove};
 
 /// Walks through a block. Holds 4 bytes per series and the entry of one.
 pub(super) struct Source<'a> {

@@ -13,12 +13,12 @@ use crate::block::Ulid;
 
 impl Db {
     /// Marks the samples with `min_ms ≤ t ≤ max_ms` of the series that satisfy all matchers as
-    /// deleted in the blocks; the head keeps its samples. Block by block: what was deleted before
-    /// an error stays deleted. Queries that run go on seeing the samples.
+    /// deleted, in head and blocks. One after the other: what was deleted before an error stays
+    /// deleted. Queries that run go on seeing the samples.
     ///
     /// # Errors
-    /// Where a block cannot be read or written, or the database is closed.
-    pub fn delete_in_blocks(
+    /// Where a block or the log cannot be read or written, or the database is closed.
+    pub fn delete(
         &self,
         min_ms: TimestampMs,
         max_ms: TimestampMs,
@@ -31,7 +31,7 @@ impl Db {
                     inner.blocks.add(changed);
                 }
             }
-            Ok(())
+            inner.head.delete(min_ms, max_ms, matchers)
         })
     }
 

@@ -7,6 +7,7 @@ use storage::StorageError;
 
 use super::Head;
 use super::page::PAGE_SERIES;
+use crate::tombstones::{Interval, overlaps, remove};
 
 /// A chunk for a block.
 #[derive(Clone, Debug, Default)]
@@ -32,7 +33,8 @@ impl Head {
     }
 
     /// The chunks of a series with samples in `start_ms ..= end_ms` and no others, into `out`,
-    /// whose memory is used again. A chunk that reaches further is encoded anew.
+    /// whose memory is used again. A chunk that reaches further, or holds deleted samples, is encoded
+    /// anew.
     ///
     /// # Errors
     /// Where a chunk cannot be read.
@@ -61,19 +63,30 @@ impl Head {
             out.push(BlockChunk { min_ms: m.min_ms, max_ms: m.max_ms, data });
         }
         out.extend(open);
-        for c in out.iter_mut().filter(|c| c.min_ms < start_ms || c.max_ms > end_ms) {
-            *c = cut(c, start_ms, end_ms)?;
+        let tombstones = self.tombstones();
+        let deleted = tombstones.get(series);
+        let whole = |c: &BlockChunk| {
+            start_ms <= c.min_ms && c.max_ms <= end_ms && !overlaps(deleted, c.min_ms, c.max_ms)
+        };
+        for c in out.iter_mut().filter(|c| !whole(c)) {
+            *c = cut(c, start_ms, end_ms, deleted)?;
         }
         out.retain(|c| !c.data.is_empty());
         Ok(())
     }
 }
 
-/// The part of a chunk within a span; without data where there is none.
-fn cut(c: &BlockChunk, start_ms: TimestampMs, end_ms: TimestampMs) -> Result<BlockChunk, StorageError> {
+/// The part of a chunk within a span that is not deleted; without data where there is none.
+fn cut(
+    c: &BlockChunk,
+    start_ms: TimestampMs,
+    end_ms: TimestampMs,
+    deleted: &[Interval],
+) -> Result<BlockChunk, StorageError> {
     let mut columns = Columns::default();
     chunk::xor::decode(&c.data, start_ms, end_ms, &mut columns)
         .map_err(|e| StorageError::Corrupt(format!("head chunk: {e}")))?;
+    remove(deleted, &mut columns, 0);
     let (Some(first), Some(last)) = (columns.t.first(), columns.t.last()) else {
         return Ok(BlockChunk::default());
     };

@@ -4,6 +4,7 @@
 
 mod append;
 mod blocks;
+mod delete;
 mod index;
 mod isolation;
 mod open_chunk;
@@ -25,6 +26,7 @@ use storage::StorageError;
 use crate::counter::Counter;
 use crate::head_chunks::HeadChunks;
 use crate::int_map::IntMap;
+use crate::tombstones::Tombstones;
 use crate::wal::Wal;
 use index::HashIndex;
 use isolation::Isolation;
@@ -67,6 +69,8 @@ pub(crate) struct Head {
     min_valid_ms: AtomicI64,
     batches: Mutex<Vec<append::Batch>>,
     chunks: HeadChunks,
+    /// What is deleted though chunks still hold it, by reference. Readers take it as it is.
+    tombstones: RwLock<Arc<Tombstones>>,
     /// Set once the log has been replayed.
     wal: OnceLock<Wal>,
     /// Series that are gone, or known under another reference, whose samples may still be in the
@@ -106,6 +110,7 @@ impl Head {
         Self {
             options,
             chunks,
+            tombstones: RwLock::default(),
             wal: OnceLock::new(),
             wal_expiries: Mutex::default(),
             counters: HeadCounters::default(),

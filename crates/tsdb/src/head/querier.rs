@@ -12,6 +12,7 @@ use super::page::{Page, page_number};
 use super::postings::PostingsView;
 use super::series::ChunkPlace;
 use crate::index::postings_for_matchers;
+use crate::tombstones::{Tombstones, covers, remove};
 
 /// A view of the head over a span of time.
 pub(crate) struct HeadQuerier {
@@ -36,7 +37,7 @@ impl HeadQuerier {
     }
 
     /// References of the series that satisfy all matchers, in order.
-    fn matching(&self, matchers: &[Matcher]) -> Result<Vec<u64>, StorageError> {
+    pub(super) fn matching(&self, matchers: &[Matcher]) -> Result<Vec<u64>, StorageError> {
         let postings = self.head.postings.read().unwrap_or_else(PoisonError::into_inner);
         let symbols = self.head.symbols.read();
         let all = || self.head.all_refs();
@@ -44,7 +45,7 @@ impl HeadQuerier {
     }
 
     /// Calls `f` for each of the series with its page locked.
-    fn each(&self, refs: &[u64], mut f: impl FnMut(u64, &Arc<Page>, &super::series::Series)) {
+    pub(super) fn each(&self, refs: &[u64], mut f: impl FnMut(u64, &Arc<Page>, &super::series::Series)) {
         for run in refs.chunk_by(|a, b| page_number(*a) == page_number(*b)) {
             let Some(page) = self.head.page_of(run[0]) else { continue };
             let inner = page.lock();
@@ -115,11 +116,13 @@ impl Querier for HeadQuerier {
     fn select(&self, hints: &SelectHints, matchers: &[Matcher]) -> Result<Box<dyn SeriesSet>, StorageError> {
         let (start_ms, end_ms) = (hints.start_ms.max(self.start_ms), hints.end_ms.min(self.end_ms));
         let refs = self.matching(matchers)?;
+        let tombstones = self.head.tombstones();
         let mut series = Vec::with_capacity(refs.len());
         let symbols = self.head.symbols.read();
         self.each(&refs, |r, page, s| {
-            let within = s.min_ms().is_some_and(|t| t <= end_ms) && s.end_ms().is_some_and(|t| t >= start_ms);
-            if within {
+            let (Some(first_ms), Some(last_ms)) = (s.min_ms(), s.end_ms()) else { return };
+            let (from_ms, to_ms) = (first_ms.max(start_ms), last_ms.min(end_ms));
+            if from_ms <= to_ms && !covers(tombstones.get(r), from_ms, to_ms) {
                 series.push(Found { labels: s.labels.resolve(&symbols), series: r, page: page.clone() });
             }
         });
@@ -131,6 +134,7 @@ impl Querier for HeadQuerier {
         Ok(Box::new(HeadSeriesSet {
             head: self.head.clone(),
             view: self.view.clone(),
+            tombstones,
             series,
             start_ms,
             end_ms,
@@ -147,6 +151,7 @@ struct Found {
 struct HeadSeriesSet {
     head: Arc<Head>,
     view: Arc<View>,
+    tombstones: Arc<Tombstones>,
     series: Vec<Found>,
     start_ms: TimestampMs,
     end_ms: TimestampMs,
@@ -174,13 +179,17 @@ impl SeriesSet for HeadSeriesSet {
         let open = s.open.as_ref().filter(|o| o.min_ms() <= end_ms && o.max_ms() >= self.start_ms);
         let open = open.map(|o| o.bytes().to_vec());
         drop(page);
-        let mut scratch = Vec::new();
+        let (mut scratch, base) = (Vec::new(), columns.len());
         for place in places {
             self.head.head_chunks().decode(place, (self.start_ms, end_ms), &mut scratch, columns)?;
         }
         if let Some(bytes) = open {
             chunk::xor::decode(&bytes, self.start_ms, end_ms, columns)
                 .map_err(|e| StorageError::Corrupt(format!("head chunk of {}: {e}", found.labels)))?;
+        }
+        let deleted = self.tombstones.get(found.series);
+        if !deleted.is_empty() {
+            remove(deleted, columns, base);
         }
         Ok(())
     }

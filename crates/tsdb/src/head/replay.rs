@@ -16,7 +16,7 @@ use crate::db::{LogLevel, ReplayProgress};
 use crate::int_map::IntMap;
 use crate::wal::fragment::{Records, Torn};
 use crate::wal::reader::{LogFiles, log_files, map_segment, repair};
-use crate::wal::record::{self, Record, RefSample};
+use crate::wal::record::{self, Record, RefSample, Stone};
 use crate::wal::{decompress, segment::segment_path};
 
 /// Records are decoded and applied in batches of so many bytes, compressed.
@@ -43,8 +43,8 @@ pub struct ReplayReport {
     pub skipped_histogram_records: u64,
     /// Records with exemplars, which are not read yet.
     pub skipped_exemplar_records: u64,
-    /// Deletions, which are not applied to the head yet.
-    pub skipped_tombstones: u64,
+    /// Deletions applied to the head.
+    pub tombstones: u64,
     /// Full chunks of other kinds than floats in order, which are not read yet.
     pub skipped_chunks: u64,
     /// Samples whose series the log does not name.
@@ -231,15 +231,32 @@ impl Replay<'_> {
                 self.report.wal_samples += s.len() as u64;
                 samples.push(s);
             }
-            Owned::Tombstones(refs) => {
-                self.report.skipped_tombstones += refs.len() as u64;
-                self.highest_ref = refs.into_iter().fold(self.highest_ref, u64::max);
-            }
+            Owned::Tombstones(stones) => self.tombstones(stones),
             Owned::MinValidTime(t) => self.head.raise_min_valid_ms(t),
             Owned::Histograms => self.report.skipped_histogram_records += 1,
             Owned::Exemplars => self.report.skipped_exemplar_records += 1,
             Owned::Other => {}
         }
+    }
+
+    /// Applies deletions to the series that the log named before.
+    fn tombstones(&mut self, mut stones: Vec<Stone>) {
+        let min_valid_ms = self.head.min_valid_ms();
+        self.highest_ref = stones.iter().map(|s| s.series).fold(self.highest_ref, u64::max);
+        stones.retain(|s| s.max_ms >= min_valid_ms);
+        let mut expiries = lock(&self.head.wal_expiries);
+        for s in &mut stones {
+            if let Some(name) = self.other_names.get(&s.series) {
+                // The record of the other name must stay as long as the deletion uses it.
+                let until = expiries.entry(s.series).or_insert(s.max_ms);
+                *until = s.max_ms.max(*until);
+                s.series = *name;
+            }
+        }
+        drop(expiries);
+        stones.retain(|s| self.head.page_of(s.series).is_some_and(|p| p.lock().get(s.series).is_some()));
+        self.report.tombstones += stones.len() as u64;
+        self.head.add_tombstones(&stones);
     }
 
     /// Makes a series that the log names, or notes that it has one of these labels already.
@@ -369,7 +386,7 @@ fn apply_partition(
 enum Owned {
     Series(Vec<(u64, Labels)>),
     Samples(Vec<RefSample>),
-    Tombstones(Vec<u64>),
+    Tombstones(Vec<Stone>),
     MinValidTime(TimestampMs),
     Histograms,
     Exemplars,
@@ -387,7 +404,7 @@ fn decode(bits: u8, data: &[u8]) -> Result<Owned, String> {
     Ok(match record::decode(raw)? {
         Record::Series(s) => Owned::Series(s),
         Record::Samples(s) => Owned::Samples(s),
-        Record::Tombstones(t) => Owned::Tombstones(t.iter().map(|t| t.series).collect()),
+        Record::Tombstones(t) => Owned::Tombstones(t),
         Record::MinValidTime(t) => Owned::MinValidTime(t),
         Record::Histograms => Owned::Histograms,
         Record::Exemplars => Owned::Exemplars,

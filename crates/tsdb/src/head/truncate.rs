@@ -60,6 +60,7 @@ impl Head {
                 }
             }
         }
+        self.forget_tombstones(mint_ms);
         self.counters.chunks_removed.add(chunks as u64);
         self.counters.chunks.sub(chunks as u64);
         self.remove_series(dead, first_ms.max(mint_ms));

@@ -169,8 +169,24 @@ impl Wal {
         samples: &[record::RefSample],
         buffers: &mut RecordBuffers,
     ) -> Result<(), StorageError> {
+        self.log_record(buffers, |raw| record::put_samples(raw, samples))
+    }
+
+    /// Logs deletions; when it returns, write(2) has returned.
+    ///
+    /// # Errors
+    /// As [`Self::log_samples`].
+    pub(crate) fn log_tombstones(&self, stones: &[record::Stone]) -> Result<(), StorageError> {
+        self.log_record(&mut RecordBuffers::default(), |raw| record::put_tombstones(raw, stones))
+    }
+
+    fn log_record(
+        &self,
+        buffers: &mut RecordBuffers,
+        fill: impl FnOnce(&mut Vec<u8>),
+    ) -> Result<(), StorageError> {
         buffers.raw.clear();
-        record::put_samples(&mut buffers.raw, samples);
+        fill(&mut buffers.raw);
         let mut data = Vec::new();
         let bits = buffers.compressor.compress(self.options.compression, &buffers.raw, &mut data);
         self.counters.record_bytes_saved.add((buffers.raw.len() - data.len()) as u64);

@@ -1,4 +1,5 @@
-//! `tombstones`: which samples of a block are deleted though its chunks still hold them.
+//! Tombstones: which samples are deleted though chunks still hold them. Of a block they are a file,
+//! drawn in `block/FORMAT.md`; of the head they live in memory and in the log.
 
 use std::collections::BTreeMap;
 use std::io::ErrorKind;
@@ -10,7 +11,7 @@ use storage::{Fs, StorageError};
 use crate::index::codec::{Corruption, Cursor, put_uvarint, put_varint};
 
 /// The file's name in a block's directory.
-pub(super) const TOMBSTONES_FILE: &str = "tombstones";
+pub(crate) const TOMBSTONES_FILE: &str = "tombstones";
 
 const MAGIC: u32 = 0x0130_BA30;
 const VERSION: u8 = 1;
@@ -26,7 +27,7 @@ pub struct Interval {
     pub max_ms: TimestampMs,
 }
 
-/// The deleted intervals of each series of a block.
+/// The deleted intervals of each series of a block or of the head.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Tombstones {
     /// Ascending, apart from each other; no list is empty.
@@ -104,6 +105,14 @@ impl Tombstones {
     #[must_use]
     pub fn get(&self, series: u64) -> &[Interval] {
         self.series.get(&series).map_or(&[], Vec::as_slice)
+    }
+
+    /// Forgets intervals that end before `min_ms`.
+    pub(crate) fn forget_before(&mut self, min_ms: TimestampMs) {
+        self.series.retain(|_, list| {
+            list.retain(|i| i.max_ms >= min_ms);
+            !list.is_empty()
+        });
     }
 
     /// Number of intervals.
@@ -184,6 +193,12 @@ mod tests {
         t.add(1, interval(i64::MIN, i64::MAX));
         assert_eq!(t.get(1), [interval(i64::MIN, i64::MAX)]);
         assert_eq!(t.get(2), []);
+        t.add(3, interval(1, 5));
+        t.add(3, interval(7, 9));
+        t.forget_before(6);
+        assert_eq!((t.get(3), t.get(1).len()), (&[interval(7, 9)][..], 1));
+        t.forget_before(10);
+        assert_eq!(t.get(3), []);
     }
 
     #[test]
