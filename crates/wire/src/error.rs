@@ -35,6 +35,17 @@ pub enum WireError {
         /// Number of symbols.
         size: usize,
     },
+    /// A remote-read request has too many of something.
+    #[error("too many {what}: more than {limit}")]
+    TooMany {
+        /// What there are too many of.
+        what: &'static str,
+        /// How many there may be.
+        limit: usize,
+    },
+    /// A matcher of a type that does not exist.
+    #[error("invalid matcher type")]
+    MatcherType,
     /// A body exceeds its limit before decompression.
     #[error("request body exceeds the {limit_bytes} bytes limit")]
     BodyTooLarge {
@@ -104,7 +115,4 @@ pub enum Fault {
     /// An element of a packed field reaches beyond its end. Prometheus' decoder reads on there.
     #[error("packed field cut within an element")]
     Packed,
-    /// Messages within messages beyond the limit.
-    #[error("nesting too deep")]
-    Depth,
 }

@@ -10,6 +10,8 @@ mod error;
 mod histogram;
 mod labels;
 mod metadata;
+pub mod read;
+pub mod read_stream;
 mod reader;
 mod samples;
 mod series;

@@ -173,7 +173,7 @@ impl<'a> Exemplar<'a> {
     }
 }
 
-/// The exemplars of a series.
+/// The exemplars of a series; an error is the last item.
 #[derive(Clone, Debug)]
 pub struct Exemplars<'a> {
     message: Reader<'a>,
@@ -186,7 +186,11 @@ impl<'a> Iterator for Exemplars<'a> {
     fn next(&mut self) -> Option<Self::Item> {
         self.left = self.left.checked_sub(1)?;
         let message = next_message(&mut self.message, EXEMPLAR).transpose()?;
-        Some(message.and_then(Exemplar::decode))
+        let exemplar = message.and_then(Exemplar::decode);
+        if exemplar.is_err() {
+            self.left = 0;
+        }
+        Some(exemplar)
     }
 }
 

@@ -51,12 +51,17 @@ impl<'a> WriteRequest<'a> {
         Ok(None)
     }
 
-    /// The metadata, in the order of the body, wherever the walk over the series stands.
+    /// The metadata, in the order of the body, wherever the walk over the series stands; an
+    /// error is the last item.
     pub fn metadata(&self) -> impl Iterator<Item = Result<Metadata<'a>, WireError>> + use<'a> {
         let mut body = self.body;
         std::iter::from_fn(move || {
             let message = next_message(&mut body, METADATA).transpose()?;
-            Some(message.and_then(Metadata::decode))
+            let metadata = message.and_then(Metadata::decode);
+            if metadata.is_err() {
+                body = Reader::new(&[], body.offset());
+            }
+            Some(metadata)
         })
     }
 }

@@ -5,6 +5,8 @@
 //! body and text, each behind its length (u32, little-endian). The text has one line a fact;
 //! strings are hexadecimal behind an x, floats are their bits.
 
+#![allow(clippy::unwrap_used)]
+
 use std::fmt::{Display, Write as _};
 
 use model::histogram::{BucketCount, BucketValue, NativeHistogram, Span};
