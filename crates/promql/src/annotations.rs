@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use model::float::{go_quoted, to_string_g};
 
+use crate::functions::native::Notes;
 use crate::plan::Place;
 
 /// How serious a remark is.
@@ -211,6 +212,59 @@ impl Annotation {
     pub(crate) fn mixed_floats_histograms(metric: &str, span: Place) -> Self {
         let metric = go_quoted(metric.as_bytes());
         Self::warning(format!("encountered a mix of histograms and floats for metric name {metric}"), span)
+    }
+
+    pub(crate) fn mixed_floats_histograms_in_aggregation(span: Place) -> Self {
+        Self::warning("encountered a mix of histograms and floats for aggregation", span)
+    }
+
+    pub(crate) fn mixed_classic_native(metric: &str, span: Place) -> Self {
+        Self::warning(named("vector contains a mix of classic and native histograms", metric), span)
+    }
+
+    pub(crate) fn incompatible_bucket_layout(op: &str, span: Place) -> Self {
+        Self::warning(format!("incompatible bucket layout encountered for binary operator {op}"), span)
+    }
+
+    /// What `notes` stand for.
+    pub(crate) fn native(notes: Notes, metric: &str, span: Place) -> Vec<Self> {
+        let quoted = go_quoted(metric.as_bytes());
+        let collision =
+            |what| Self::warning(format!("conflicting counter resets during histogram {what}"), span);
+        let bounds =
+            |what| Self::info(format!("mismatched custom buckets were reconciled during {what}"), span);
+        let nan = |text| Self::info(named(text, metric), span);
+        let mut out = Vec::new();
+        let mut add = |which, a: &dyn Fn() -> Self| {
+            if notes.has(which) {
+                out.push(a());
+            }
+        };
+        add(Notes::NOT_COUNTER, &|| {
+            Self::warning(format!("this native histogram metric is not a counter: {quoted}"), span)
+        });
+        add(Notes::NOT_GAUGE, &|| {
+            Self::warning(format!("this native histogram metric is not a gauge: {quoted}"), span)
+        });
+        add(Notes::MIXED_SCHEMAS, &|| {
+            let text = "vector contains a mix of histograms with exponential and custom buckets schemas for metric name";
+            Self::warning(format!("{text} {quoted}"), span)
+        });
+        add(Notes::BOUNDS_IN_ADDITION, &|| bounds("addition"));
+        add(Notes::BOUNDS_IN_SUBTRACTION, &|| bounds("subtraction"));
+        add(Notes::BOUNDS_IN_AGGREGATION, &|| bounds("aggregation"));
+        add(Notes::COLLISION_IN_ADDITION, &|| collision("addition"));
+        add(Notes::COLLISION_IN_SUBTRACTION, &|| collision("subtraction"));
+        add(Notes::COLLISION_IN_AGGREGATION, &|| collision("aggregation"));
+        add(Notes::START_TIME_OVERLAP, &|| Self::start_time_overlap(metric, span));
+        add(Notes::NAN_RESULT, &|| nan("input to histogram_quantile has NaN observations, result is NaN"));
+        add(Notes::NAN_SKEW, &|| {
+            nan("input to histogram_quantile has NaN observations, result is skewed higher")
+        });
+        add(Notes::NAN_FRACTION, &|| {
+            nan("input to histogram_fraction has NaN observations, which are excluded from all fractions")
+        });
+        out
     }
 
     pub(crate) fn sort_in_range_query(span: Place) -> Self {

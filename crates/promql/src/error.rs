@@ -31,6 +31,11 @@ impl QueryError {
         Self::Execution(message.into())
     }
 
+    /// A histogram that is unsound.
+    pub(crate) fn unsound(e: model::histogram::HistogramError) -> Self {
+        Self::Execution(e.to_string())
+    }
+
     /// An operator met a native histogram that it cannot handle yet.
     pub(crate) fn histogram(operator: impl std::fmt::Display) -> Self {
         Self::Execution(format!("native histograms are not supported in {operator} yet"))

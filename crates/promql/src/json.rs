@@ -97,7 +97,7 @@ fn write_quoted_value(v: f64, out: &mut Vec<u8>) {
     out.push(b'"');
 }
 
-/// Time, and count and sum; buckets follow with native histograms.
+/// Time and histogram; empty buckets are left out.
 fn write_histogram_point(t_ms: i64, h: &FloatHistogram, out: &mut Vec<u8>) {
     out.push(b'[');
     append_timestamp_seconds(t_ms, out);
@@ -105,6 +105,27 @@ fn write_histogram_point(t_ms: i64, h: &FloatHistogram, out: &mut Vec<u8>) {
     write_quoted_value(h.count, out);
     out.extend_from_slice(br#","sum":"#);
     write_quoted_value(h.sum, out);
+    let mut any = false;
+    for b in h.all_buckets().filter(|b| b.count != 0.0) {
+        out.extend_from_slice(if any { b"," } else { b",\"buckets\":[" });
+        any = true;
+        let bounds = match (b.lower_inclusive, b.upper_inclusive) {
+            (false, true) => b"[0,",
+            (true, false) => b"[1,",
+            (false, false) => b"[2,",
+            (true, true) => b"[3,",
+        };
+        out.extend_from_slice(bounds);
+        write_quoted_value(b.lower, out);
+        out.push(b',');
+        write_quoted_value(b.upper, out);
+        out.push(b',');
+        write_quoted_value(b.count, out);
+        out.push(b']');
+    }
+    if any {
+        out.push(b']');
+    }
     out.extend_from_slice(b"}]");
 }
 

@@ -7,6 +7,7 @@ use model::FloatHistogram;
 
 use crate::error::QueryError;
 use crate::functions::stretch::{GoOn, Pulse, stretches};
+use crate::value::SampleValue;
 
 /// The value at one step.
 #[derive(Clone, Copy, Debug)]
@@ -132,6 +133,14 @@ impl Row {
         }
     }
 
+    /// Adds a float or histogram behind the last cell.
+    pub(crate) fn push_value(&mut self, step: usize, value: SampleValue) {
+        match value {
+            SampleValue::Float(v) => self.push(step, v),
+            SampleValue::Histogram(h) => self.push_histogram(step, h),
+        }
+    }
+
     #[inline]
     fn has(&self, at: usize) -> bool {
         self.present[at / 64] & (1 << (at % 64)) != 0
@@ -181,6 +190,14 @@ impl Row {
             }
         })?;
         Ok(self)
+    }
+
+    /// Changes a copy of each histogram. Floats stay.
+    pub(crate) fn map_histograms(mut self, f: impl Fn(&mut FloatHistogram)) -> Self {
+        for (_, h) in self.histograms.as_deref_mut().into_iter().flatten() {
+            f(Arc::make_mut(h));
+        }
+        self
     }
 
     /// The floats that `f` keeps, as it changes them, with their step; histograms are dropped.

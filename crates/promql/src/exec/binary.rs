@@ -1,23 +1,110 @@
 //! Binary operators: which kind each is; those with a scalar are maps.
 
+use std::sync::Arc;
+
+use model::FloatHistogram;
+use model::histogram::{CounterResetHint, HistogramError};
 use promql_syntax::BinaryOp;
 
 use super::{Column, Exec, Head, Val};
 use crate::annotations::Annotation;
 use crate::error::QueryError;
 use crate::functions::math;
+use crate::functions::native::Notes;
 use crate::functions::stretch::{Pulse, stretches};
 use crate::plan::{Binary, Place, Plan};
 use crate::row::{Cell, Row};
+use crate::value::SampleValue;
 
 /// What an operator makes of two elements.
 pub(super) enum Outcome {
     /// A float, and whether a comparison keeps it.
     Float(f64, bool),
+    /// A histogram, whether a comparison keeps it, and what there is to remark on.
+    Histogram(Arc<FloatHistogram>, bool, Notes),
     /// Types that do not go together: no element, but a remark.
     Incompatible(&'static str, &'static str),
-    /// Needs arithmetic on native histograms.
-    Unsupported,
+    /// Exponential and custom buckets do not go together either.
+    IncompatibleBuckets,
+    /// A histogram is unsound: the query fails.
+    Failed(HistogramError),
+}
+
+/// The remarks of an operator over one row, made once.
+#[derive(Default)]
+pub(super) struct Remarks {
+    types: Option<(&'static str, &'static str)>,
+    buckets: bool,
+    notes: Notes,
+}
+
+impl Remarks {
+    /// What an operation puts out: the value, or none where a comparison filters or there is none.
+    pub(super) fn value(
+        &mut self,
+        outcome: Outcome,
+        return_bool: bool,
+    ) -> Result<Option<SampleValue>, QueryError> {
+        let (value, keep) = match outcome {
+            Outcome::Float(v, keep) => (SampleValue::Float(v), keep),
+            Outcome::Histogram(h, keep, notes) => {
+                self.notes.add(notes);
+                (SampleValue::Histogram(h), keep)
+            }
+            Outcome::Incompatible(l, r) => {
+                self.types = Some((l, r));
+                return Ok(None);
+            }
+            Outcome::IncompatibleBuckets => {
+                self.buckets = true;
+                return Ok(None);
+            }
+            Outcome::Failed(e) => return Err(QueryError::unsound(e)),
+        };
+        if return_bool {
+            return Ok(Some(SampleValue::Float(f64::from(u8::from(keep)))));
+        }
+        Ok(keep.then_some(value))
+    }
+
+    pub(super) fn tell(self, exec: &Exec<'_>, op: BinaryOp, span: Place) {
+        if let Some((l, r)) = self.types {
+            exec.annotate(Annotation::incompatible_types(l, op.as_str(), r, span));
+        }
+        if self.buckets {
+            exec.annotate(Annotation::incompatible_bucket_layout(op.as_str(), span));
+        }
+        exec.annotate_native(self.notes, "", span);
+    }
+}
+
+/// `op` on a copy of `h`, made compact.
+fn changed(h: &FloatHistogram, op: impl FnOnce(&mut FloatHistogram)) -> Outcome {
+    let mut out = h.clone();
+    op(&mut out);
+    out.compact(0);
+    Outcome::Histogram(Arc::new(out), true, Notes::default())
+}
+
+/// The sum or difference of two histograms.
+fn combined(l: &FloatHistogram, r: &FloatHistogram, subtract: bool) -> Outcome {
+    let mut out = l.clone();
+    let did = match if subtract { out.sub(r) } else { out.add(r) } {
+        Ok(did) => did,
+        Err(HistogramError::IncompatibleSchema) => return Outcome::IncompatibleBuckets,
+        Err(e) => return Outcome::Failed(e),
+    };
+    let mut notes = Notes::default();
+    if subtract {
+        out.counter_reset_hint = CounterResetHint::Gauge;
+        notes.add_if(did.counter_reset_collision, Notes::COLLISION_IN_SUBTRACTION);
+        notes.add_if(did.bounds_reconciled, Notes::BOUNDS_IN_SUBTRACTION);
+    } else {
+        notes.add_if(did.counter_reset_collision, Notes::COLLISION_IN_ADDITION);
+        notes.add_if(did.bounds_reconciled, Notes::BOUNDS_IN_ADDITION);
+    }
+    out.compact(0);
+    Outcome::Histogram(Arc::new(out), true, notes)
 }
 
 fn type_name(c: Cell<'_>) -> &'static str {
@@ -39,14 +126,20 @@ pub(super) fn element(op: BinaryOp, l: Cell<'_>, r: Cell<'_>) -> Outcome {
             Some(v) => Outcome::Float(v, true),
             None => Outcome::Float(a, math::compare(op, a, b)),
         },
-        (Cell::Float(_), Cell::Histogram(_)) if op == Op::Mul => Outcome::Unsupported,
-        (Cell::Histogram(_), Cell::Float(_))
-            if matches!(op, Op::Mul | Op::Div | Op::TrimLower | Op::TrimUpper) =>
-        {
-            Outcome::Unsupported
+        (Cell::Float(v), Cell::Histogram(h)) | (Cell::Histogram(h), Cell::Float(v)) if op == Op::Mul => {
+            changed(h, |h| h.mul(v))
         }
-        (Cell::Histogram(_), Cell::Histogram(_)) if matches!(op, Op::Add | Op::Sub | Op::Eql | Op::Neq) => {
-            Outcome::Unsupported
+        (Cell::Histogram(h), Cell::Float(v)) if op == Op::Div => changed(h, |h| h.div(v)),
+        (Cell::Histogram(h), Cell::Float(v)) if matches!(op, Op::TrimLower | Op::TrimUpper) => {
+            let mut out = FloatHistogram::clone(h);
+            out.trim(v, op == Op::TrimUpper);
+            Outcome::Histogram(Arc::new(out), true, Notes::default())
+        }
+        (Cell::Histogram(l), Cell::Histogram(r)) if matches!(op, Op::Add | Op::Sub) => {
+            combined(l, r, op == Op::Sub)
+        }
+        (Cell::Histogram(l), Cell::Histogram(r)) if matches!(op, Op::Eql | Op::Neq) => {
+            Outcome::Histogram(l.clone(), l.same_data(r) == (op == Op::Eql), Notes::default())
         }
         (l, r) => Outcome::Incompatible(type_name(l), type_name(r)),
     }
@@ -80,35 +173,25 @@ impl WithScalar<'_> {
             return Ok(Row::dense(first, out));
         }
         let mut out = Row::with_capacity(row.span().1 - row.span().0);
-        let mut incompatible = None;
+        let mut remarks = Remarks::default();
         let go_on = || exec.check();
         let mut pulse = Pulse::new(&go_on);
         for (step, cell) in row.iter() {
             pulse.beat(1)?;
             let scalar = Cell::Float(self.scalar[step]);
             let (l, r) = if self.swapped { (scalar, cell) } else { (cell, scalar) };
-            match element(self.op, l, r) {
-                Outcome::Float(v, keep) => {
-                    // A comparison keeps the vector's element, whichever side it stands on.
-                    let v = match cell {
-                        Cell::Float(own) if self.swapped && self.op.is_comparison() => own,
-                        _ => v,
-                    };
-                    if self.return_bool {
-                        out.push(step, f64::from(u8::from(keep)));
-                    } else if keep {
-                        out.push(step, v);
-                    }
+            let outcome = match (element(self.op, l, r), cell) {
+                // A comparison keeps the vector's element, whichever side it stands on.
+                (Outcome::Float(_, keep), Cell::Float(own)) if self.swapped && self.op.is_comparison() => {
+                    Outcome::Float(own, keep)
                 }
-                Outcome::Incompatible(l, r) => incompatible = Some((l, r)),
-                Outcome::Unsupported => {
-                    return Err(QueryError::histogram(format_args!("the operator {}", self.op)));
-                }
+                (outcome, _) => outcome,
+            };
+            if let Some(v) = remarks.value(outcome, self.return_bool)? {
+                out.push_value(step, v);
             }
         }
-        if let Some((l, r)) = incompatible {
-            exec.annotate(Annotation::incompatible_types(l, self.op.as_str(), r, self.span));
-        }
+        remarks.tell(exec, self.op, self.span);
         Ok(out)
     }
 }
@@ -137,12 +220,5 @@ impl<'e> Exec<'e> {
         let renames = math::changes_metric(b.op) || b.return_bool;
         let row = move |row| with.row(self, row);
         Ok(Val::Vector(if renames { self.rename(vector, row)? } else { vector.map(Head::clone, row)? }))
-    }
-}
-
-impl Outcome {
-    /// What a vector-to-vector operation puts out: the value, or none where a comparison filters.
-    pub(super) fn value(v: f64, keep: bool, return_bool: bool) -> Option<f64> {
-        if return_bool { Some(f64::from(u8::from(keep))) } else { keep.then_some(v) }
     }
 }

@@ -1,14 +1,12 @@
 //! Functions of instant vectors and scalars.
 
-use std::sync::Arc;
-
 use model::FloatHistogram;
 use promql_syntax::Function;
 
 use super::{Column, Exec, Stream, Val};
 use crate::error::QueryError;
 use crate::functions::stretch::Pulse;
-use crate::functions::{math, time};
+use crate::functions::{math, native, time};
 use crate::plan::{Call, Plan};
 use crate::row::{Cell, Row};
 
@@ -79,10 +77,11 @@ impl<'e> Exec<'e> {
             F::HistogramQuantile => Val::Vector(self.histogram_quantile(c, grid)?),
             F::HistogramQuantiles => Val::Vector(self.histogram_quantiles(c, grid)?),
             F::HistogramFraction => Val::Vector(self.histogram_fraction(c, grid)?),
-            F::HistogramCount => self.histograms(c, |h| Some(h.count))?,
-            F::HistogramSum => self.histograms(c, |h| Some(h.sum))?,
-            F::HistogramAvg => self.histograms(c, |h| Some(h.sum / h.count))?,
-            F::HistogramStddev | F::HistogramStdvar => self.histograms(c, |_| None)?,
+            F::HistogramCount => self.histograms(c, |h| h.count)?,
+            F::HistogramSum => self.histograms(c, |h| h.sum)?,
+            F::HistogramAvg => self.histograms(c, |h| h.sum / h.count)?,
+            F::HistogramStddev => self.histograms(c, |h| native::variance(h).sqrt())?,
+            F::HistogramStdvar => self.histograms(c, native::variance)?,
             other => return Err(QueryError::Execution(format!("the function {other} is not supported yet"))),
         })
     }
@@ -141,18 +140,17 @@ impl<'e> Exec<'e> {
         self.column(steps, |i| values[i])
     }
 
-    /// A function of each native histogram; floats are dropped. None is "not yet".
-    fn histograms(
-        &'e self,
-        c: &'e Call,
-        f: fn(&Arc<FloatHistogram>) -> Option<f64>,
-    ) -> Result<Val<'e>, QueryError> {
+    /// A function of each native histogram; floats are dropped.
+    fn histograms(&'e self, c: &'e Call, f: fn(&FloatHistogram) -> f64) -> Result<Val<'e>, QueryError> {
         let input = self.eval_vector(&c.args[0])?;
         let out = self.rename(input, move |row| {
             let mut out = Row::new();
+            let go_on = || self.check();
+            let mut pulse = Pulse::new(&go_on);
             for (step, cell) in row.iter() {
+                pulse.beat(1)?;
                 if let Cell::Histogram(h) = cell {
-                    out.push(step, f(h).ok_or_else(|| QueryError::histogram(c.function))?);
+                    out.push(step, f(h));
                 }
             }
             Ok(out)

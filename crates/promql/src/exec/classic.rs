@@ -3,13 +3,14 @@
 
 use std::collections::HashMap;
 
-use model::Labels;
 use model::float::parse_go_float;
+use model::{FloatHistogram, Labels};
 
 use super::{Column, Exec, Head, SeriesRow, Stream, count_values};
 use crate::annotations::Annotation;
 use crate::error::QueryError;
 use crate::functions::buckets::{self, Bucket, Monotonicity};
+use crate::functions::native::{self, Notes};
 use crate::functions::stretch::Pulse;
 use crate::grid::Grid;
 use crate::labels::without;
@@ -24,7 +25,15 @@ struct Histograms {
     rows: Vec<SeriesRow>,
     /// For each series its histogram and upper bound; none where the bound is malformed.
     place: Vec<Option<(usize, f64)>>,
+    /// The same for its native histograms, if it has any.
+    native: Vec<Option<usize>>,
     heads: Vec<Head>,
+}
+
+/// What a series has at a step.
+enum Found<'a> {
+    Classic(&'a mut Vec<Bucket>),
+    Native(&'a FloatHistogram),
 }
 
 fn upper_bound(le: &str) -> Option<f64> {
@@ -35,20 +44,20 @@ impl Histograms {
     fn gather(rows: Vec<SeriesRow>) -> Self {
         let mut known: HashMap<Labels, usize> = HashMap::new();
         let mut heads = Vec::new();
-        let place = rows
-            .iter()
-            .map(|r| {
-                let le = r.head.labels.get(BUCKET_LABEL).unwrap_or("");
-                let upper = upper_bound(le)?;
-                let key = without(&r.head.labels, BUCKET_LABEL);
-                let at = *known.entry(key).or_insert_with_key(|key| {
-                    heads.push(Head::new(key.clone()));
-                    heads.len() - 1
-                });
-                Some((at, upper))
+        let mut place_of = |key: Labels| {
+            *known.entry(key).or_insert_with_key(|key| {
+                heads.push(Head::new(key.clone()));
+                heads.len() - 1
             })
-            .collect();
-        Self { rows, place, heads }
+        };
+        let (mut place, mut native) = (Vec::with_capacity(rows.len()), Vec::with_capacity(rows.len()));
+        for r in &rows {
+            let labels = &r.head.labels;
+            let upper = upper_bound(labels.get(BUCKET_LABEL).unwrap_or(""));
+            place.push(upper.map(|upper| (place_of(without(labels, BUCKET_LABEL)), upper)));
+            native.push(r.row.has_histograms().then(|| place_of(labels.clone())));
+        }
+        Self { rows, place, native, heads }
     }
 
     /// Calls `f` with each histogram's number and buckets at each step.
@@ -57,9 +66,10 @@ impl Histograms {
         exec: &Exec<'_>,
         grid: Grid,
         span: Place,
-        mut f: impl FnMut(usize, usize, &mut Vec<Bucket>),
+        mut f: impl FnMut(usize, usize, Found<'_>),
     ) -> Result<(), QueryError> {
         let mut gathered: Vec<Vec<Bucket>> = vec![Vec::new(); self.heads.len()];
+        let mut natives: Vec<Option<&FloatHistogram>> = vec![None; self.heads.len()];
         let mut warned = vec![false; self.rows.len()];
         let go_on = || exec.check();
         let mut pulse = Pulse::new(&go_on);
@@ -68,8 +78,10 @@ impl Histograms {
             for (i, r) in self.rows.iter().enumerate() {
                 match (r.row.get(step), self.place[i]) {
                     (None, _) => {}
-                    (Some(Cell::Histogram(_)), _) => {
-                        return Err(QueryError::histogram("histogram functions"));
+                    (Some(Cell::Histogram(h)), _) => {
+                        if let Some(at) = self.native[i] {
+                            natives[at] = Some(h);
+                        }
                     }
                     (Some(Cell::Float(count)), Some((at, upper))) => {
                         gathered[at].push(Bucket { upper, count })
@@ -83,11 +95,17 @@ impl Histograms {
                     }
                 }
             }
-            for (i, b) in gathered.iter_mut().enumerate() {
-                if !b.is_empty() {
-                    f(i, step, b);
-                    b.clear();
+            for (i, (b, native)) in gathered.iter_mut().zip(&mut natives).enumerate() {
+                match native.take() {
+                    Some(h) if b.is_empty() => f(i, step, Found::Native(h)),
+                    Some(_) => {
+                        let name = exec.shown_name(&self.heads[i].labels);
+                        exec.annotate(Annotation::mixed_classic_native(name, span));
+                    }
+                    None if !b.is_empty() => f(i, step, Found::Classic(b)),
+                    None => {}
                 }
+                b.clear();
             }
         }
         Ok(())
@@ -123,6 +141,22 @@ impl<'e> Exec<'e> {
         }
     }
 
+    fn quantile_of(&self, q: f64, found: Found<'_>, head: &Head, span: Place, t_ms: i64) -> f64 {
+        match found {
+            Found::Classic(b) => {
+                let (v, fix) = buckets::quantile(q, b);
+                self.note_monotonicity(fix, head, span, t_ms);
+                v
+            }
+            Found::Native(h) => {
+                let mut notes = Notes::default();
+                let v = native::quantile(q, h, &mut notes);
+                self.annotate_native(notes, self.shown_name(&head.labels), span);
+                v
+            }
+        }
+    }
+
     pub(super) fn histogram_quantile(&'e self, c: &'e Call, grid: Grid) -> Result<Stream<'e>, QueryError> {
         let q = self.eval_scalar(&c.args[0])?;
         let h = self.histograms_of(&c.args[1])?;
@@ -130,9 +164,8 @@ impl<'e> Exec<'e> {
         let span = c.args[1].span;
         let mut out: Vec<SeriesRow> =
             h.heads.iter().map(|head| SeriesRow { head: self.renamed(head), row: Row::new() }).collect();
-        h.each(self, grid, span, |i, step, buckets| {
-            let (v, fix) = buckets::quantile(q[step], buckets);
-            self.note_monotonicity(fix, &h.heads[i], span, grid.time(step));
+        h.each(self, grid, span, |i, step, found| {
+            let v = self.quantile_of(q[step], found, &h.heads[i], span, grid.time(step));
             out[i].row.push(step, v);
         })?;
         self.finish(&h, out)
@@ -143,8 +176,19 @@ impl<'e> Exec<'e> {
         let h = self.histograms_of(&c.args[2])?;
         let mut out: Vec<SeriesRow> =
             h.heads.iter().map(|head| SeriesRow { head: self.renamed(head), row: Row::new() }).collect();
-        h.each(self, grid, c.args[2].span, |i, step, buckets| {
-            out[i].row.push(step, buckets::fraction(lower[step], upper[step], buckets));
+        let span = c.args[2].span;
+        h.each(self, grid, span, |i, step, found| {
+            let (lower, upper) = (lower[step], upper[step]);
+            let v = match found {
+                Found::Classic(b) => buckets::fraction(lower, upper, b),
+                Found::Native(native) => {
+                    let mut notes = Notes::default();
+                    let v = native::fraction(lower, upper, native, &mut notes);
+                    self.annotate_native(notes, self.shown_name(&h.heads[i].labels), span);
+                    v
+                }
+            };
+            out[i].row.push(step, v);
         })?;
         self.finish(&h, out)
     }
@@ -164,10 +208,17 @@ impl<'e> Exec<'e> {
             self.warn_quantiles(q, arg.span);
         }
         let mut failed = None;
-        h.each(self, grid, span, |i, step, buckets| {
+        h.each(self, grid, span, |i, step, mut found| {
             for q in quantiles.iter().map(|q| q[step]) {
-                let (v, fix) = buckets::quantile(q, &mut buckets.clone());
-                self.note_monotonicity(fix, &h.heads[i], span, grid.time(step));
+                let v = match &mut found {
+                    Found::Classic(b) => {
+                        let found = Found::Classic(&mut b.clone());
+                        self.quantile_of(q, found, &h.heads[i], span, grid.time(step))
+                    }
+                    Found::Native(native) => {
+                        self.quantile_of(q, Found::Native(native), &h.heads[i], span, grid.time(step))
+                    }
+                };
                 let at = *place.entry((i, q.to_bits())).or_insert_with(|| {
                     let mut text = Vec::new();
                     model::float::append_open_metrics(q, &mut text);

@@ -44,17 +44,19 @@ impl<'e> Exec<'e> {
         for step in steps(grid) {
             pulse.beat(1 + rows.len())?;
             for (i, r) in rows.iter().enumerate() {
-                let v = match r.row.get(step) {
+                let cell = match r.row.get(step) {
                     None => continue,
-                    Some(Cell::Float(v)) => v,
-                    Some(Cell::Histogram(_)) => {
-                        return Err(QueryError::histogram("the aggregation count_values"));
-                    }
+                    Some(cell) => cell,
                 };
+                let bits = if let Cell::Float(v) = cell { Some(v.to_bits()) } else { None };
                 let at = match last[i] {
-                    Some((bits, at)) if bits == v.to_bits() => at,
+                    Some((last, at)) if bits == Some(last) => at,
                     _ => {
-                        let labels = r.head.labels.to_builder().set(label, &to_string_f(v)).build();
+                        let text = match cell {
+                            Cell::Float(v) => to_string_f(v),
+                            Cell::Histogram(h) => h.to_string(),
+                        };
+                        let labels = r.head.labels.to_builder().set(label, &text).build();
                         let labels = group(&labels, &a.grouping);
                         *place.entry(labels).or_insert_with_key(|labels| {
                             out.push((labels.clone(), Row::new()));
@@ -63,7 +65,7 @@ impl<'e> Exec<'e> {
                         })
                     }
                 };
-                last[i] = Some((v.to_bits(), at));
+                last[i] = bits.map(|bits| (bits, at));
                 if counts[at] == 0.0 {
                     seen.push(at);
                 }

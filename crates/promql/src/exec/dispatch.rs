@@ -1,6 +1,8 @@
 //! Which kernel computes which function of a range vector.
 
-use model::Labels;
+use std::sync::Arc;
+
+use model::{FloatHistogram, Labels};
 use promql_syntax::Function;
 
 use super::samples::Samples;
@@ -9,6 +11,7 @@ use super::{Column, Exec, Scratch};
 use crate::annotations::Annotation;
 use crate::error::QueryError;
 use crate::functions::extended::{self, Extension};
+use crate::functions::native::{self, Notes, Total};
 use crate::functions::over_time::{self, Quadrature};
 use crate::functions::{kahan, rate, regression, start_time};
 use crate::plan::{RangeCall, WindowSource};
@@ -20,6 +23,17 @@ pub(super) fn samples<'a>(s: &'a Samples, v: &View) -> rate::Samples<'a> {
         t: &s.t[v.lo..v.hi],
         v: &s.v[v.lo..v.hi],
         st: if s.st.is_empty() { &[] } else { &s.st[v.lo..v.hi] },
+        start_ms: v.start_ms,
+        end_ms: v.end_ms,
+    }
+}
+
+/// The histograms of a window with its bounds.
+fn histograms<'a>(s: &'a Samples, v: &View) -> native::Window<'a> {
+    native::Window {
+        t: &s.ht[v.hlo..v.hhi],
+        h: &s.h[v.hlo..v.hhi],
+        st: s.hst.get(v.hlo..v.hhi).unwrap_or(&[]),
         start_ms: v.start_ms,
         end_ms: v.end_ms,
     }
@@ -58,8 +72,8 @@ impl<'e> Exec<'e> {
                 let first = |t: &[i64]| t.first().copied().unwrap_or(i64::MAX);
                 first(&s.t[v.lo..v.hi]).min(first(&s.ht[v.hlo..v.hhi])) as f64 / 1000.0
             }),
-            F::SumOverTime => run.unmixed(|v| kahan::sum(v, &go_on)),
-            F::AvgOverTime => run.unmixed(|v| over_time::avg(v, &go_on)),
+            F::SumOverTime => run.unmixed(|v| kahan::sum(v, &go_on), false),
+            F::AvgOverTime => run.unmixed(|v| over_time::avg(v, &go_on), true),
             F::MaxOverTime => run.floats(1, |_, _, v| Ok(v[over_time::max_at(v, &go_on)?])),
             F::MinOverTime => run.floats(1, |_, _, v| Ok(v[over_time::min_at(v, &go_on)?])),
             F::TsOfMaxOverTime => {
@@ -119,6 +133,29 @@ impl<'e> Exec<'e> {
             other => Err(QueryError::Execution(format!("{other} is no function of a range vector"))),
         }
     }
+}
+
+/// The sum or mean of histograms; none where exponential and custom buckets meet.
+fn total(
+    h: &[Arc<FloatHistogram>],
+    is_mean: bool,
+    notes: &mut Notes,
+) -> Result<Option<FloatHistogram>, QueryError> {
+    let mut own = Notes::default();
+    let mut total = Total::start(&h[0]);
+    for h in &h[1..] {
+        let added = if is_mean { total.add_to_mean(h) } else { total.add_to_sum(h) };
+        if native::unless_mixed(added, &mut own).map_err(QueryError::unsound)?.is_none() {
+            // Of a sum that ends so, nothing else is told.
+            notes.add(own);
+            return Ok(None);
+        }
+    }
+    notes.add(total.notes());
+    let out = if is_mean { total.mean() } else { total.sum() };
+    let out = native::unless_mixed(out, &mut own).map_err(QueryError::unsound)?;
+    notes.add(own);
+    Ok(out)
 }
 
 /// One function over one series.
@@ -184,22 +221,32 @@ impl Run<'_, '_> {
         Ok(row)
     }
 
-    /// Functions of floats or of histograms, which drop windows that mix them with a warning.
-    fn unmixed(&self, f: impl Fn(&[f64]) -> Result<f64, QueryError>) -> Result<Row, QueryError> {
+    /// Sums, or means, of floats or of histograms; windows that mix them are dropped with a warning.
+    fn unmixed(
+        &self,
+        f: impl Fn(&[f64]) -> Result<f64, QueryError>,
+        is_mean: bool,
+    ) -> Result<Row, QueryError> {
         let mut row = self.row();
         let mut mixed = false;
+        let mut notes = Notes::default();
         self.each(|v| {
             if v.histograms() == 0 {
                 row.push(v.step, f(&self.s.v[v.lo..v.hi])?);
             } else if v.floats() > 0 {
                 mixed = true;
-            } else {
-                return Err(QueryError::histogram(self.call.function));
+            } else if let Some(h) = total(&self.s.h[v.hlo..v.hhi], is_mean, &mut notes)? {
+                row.push_histogram(v.step, Arc::new(h));
             }
             Ok(())
         })?;
         self.warn_if_mixed(mixed);
+        self.note(notes);
         Ok(row)
+    }
+
+    fn note(&self, notes: Notes) {
+        self.exec.annotate_native(notes, self.labels.metric_name(), self.call.span);
     }
 
     fn warn_if_mixed(&self, mixed: bool) {
@@ -242,16 +289,23 @@ impl Run<'_, '_> {
         }
         let mut row = self.row();
         let mut mixed = false;
+        let mut notes = Notes::default();
         let mut next_reset = 0;
         self.each(|v| {
             if v.histograms() > 0 {
                 mixed |= v.floats() > 0;
-                // One histogram alone has no rate; two would.
-                return if v.floats() > 0 || v.histograms() == 1 && s.st.is_empty() {
-                    Ok(())
-                } else {
-                    Err(QueryError::histogram(self.call.function))
-                };
+                if v.floats() == 0 {
+                    if extended {
+                        return Err(QueryError::histogram("anchored and smoothed selectors"));
+                    }
+                    let mut own = Notes::default();
+                    let rate = native::extrapolated(&histograms(s, &v), is_counter, per_second, &mut own);
+                    if let Some(h) = rate.map_err(QueryError::unsound)? {
+                        row.push_histogram(v.step, Arc::new(h));
+                    }
+                    notes.add(own);
+                }
+                return Ok(());
             }
             let view = samples(s, &v);
             let result = if extended {
@@ -281,6 +335,7 @@ impl Run<'_, '_> {
             }
             Ok(())
         })?;
+        self.note(notes);
         self.warn_if_mixed(mixed);
         Ok(row)
     }
@@ -294,6 +349,7 @@ impl Run<'_, '_> {
 
     fn instant(&self, is_rate: bool) -> Result<Row, QueryError> {
         let mut row = self.row();
+        let mut notes = Notes::default();
         let mut mixed = false;
         self.each(|v| {
             if v.histograms() > 0 && v.floats() + v.histograms() >= 2 {
@@ -310,9 +366,16 @@ impl Run<'_, '_> {
                         (None, _) => false,
                     };
                     if both {
-                        return Err(QueryError::histogram(self.call.function));
+                        let last = View { hlo: v.hhi - 2, ..v };
+                        let mut own = Notes::default();
+                        let rate = native::instant(&histograms(s, &last), is_rate, &mut own);
+                        if let Some(h) = rate.map_err(QueryError::unsound)? {
+                            row.push_histogram(v.step, Arc::new(h));
+                        }
+                        notes.add(own);
+                    } else {
+                        mixed = true;
                     }
-                    mixed = true;
                     return Ok(());
                 }
             }
@@ -321,6 +384,7 @@ impl Run<'_, '_> {
             }
             Ok(())
         })?;
+        self.note(notes);
         self.warn_if_mixed(mixed);
         Ok(row)
     }
@@ -330,10 +394,17 @@ impl Run<'_, '_> {
         let anchored = self.call.window.anchored;
         let mut row = self.row();
         self.each(|v| {
-            if v.histograms() > 0 {
-                return Err(QueryError::histogram(self.call.function));
-            }
             let mut w = samples(self.s, &v);
+            if v.histograms() > 0 {
+                if anchored {
+                    return Err(QueryError::histogram("anchored selectors"));
+                }
+                let h = histograms(self.s, &v);
+                let n =
+                    if resets { native::resets(w.t, w.v, w.st, &h) } else { native::changes(w.t, w.v, &h) };
+                row.push(v.step, n);
+                return Ok(());
+            }
             if anchored {
                 // From the last sample at or before the range's start.
                 let before = w.t.partition_point(|t| *t <= v.start_ms);

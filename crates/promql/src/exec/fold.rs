@@ -2,14 +2,18 @@
 //! stddev, stdvar.
 
 use std::collections::HashMap;
+use std::sync::Arc;
+
+use model::FloatHistogram;
 
 use promql_syntax::AggregateOp;
 
 use super::aggregate::Groups;
-use super::{Exec, Scratch, SeriesRow, Stream};
+use super::{Exec, Head, Scratch, SeriesRow, Stream};
 use crate::annotations::Annotation;
 use crate::error::QueryError;
 use crate::functions::kahan::{self, Mean};
+use crate::functions::native::{self, Notes, Total};
 use crate::functions::stretch::{GoOn, Pulse, stretches};
 use crate::grid::Grid;
 use crate::plan::{Aggregate, Place};
@@ -25,6 +29,15 @@ struct GroupRow {
     b: Vec<f64>,
     /// avg: whether `a` is a mean rather than a sum.
     incremental: Vec<bool>,
+    /// sum, avg: the histograms of each step; empty while there are none.
+    h: Vec<Option<Box<Histograms>>>,
+}
+
+/// What a group has seen of histograms at one step.
+struct Histograms {
+    total: Total,
+    /// Exponential and custom buckets have met: there will be no result.
+    incompatible: bool,
 }
 
 impl GroupRow {
@@ -36,6 +49,7 @@ impl GroupRow {
             a: column(!matches!(op, Op::Count | Op::Group)),
             b: column(matches!(op, Op::Sum | Op::Avg | Op::Stddev | Op::Stdvar)),
             incremental: if op == Op::Avg { vec![false; steps] } else { Vec::new() },
+            h: Vec::new(),
         }
     }
 
@@ -92,6 +106,66 @@ impl GroupRow {
             (self.a[s], self.b[s]) = kahan::inc(v, self.a[s], self.b[s]);
         }
         self.n[s] += 1;
+    }
+
+    /// Adds the histograms of a row of `metric`.
+    fn add_histograms(&mut self, fold: &Fold<'_, '_>, row: &Row, metric: &str) -> Result<(), QueryError> {
+        let go_on = || fold.exec.check();
+        let mut pulse = Pulse::new(&go_on);
+        self.h.resize_with(self.n.len(), || None);
+        for (step, cell) in row.iter() {
+            let Cell::Histogram(h) = cell else { continue };
+            pulse.beat(100)?;
+            let Some(seen) = &mut self.h[step] else {
+                fold.exec.budget.take(h.size() / 16)?;
+                self.h[step] = Some(Box::new(Histograms { total: Total::start(h), incompatible: false }));
+                continue;
+            };
+            if seen.incompatible {
+                continue;
+            }
+            let is_mean = fold.op == AggregateOp::Avg;
+            let added = if is_mean { seen.total.add_to_mean(h) } else { seen.total.add_to_sum(h) };
+            let mut notes = Notes::default();
+            let added = native::unless_mixed(added, &mut notes).map_err(QueryError::unsound)?;
+            seen.incompatible = added.is_none();
+            fold.exec.annotate_native(notes, metric, fold.span);
+        }
+        Ok(())
+    }
+
+    /// Adds the histograms that another group row has seen after this one.
+    fn merge_histograms(&mut self, fold: &Fold<'_, '_>, other: Vec<Option<Box<Histograms>>>) {
+        self.h.resize_with(self.n.len(), || None);
+        for (seen, other) in self.h.iter_mut().zip(other) {
+            let Some(other) = other else { continue };
+            let Some(seen) = seen else {
+                *seen = Some(other);
+                continue;
+            };
+            if seen.incompatible || other.incompatible {
+                seen.incompatible = true;
+            } else if seen.total.merge(other.total, fold.op == AggregateOp::Avg).is_err() {
+                seen.incompatible = true;
+                fold.exec.annotate_native(Notes::MIXED_SCHEMAS, "", fold.span);
+            }
+        }
+    }
+
+    /// The histogram of a step.
+    fn finish_histogram(fold: &Fold<'_, '_>, seen: Histograms) -> Result<Option<FloatHistogram>, QueryError> {
+        let notes = seen.total.notes();
+        if seen.incompatible {
+            if notes.has(Notes::BOUNDS_IN_AGGREGATION) {
+                fold.exec.annotate_native(Notes::BOUNDS_IN_AGGREGATION, "", fold.span);
+            }
+            return Ok(None);
+        }
+        let out = if fold.op == AggregateOp::Avg { seen.total.mean() } else { seen.total.sum() };
+        let mut out = out.map_err(QueryError::unsound)?;
+        out.compact(0);
+        fold.exec.annotate_native(notes, "", fold.span);
+        Ok(Some(out))
     }
 
     fn mean(&self, s: usize) -> Mean {
@@ -176,13 +250,25 @@ impl GroupRow {
         }
     }
 
-    fn finish(self, op: AggregateOp, go_on: GoOn<'_>) -> Result<Row, QueryError> {
-        let first = self.n.iter().position(|n| *n > 0).unwrap_or(self.n.len());
+    fn finish(mut self, fold: &Fold<'_, '_>, go_on: GoOn<'_>) -> Result<Row, QueryError> {
+        let op = fold.op;
+        let mut h = std::mem::take(&mut self.h);
+        let floats = self.n.iter().position(|n| *n > 0).unwrap_or(self.n.len());
+        let first = h.iter().position(Option::is_some).map_or(floats, |h| h.min(floats));
+        let mut mixed = false;
         let mut row = Row::with_capacity(self.n.len() - first);
         let mut pulse = Pulse::new(go_on);
         for s in first..self.n.len() {
             pulse.beat(1)?;
             let n = f64::from(self.n[s]);
+            if let Some(seen) = h.get_mut(s).and_then(Option::take) {
+                if n > 0.0 {
+                    mixed = true;
+                } else if let Some(h) = Self::finish_histogram(fold, *seen)? {
+                    row.push_histogram(s, Arc::new(h));
+                }
+                continue;
+            }
             if n == 0.0 {
                 continue;
             }
@@ -198,6 +284,9 @@ impl GroupRow {
                     _ => self.a[s],
                 },
             );
+        }
+        if mixed {
+            fold.exec.annotate(Annotation::mixed_floats_histograms_in_aggregation(fold.span));
         }
         Ok(row)
     }
@@ -220,7 +309,7 @@ struct Fold<'a, 'e> {
 }
 
 impl Fold<'_, '_> {
-    fn add(&self, to: &mut Partial, i: usize, row: &Row) -> Result<(), QueryError> {
+    fn add(&self, to: &mut Partial, i: usize, row: &Row, metric: &Head) -> Result<(), QueryError> {
         if row.is_empty() {
             return Ok(());
         }
@@ -234,7 +323,7 @@ impl Fold<'_, '_> {
         let histograms = to.rows[at].1.add(self.op, row, &|| self.exec.check())?;
         if histograms {
             if matches!(self.op, AggregateOp::Sum | AggregateOp::Avg) {
-                return Err(QueryError::histogram(format_args!("the aggregation {}", self.op)));
+                return to.rows[at].1.add_histograms(self, row, metric.labels.metric_name());
             }
             self.exec.annotate(Annotation::histogram_ignored_in_aggregation(self.op.as_str(), self.span));
         }
@@ -242,12 +331,15 @@ impl Fold<'_, '_> {
     }
 
     fn merge(&self, to: &mut Partial, from: Partial) {
-        for (group, row) in from.rows {
+        for (group, mut row) in from.rows {
             let next = to.rows.len();
             let at = *to.place.entry(group).or_insert(next);
             if at == next {
                 to.rows.push((group, row));
             } else {
+                if !row.h.is_empty() {
+                    to.rows[at].1.merge_histograms(self, std::mem::take(&mut row.h));
+                }
                 to.rows[at].1.merge(self.op, &row);
                 self.exec.budget.give(self.grid.steps);
             }
@@ -269,7 +361,7 @@ impl<'e> Exec<'e> {
             Stream::Ready(rows) => {
                 for (i, r) in rows.into_iter().enumerate() {
                     self.check()?;
-                    fold.add(&mut all, i, &r.row)?;
+                    fold.add(&mut all, i, &r.row, &r.head)?;
                     self.budget.give(r.row.weight());
                 }
             }
@@ -280,7 +372,7 @@ impl<'e> Exec<'e> {
                         self.check()?;
                         let row = read(i, scratch)?;
                         self.budget.touch(row.weight())?;
-                        fold.add(&mut part, i, &row)?;
+                        fold.add(&mut part, i, &row, &heads[i])?;
                     }
                     Ok(part)
                 };
@@ -289,7 +381,7 @@ impl<'e> Exec<'e> {
         }
         let mut out: Vec<Option<SeriesRow>> = groups.heads.iter().map(|_| None).collect();
         for (group, row) in all.rows {
-            let row = row.finish(a.op, &|| self.check())?;
+            let row = row.finish(&fold, &|| self.check())?;
             self.budget.give(grid.steps);
             if !row.is_empty() {
                 self.budget.take(row.weight())?;

@@ -7,9 +7,8 @@ use model::Labels;
 use promql_syntax::BinaryOp;
 use promql_syntax::ast::{MatchCardinality, VectorMatching};
 
-use super::binary::{Outcome, element};
+use super::binary::{Outcome, Remarks, element};
 use super::{Exec, Head, SeriesRow, Stream};
-use crate::annotations::Annotation;
 use crate::error::QueryError;
 use crate::functions::math;
 use crate::functions::stretch::{Pulse, stretches};
@@ -114,27 +113,6 @@ impl Matching<'_, '_> {
         if self.swapped { element(self.op, one, many) } else { element(self.op, many, one) }
     }
 
-    fn value(
-        &self,
-        outcome: Outcome,
-        incompatible: &mut Option<(&str, &str)>,
-    ) -> Result<Option<f64>, QueryError> {
-        match outcome {
-            Outcome::Float(v, keep) => Ok(Outcome::value(v, keep, self.return_bool)),
-            Outcome::Incompatible(l, r) => {
-                *incompatible = Some((l, r));
-                Ok(None)
-            }
-            Outcome::Unsupported => Err(QueryError::histogram(format_args!("the operator {}", self.op))),
-        }
-    }
-
-    fn note(&self, incompatible: Option<(&str, &str)>) {
-        if let Some((l, r)) = incompatible {
-            self.exec.annotate(Annotation::incompatible_types(l, self.op.as_str(), r, self.span));
-        }
-    }
-
     /// The head of the result of two series.
     fn head(&self, many: &Labels, one: &Labels) -> Head {
         let mut b = many.to_builder();
@@ -212,18 +190,18 @@ impl Matching<'_, '_> {
             return Ok(Row::dense(lo, values));
         }
         let mut row = Row::with_capacity(hi - lo);
-        let mut incompatible = None;
+        let mut remarks = Remarks::default();
         let go_on = || self.exec.check();
         let mut pulse = Pulse::new(&go_on);
         for step in lo..hi {
             pulse.beat(1)?;
             if let (Some(a), Some(b)) = (many.get(step), one.get(step))
-                && let Some(v) = self.value(self.element(a, b), &mut incompatible)?
+                && let Some(v) = remarks.value(self.element(a, b), self.return_bool)?
             {
-                row.push(step, v);
+                row.push_value(step, v);
             }
         }
-        self.note(incompatible);
+        remarks.tell(self.exec, self.op, self.span);
         Ok(row)
     }
 
@@ -236,7 +214,7 @@ impl Matching<'_, '_> {
         let mut out = Output::default();
         let mut partner: Vec<Option<usize>> = vec![None; n];
         let mut matched = Matched { once: vec![false; n], rows: vec![Vec::new(); n] };
-        let mut incompatible = None;
+        let mut remarks = Remarks::default();
         let go_on = || self.exec.check();
         let mut pulse = Pulse::new(&go_on);
         for step in 0..self.grid.steps {
@@ -270,15 +248,7 @@ impl Matching<'_, '_> {
                     (None, None) => continue,
                 };
                 let value = self.element(cell, one);
-                self.put(
-                    step,
-                    (Side::Series(i), side),
-                    *g,
-                    value,
-                    &mut matched,
-                    &mut out,
-                    &mut incompatible,
-                )?;
+                self.put(step, (Side::Series(i), side), *g, value, &mut matched, &mut out, &mut remarks)?;
             }
             let Some(fill) = fill_many else { continue };
             for (j, g) in self.one_group.iter().enumerate() {
@@ -294,11 +264,11 @@ impl Matching<'_, '_> {
                     value,
                     &mut matched,
                     &mut out,
-                    &mut incompatible,
+                    &mut remarks,
                 )?;
             }
         }
-        self.note(incompatible);
+        remarks.tell(self.exec, self.op, self.span);
         out.rows.retain(|r| !r.row.is_empty());
         Ok(out.rows)
     }
@@ -312,18 +282,13 @@ impl Matching<'_, '_> {
         outcome: Outcome,
         matched: &mut Matched,
         out: &mut Output,
-        incompatible: &mut Option<(&'static str, &'static str)>,
+        remarks: &mut Remarks,
     ) -> Result<(), QueryError> {
-        let value = match outcome {
-            Outcome::Float(v, keep) => Outcome::value(v, keep, self.return_bool),
-            Outcome::Incompatible(l, r) => {
-                *incompatible = Some((l, r));
-                return Ok(());
-            }
-            Outcome::Unsupported => {
-                return Err(QueryError::histogram(format_args!("the operator {}", self.op)));
-            }
-        };
+        let counts = matches!(outcome, Outcome::Float(..) | Outcome::Histogram(..));
+        let value = remarks.value(outcome, self.return_bool)?;
+        if !counts {
+            return Ok(());
+        }
         let at = out.place(self, pair);
         if self.m.card == MatchCardinality::OneToOne {
             if std::mem::replace(&mut matched.once[group], true) {
@@ -344,7 +309,7 @@ impl Matching<'_, '_> {
             if row.get(step).is_some() {
                 return Err(QueryError::duplicates());
             }
-            row.push(step, v);
+            row.push_value(step, v);
         }
         Ok(())
     }

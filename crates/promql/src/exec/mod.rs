@@ -41,9 +41,10 @@ pub(crate) use stream::{Head, Scratch, SeriesRow, Stream};
 
 use crate::annotations::{Annotation, Annotations};
 use crate::error::QueryError;
+use crate::functions::native::Notes;
 use crate::labels::drop_metadata;
 use crate::options::{Cancel, QueryOptions};
-use crate::plan::{Node, Plan, QueryPlan};
+use crate::plan::{Node, Place, Plan, QueryPlan};
 use crate::row::Row;
 
 /// What a node evaluates to.
@@ -114,6 +115,12 @@ impl<'e> Exec<'e> {
         self.annotations.lock().unwrap_or_else(PoisonError::into_inner).add(a);
     }
 
+    pub(crate) fn annotate_native(&self, notes: Notes, metric: &str, place: Place) {
+        if !notes.is_empty() {
+            Annotation::native(notes, metric, place).into_iter().for_each(|a| self.annotate(a));
+        }
+    }
+
     pub(crate) fn into_annotations(self) -> Annotations {
         self.annotations.into_inner().unwrap_or_else(PoisonError::into_inner)
     }
@@ -178,10 +185,7 @@ impl<'e> Exec<'e> {
             Node::Negate(inner) => match self.eval(inner)? {
                 Val::Scalar(v) => Val::Scalar(self.column(v.len(), |i| -v[i])?),
                 other => Val::Vector(self.rename(other.into_vector(), |row| {
-                    if row.has_histograms() {
-                        return Err(QueryError::histogram("unary minus"));
-                    }
-                    row.map_floats(&|| self.check(), |_, v| -v)
+                    Ok(row.map_floats(&|| self.check(), |_, v| -v)?.map_histograms(|h| h.mul(-1.0)))
                 })?),
             },
             Node::Invariant(inner) => match self.eval(inner)? {

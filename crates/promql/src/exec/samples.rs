@@ -19,6 +19,8 @@ pub(crate) struct Samples {
     pub(crate) st: Vec<i64>,
     pub(crate) ht: Vec<i64>,
     pub(crate) h: Vec<Arc<FloatHistogram>>,
+    /// Start timestamps of the histograms, or empty.
+    pub(crate) hst: Vec<i64>,
 }
 
 impl Samples {
@@ -32,6 +34,7 @@ impl Samples {
         self.st.clear();
         self.ht.clear();
         self.h.clear();
+        self.hst.clear();
     }
 
     /// Takes over what a store read; `with_st` keeps start timestamps. Leaves old memory in `c`.
@@ -52,6 +55,9 @@ impl Samples {
                 if !is_stale_nan(h.sum) {
                     self.ht.push(c.t[i]);
                     self.h.push(h.clone());
+                    if with_st {
+                        self.hst.push(c.st[i]);
+                    }
                 }
             } else if !is_stale_nan(c.v[i]) {
                 self.t.push(c.t[i]);

@@ -5,6 +5,7 @@ pub(crate) mod buckets;
 pub(crate) mod extended;
 pub(crate) mod kahan;
 pub(crate) mod math;
+pub(crate) mod native;
 pub(crate) mod natural;
 pub(crate) mod over_time;
 pub(crate) mod rate;

@@ -32,54 +32,71 @@ pub(crate) fn find_resets(t: &[i64], v: &[f64], st: &[i64], out: &mut Vec<u32>) 
     }
 }
 
-/// What a counter or gauge gained in the window, extrapolated to its bounds as far as its samples
-/// reach near them. `lost` is the sum of the values before resets, 0 for gauges. Per second if
-/// `per_second`. None where there is too little to go by.
+/// When counting began, if that was within the window: the first sample's start timestamp.
+pub(crate) fn began_within(t: &[i64], st: &[i64], start_ms: i64) -> Option<i64> {
+    Some(st_at(st, 0)).filter(|st| *st != 0 && *st > start_ms && t.first().is_some_and(|t| st < t))
+}
+
+/// What to multiply the gain between first and last sample by, so that it is the gain between the
+/// window's bounds as far as samples reach near them. A counter that `began` within is not
+/// extrapolated to the left; others no further than where they were zero: at the part `to_zero` of
+/// the time between first and last sample before the first, infinite for never. None where there is too little to go by.
+#[inline]
+pub(crate) fn factor(
+    t: &[i64],
+    (start_ms, end_ms): (i64, i64),
+    began: Option<i64>,
+    to_zero: f64,
+    per_second: bool,
+) -> Option<f64> {
+    let last = t.len().checked_sub(1)?;
+    let (first_t, last_t) = (t[0], t[last]);
+    let mut to_start = (first_t - start_ms) as f64 / 1000.0;
+    let mut to_end = (end_ms - last_t) as f64 / 1000.0;
+    let mut sampled = (last_t - first_t) as f64 / 1000.0;
+    let average = if last > 0 { sampled / last as f64 } else { 0.0 };
+    let threshold = average * 1.1;
+    if let Some(began) = began {
+        to_start = 0.0;
+        sampled = (last_t - began) as f64 / 1000.0;
+    } else if last == 0 {
+        return None;
+    } else {
+        // Selects rather than branches: which way they go is hard to predict.
+        to_start = if to_start >= threshold { average / 2.0 } else { to_start };
+        let to_zero = sampled * to_zero;
+        to_start = if to_zero < to_start { to_zero } else { to_start };
+    }
+    to_end = if to_end >= threshold { average / 2.0 } else { to_end };
+    let mut factor = if sampled == 0.0 { 1.0 } else { (sampled + to_start + to_end) / sampled };
+    if per_second {
+        factor /= (end_ms - start_ms) as f64 / 1000.0;
+    }
+    Some(factor)
+}
+
+/// What a counter or gauge gained in the window, extrapolated by [`factor`]. `lost` adds the values
+/// before resets; it is not called for gauges. Per second if `per_second`.
+#[inline]
 pub(crate) fn extrapolated(
     s: Samples<'_>,
     lost: impl Fn(f64) -> f64,
     is_counter: bool,
     per_second: bool,
 ) -> Option<f64> {
-    let last = s.t.len().checked_sub(1)?;
-    let (first_t, last_t) = (s.t[0], s.t[last]);
+    let last = s.v.len().checked_sub(1)?;
     let mut result = s.v[last] - s.v[0];
+    let (mut began, mut to_zero) = (None, f64::INFINITY);
     if is_counter {
         result = lost(result);
-    }
-    let mut to_start = (first_t - s.start_ms) as f64 / 1000.0;
-    let mut to_end = (s.end_ms - last_t) as f64 / 1000.0;
-    let mut sampled = (last_t - first_t) as f64 / 1000.0;
-    let average = if last > 0 { sampled / last as f64 } else { 0.0 };
-    let threshold = average * 1.1;
-    let st = st_at(s.st, 0);
-    if is_counter && st != 0 && st > s.start_ms && st < first_t {
-        // Counting began within the window: a zero at that time, and no extrapolation to the left.
-        to_start = 0.0;
-        sampled = (last_t - st) as f64 / 1000.0;
-        result += s.v[0];
-    } else if last == 0 {
-        return None;
-    } else {
-        if to_start >= threshold {
-            to_start = average / 2.0;
-        }
-        if is_counter && result > 0.0 && s.v[0] >= 0.0 {
-            // A counter is never negative: not further back than where it was zero.
-            let to_zero = sampled * (s.v[0] / result);
-            if to_zero < to_start {
-                to_start = to_zero;
-            }
+        let part = s.v[0] / result;
+        to_zero = if result > 0.0 && s.v[0] >= 0.0 { part } else { f64::INFINITY };
+        began = began_within(s.t, s.st, s.start_ms);
+        if began.is_some() {
+            result += s.v[0];
         }
     }
-    if to_end >= threshold {
-        to_end = average / 2.0;
-    }
-    let mut factor = if sampled == 0.0 { 1.0 } else { (sampled + to_start + to_end) / sampled };
-    if per_second {
-        factor /= (s.end_ms - s.start_ms) as f64 / 1000.0;
-    }
-    Some(result * factor)
+    Some(result * factor(s.t, (s.start_ms, s.end_ms), began, to_zero, per_second)?)
 }
 
 /// `irate` (`is_rate`) and `idelta`: from the last two samples.
