@@ -4,11 +4,13 @@
 
 mod common;
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
 use common::{Dump, block_dirs, conformance, dump_bits, read_dump, unpack};
-use model::{Columns, MatchOp, Matcher};
+use model::histogram::CounterResetHint;
+use model::{Columns, FloatHistogram, MatchOp, Matcher};
 use storage::{Fs, Inline, ManualClock, Queryable, SelectHints};
 use tsdb::block::{Block, Ulid};
 use tsdb::compact::{Compactor, block_ranges_ms, plan};
@@ -153,6 +155,59 @@ fn deletions_hold_in_head_and_blocks() {
             assert!(got == want, "{folder}");
             db.clean_tombstones().unwrap();
             db.close().unwrap();
+        }
+    }
+}
+
+/// One sample: time, start time, bits of a float or a histogram without its hint.
+type Sample = (i64, i64, Option<u64>, Option<FloatHistogram>);
+
+fn samples(store: &dyn Queryable) -> BTreeMap<String, Vec<Sample>> {
+    let hints = SelectHints { start_ms: i64::MIN, end_ms: i64::MAX, ..SelectHints::default() };
+    let set = store.querier(i64::MIN, i64::MAX).unwrap().select(&hints, &[]).unwrap();
+    let mut out = BTreeMap::new();
+    for i in 0..set.len() {
+        let mut c = Columns::default();
+        set.read(i, &mut c).unwrap();
+        let mut histograms = c.h.iter().peekable();
+        let of = |k: usize| {
+            let h = histograms.next_if(|(at, _)| *at as usize == k).map(|(_, h)| FloatHistogram {
+                counter_reset_hint: CounterResetHint::Unknown,
+                // A stale marker is no number and equals nothing.
+                sum: f64::from_bits(h.sum.to_bits() >> 1),
+                ..(**h).clone()
+            });
+            let float = h.is_none().then(|| c.v[k].to_bits());
+            (c.t[k], c.st.get(k).copied().unwrap_or(0), float, h)
+        };
+        out.insert(set.labels(i).to_string(), (0..c.len()).map(of).collect());
+    }
+    out
+}
+
+/// A block and its copy, different parts deleted from each so that chunks of every encoding overlap:
+/// merged they are the block again.
+#[test]
+fn overlapping_chunks_of_every_encoding() {
+    for folder in ["a2-checkpoint", "b-histograms", "d-xor2", "d2-xor2-start-timestamps"] {
+        let Some(dir) = conformance("overlapping_chunks_of_every_encoding", folder) else { return };
+        let fs = unpack(&dir);
+        let block = open_blocks(&*fs).remove(0);
+        let want = samples(&block);
+        let compactor = Compactor::new(fs.clone(), "data");
+        let copy = compactor.rewrite(Ulid::new(1, 1), &block).unwrap().unwrap();
+        let copy = Block::open(&*fs, &Path::new("data").join(copy.ulid.to_string())).unwrap();
+        let (min_ms, max_ms) = (block.meta().min_ms, block.meta().max_ms);
+        let third = (max_ms - min_ms) / 3;
+        let all = [Matcher::new(MatchOp::NotEqual, "__name__", "").unwrap()];
+        let block = block.delete(&*fs, min_ms + 2 * third, max_ms, &all).unwrap().unwrap();
+        let copy = copy.delete(&*fs, min_ms, min_ms + third, &all).unwrap().unwrap();
+        let merged = compactor.merge(Ulid::new(1, 2), &[block, copy]).unwrap().unwrap();
+        let merged = Block::open(&*fs, &Path::new("data").join(merged.ulid.to_string())).unwrap();
+        let got = samples(&merged);
+        assert_eq!(got.keys().collect::<Vec<_>>(), want.keys().collect::<Vec<_>>(), "{folder}");
+        for (labels, want) in want {
+            assert_eq!(got[&labels], want, "{folder} {labels}");
         }
     }
 }
