@@ -433,6 +433,8 @@ fn what_runs_keeps_what_it_saw() {
     let metric = |name| db.metrics().into_iter().find(|m| m.name == name).unwrap().value;
     assert_eq!(metric("prometheus_tsdb_time_retentions_total"), 1.0);
     assert_eq!(metric("prometheus_tsdb_blocks_loaded"), 1.0);
+    assert_eq!(metric("prometheus_tsdb_vertical_compactions_total"), 1.0);
+    assert_eq!(metric("prometheus_tsdb_compactions_total"), 1.0);
 }
 
 #[test]

@@ -21,6 +21,16 @@ const RELOAD_INTERVAL_NS: u64 = 60_000_000_000;
 const BACKOFF_MIN_NS: u64 = 1_000_000_000;
 const BACKOFF_MAX_NS: u64 = 60_000_000_000;
 
+/// Whether one of the blocks, in order of their start, begins before one before it ends.
+fn overlap(blocks: &[Block]) -> bool {
+    let mut end_ms = i64::MIN;
+    blocks.iter().map(Block::meta).any(|m| {
+        let overlaps = m.min_ms < end_ms;
+        end_ms = end_ms.max(m.max_ms);
+        overlaps
+    })
+}
+
 /// What upkeep remembers between runs.
 #[derive(Default)]
 pub(super) struct Upkeep {
@@ -151,6 +161,10 @@ impl Inner {
     }
 
     fn merge(&self, parents: &[Block]) -> Result<(), StorageError> {
+        if overlap(parents) {
+            self.counters.vertical_compactions.add(1);
+            self.options.log(LogLevel::Info, "Found overlapping blocks during compaction");
+        }
         let merged = self.compactor.merge(self.new_ulid(), parents);
         self.counters.compactions.add(1);
         let sources: Vec<_> = parents.iter().map(|b| b.meta().ulid.to_string()).collect();

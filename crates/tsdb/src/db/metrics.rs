@@ -11,6 +11,7 @@ pub(super) struct DbCounters {
     pub(super) compactions: Counter,
     pub(super) compactions_triggered: Counter,
     pub(super) compactions_failed: Counter,
+    pub(super) vertical_compactions: Counter,
     pub(super) reloads: Counter,
     pub(super) reloads_failed: Counter,
     pub(super) time_retentions: Counter,
@@ -263,6 +264,11 @@ impl Inner {
             "prometheus_tsdb_compactions_failed_total",
             c.compactions_failed.get(),
             "Total number of compactions that failed for the partition.",
+        );
+        m.counter(
+            "prometheus_tsdb_vertical_compactions_total",
+            c.vertical_compactions.get(),
+            "Total number of compactions done on overlapping blocks.",
         );
         m.counter(
             "prometheus_tsdb_reloads_total",
