@@ -5,6 +5,7 @@
 
 mod compare;
 mod expect;
+mod nhcb;
 mod points;
 mod run;
 mod script;

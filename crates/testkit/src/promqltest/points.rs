@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
+use model::histogram::CounterResetHint;
 use model::{Columns, FloatHistogram};
-use promql_syntax::series_notation::{SeriesItem, StartOffset};
+use promql_syntax::series_notation::{HistogramStep, SeriesItem, StartOffset};
 
 /// How many points a series of a script may have.
 const POINTS_MAX: u64 = 10_000_000;
@@ -26,10 +27,21 @@ fn check_len(lens: impl Iterator<Item = u64>) -> Result<(), String> {
     }
 }
 
+fn next(h: &FloatHistogram, step: &HistogramStep) -> Result<FloatHistogram, String> {
+    if h.schema > step.histogram.schema {
+        let (from, to) = (step.histogram.schema, h.schema);
+        return Err(format!("error combining histograms: cannot merge from schema {from} to {to}"));
+    }
+    let mut out = h.clone();
+    let combined = if step.subtract { out.sub(&step.histogram) } else { out.add(&step.histogram) };
+    combined.map_err(|e| e.to_string())?;
+    Ok(out)
+}
+
 /// The points that `items` stand for.
 ///
 /// # Errors
-/// Too many points, or histograms that would have to be added up.
+/// Too many points, or histograms that do not add up.
 pub(super) fn expand(items: &[SeriesItem]) -> Result<Vec<Point>, String> {
     check_len(items.iter().map(SeriesItem::len))?;
     let mut out = Vec::new();
@@ -45,11 +57,14 @@ pub(super) fn expand(items: &[SeriesItem]) -> Result<Vec<Point>, String> {
                 }
             }
             SeriesItem::Histogram { first, step, times, hint_given } => {
-                if step.is_some() && *times > 0 {
-                    return Err("series of rising histograms are not supported yet".to_owned());
+                let mut h = Arc::new(FloatHistogram::clone(first));
+                out.push(Point::Histogram(h.clone(), *hint_given));
+                for _ in 0..*times {
+                    if let Some(step) = step {
+                        h = Arc::new(next(&h, step)?);
+                    }
+                    out.push(Point::Histogram(h.clone(), *hint_given));
                 }
-                let h = Arc::new(FloatHistogram::clone(first));
-                out.extend((0..=*times).map(|_| Point::Histogram(h.clone(), *hint_given)));
             }
         }
     }
@@ -77,16 +92,40 @@ pub(super) fn expand_offsets(items: &[StartOffset]) -> Result<Vec<Option<i64>>, 
     Ok(out)
 }
 
-/// The samples of points that are `step_ms` apart from time 0 on.
+/// What a database would say of a reset between two counter histograms that follow each other.
+fn hint(h: &FloatHistogram, previous: Option<&FloatHistogram>) -> CounterResetHint {
+    match previous {
+        _ if h.counter_reset_hint == CounterResetHint::Gauge => CounterResetHint::Gauge,
+        None => CounterResetHint::Unknown,
+        Some(previous) if previous.counter_reset_hint == CounterResetHint::Gauge => CounterResetHint::Unknown,
+        Some(_) if h.counter_reset_hint == CounterResetHint::Reset => CounterResetHint::Reset,
+        Some(previous) => {
+            let unknown = FloatHistogram { counter_reset_hint: CounterResetHint::Unknown, ..h.clone() };
+            if unknown.detect_reset(previous) { CounterResetHint::Reset } else { CounterResetHint::NotReset }
+        }
+    }
+}
+
+/// The samples of points that are `step_ms` apart from time 0 on. Histograms have the counter reset
+/// hints that a database gives them.
 pub(super) fn columns(points: &[Point], offsets: &[Option<i64>], step_ms: i64) -> Columns {
     let mut out = Columns::default();
+    let mut previous: Option<Arc<FloatHistogram>> = None;
     for (i, p) in points.iter().enumerate() {
         let t = step_ms * i as i64;
         let st = offsets.get(i).copied().flatten().map_or(0, |d| t + d);
         match p {
             Point::Omitted => {}
-            Point::Float(v) => out.push_started(t, st, *v),
-            Point::Histogram(h, _) => out.push_histogram(t, st, h.clone()),
+            Point::Float(v) => {
+                out.push_started(t, st, *v);
+                previous = None;
+            }
+            Point::Histogram(h, _) => {
+                let counter_reset_hint = hint(h, previous.as_deref());
+                let h = Arc::new(FloatHistogram { counter_reset_hint, ..FloatHistogram::clone(h) });
+                out.push_histogram(t, st, h.clone());
+                previous = Some(h);
+            }
         }
     }
     out

@@ -7,6 +7,7 @@ use promql_syntax::ParseOptions;
 use promql_syntax::series_notation::{parse_series, parse_start_offsets};
 
 use super::expect::{Expect, TextMatch};
+use super::nhcb;
 use super::points::{self, Point};
 
 /// What is wrong with a script, and where.
@@ -141,10 +142,6 @@ pub fn parse_script(text: &str) -> Result<Vec<Command>, ScriptError> {
 
 fn load(lines: &mut Lines<'_>, line: usize, step_ms: i64, nhcb: bool) -> Result<(Load, bool), ScriptError> {
     let mut load = Load { line, series: Vec::new(), unsupported: None };
-    if nhcb {
-        load.unsupported =
-            Some("histograms with custom buckets are not made from classic ones yet".to_owned());
-    }
     let mut histograms = false;
     let mut started: Option<(Labels, Vec<Option<i64>>)> = None;
     while let Some((number, text)) = lines.next_of_block() {
@@ -179,6 +176,10 @@ fn load(lines: &mut Lines<'_>, line: usize, step_ms: i64, nhcb: bool) -> Result<
         let columns = points::columns(&expanded, &offsets, step_ms);
         load.series.retain(|(l, _)| *l != series.labels);
         load.series.push((series.labels, columns));
+    }
+    if nhcb {
+        let native = nhcb::convert(&load.series).map_err(|message| ScriptError { line, message })?;
+        load.series.extend(native);
     }
     Ok((load, histograms))
 }
