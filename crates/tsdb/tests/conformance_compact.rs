@@ -16,8 +16,17 @@ use tsdb::block::{Block, Ulid};
 use tsdb::compact::{Compactor, block_ranges_ms, plan};
 use tsdb::{Db, DbOptions};
 
-const PROMETHEUS_MERGED: [(&str, (usize, u32)); 2] =
+/// Length and CRC-32C of what Prometheus 3.16.0 wrote.
+type File = (&'static str, (usize, u32));
+
+const PROMETHEUS_MERGED: [File; 2] =
     [("index", (2947, 0xf27c_01cc)), ("chunks/000001", (34814, 0xf991_41b8))];
+
+const PROMETHEUS_MERGED_COPIES: [(&str, [File; 2]); 3] = [
+    ("a2-checkpoint", [("index", (8959, 0x59f7_70e4)), ("chunks/000001", (58797, 0x7e50_015c))]),
+    ("b-histograms", [("index", (2038, 0xbf56_f071)), ("chunks/000001", (51560, 0xd239_e41b))]),
+    ("d2-xor2-start-timestamps", [("index", (10736, 0x9b35_8036)), ("chunks/000001", (82195, 0xcd94_a1e0))]),
+];
 
 fn open_db(fs: Arc<dyn Fs>) -> Db {
     let clock = Arc::new(ManualClock::new(1_767_300_000_000));
@@ -80,7 +89,6 @@ fn overlapping_blocks_are_merged() {
     for (labels, t) in before.iter().flatten().flat_map(|(l, s)| s.keys().map(move |t| (l, t))) {
         assert!(got[labels].contains_key(t), "{labels} {t}");
     }
-    // Length and CRC-32C of the files that Prometheus 3.16.0 wrote.
     for (file, want) in PROMETHEUS_MERGED {
         let bytes = fs.read(&merged.dir().join(file)).unwrap();
         assert_eq!((bytes.len(), crc32c::crc32c(&bytes)), want, "{file}");
@@ -186,10 +194,10 @@ fn samples(store: &dyn Queryable) -> BTreeMap<String, Vec<Sample>> {
 }
 
 /// A block and its copy, different parts deleted from each so that chunks of every encoding overlap:
-/// merged they are the block again.
+/// merged they are the block again, in the files that Prometheus 3.16 makes of the two.
 #[test]
 fn overlapping_chunks_of_every_encoding() {
-    for folder in ["a2-checkpoint", "b-histograms", "d-xor2", "d2-xor2-start-timestamps"] {
+    for (folder, files) in PROMETHEUS_MERGED_COPIES {
         let Some(dir) = conformance("overlapping_chunks_of_every_encoding", folder) else { return };
         let fs = unpack(&dir);
         let block = open_blocks(&*fs).remove(0);
@@ -202,12 +210,16 @@ fn overlapping_chunks_of_every_encoding() {
         let all = [Matcher::new(MatchOp::NotEqual, "__name__", "").unwrap()];
         let block = block.delete(&*fs, min_ms + 2 * third, max_ms, &all).unwrap().unwrap();
         let copy = copy.delete(&*fs, min_ms, min_ms + third, &all).unwrap().unwrap();
-        let merged = compactor.merge(Ulid::new(1, 2), &[block, copy]).unwrap().unwrap();
+        let merged = compactor.merge(Ulid::new(1, 2), &[copy, block]).unwrap().unwrap();
         let merged = Block::open(&*fs, &Path::new("data").join(merged.ulid.to_string())).unwrap();
         let got = samples(&merged);
         assert_eq!(got.keys().collect::<Vec<_>>(), want.keys().collect::<Vec<_>>(), "{folder}");
         for (labels, want) in want {
             assert_eq!(got[&labels], want, "{folder} {labels}");
+        }
+        for (file, want) in files {
+            let bytes = fs.read(&merged.dir().join(file)).unwrap();
+            assert_eq!((bytes.len(), crc32c::crc32c(&bytes)), want, "{folder} {file}");
         }
     }
 }
