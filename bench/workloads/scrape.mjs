@@ -13,8 +13,8 @@ import { answers, cpuSeconds, freePort, Program, queryNumber, sleep } from '../l
 const TARGETS = 50;
 const SERIES = 2000;
 const VARIANTS = 8;
-const WARMUP_SECONDS = 8;
-const MEASURED_SECONDS = 20;
+const WARMUP_SECONDS = 6;
+const MEASURED_SECONDS = 15;
 
 export const title = `scrape: ${TARGETS} targets × ${SERIES} series every second for ${MEASURED_SECONDS} s`;
 export const floor = { against: 'prometheus', ratio: 1 };
