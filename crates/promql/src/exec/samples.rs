@@ -3,12 +3,25 @@
 
 use std::sync::Arc;
 
+use model::histogram::CounterResetHint;
 use model::{Columns, FloatHistogram, is_stale_nan};
 
 use crate::error::QueryError;
 use crate::functions::stretch::{GoOn, Pulse};
 use crate::grid::Grid;
 use crate::row::{Cell, Row};
+
+/// The histogram without what it says of the one before it: a subquery leaves samples out, or has
+/// them several times.
+fn without_hint(h: &Arc<FloatHistogram>) -> Arc<FloatHistogram> {
+    match h.counter_reset_hint {
+        CounterResetHint::Reset | CounterResetHint::NotReset => Arc::new(FloatHistogram {
+            counter_reset_hint: CounterResetHint::Unknown,
+            ..FloatHistogram::clone(h)
+        }),
+        CounterResetHint::Unknown | CounterResetHint::Gauge => h.clone(),
+    }
+}
 
 /// Samples in order of time.
 #[derive(Clone, Debug, Default)]
@@ -87,7 +100,7 @@ impl Samples {
                 }
                 Cell::Histogram(h) => {
                     self.ht.push(grid.time(step));
-                    self.h.push(h.clone());
+                    self.h.push(without_hint(h));
                 }
             }
         }

@@ -101,7 +101,12 @@ fn hint(h: &FloatHistogram, previous: Option<&FloatHistogram>) -> CounterResetHi
         Some(_) if h.counter_reset_hint == CounterResetHint::Reset => CounterResetHint::Reset,
         Some(previous) => {
             let unknown = FloatHistogram { counter_reset_hint: CounterResetHint::Unknown, ..h.clone() };
-            if unknown.detect_reset(previous) { CounterResetHint::Reset } else { CounterResetHint::NotReset }
+            // Prometheus' head begins another chunk at a reset, and says nothing of its first sample.
+            if unknown.detect_reset(previous) {
+                CounterResetHint::Unknown
+            } else {
+                CounterResetHint::NotReset
+            }
         }
     }
 }

@@ -115,6 +115,11 @@ pub(crate) fn extrapolated(
         }
     }
     let bounds = (w.start_ms, w.end_ms);
+    // As for floats, the count tells where a counter was zero.
+    let to_zero = match &out {
+        Some(gain) if is_counter && gain.count > 0.0 && w.h[0].count >= 0.0 => w.h[0].count / gain.count,
+        _ => f64::INFINITY,
+    };
     let began = if is_counter { began_within(w.t, w.st, w.start_ms) } else { None };
     if began.is_some() {
         match &mut out {
@@ -125,7 +130,7 @@ pub(crate) fn extrapolated(
             }
         }
     }
-    let (Some(mut out), Some(factor)) = (out, factor(w.t, bounds, began, f64::INFINITY, per_second)) else {
+    let (Some(mut out), Some(factor)) = (out, factor(w.t, bounds, began, to_zero, per_second)) else {
         return Ok(None);
     };
     out.mul(factor);
