@@ -494,6 +494,30 @@ fn a_merge_that_fails_is_marked_and_not_tried_at_once() {
 }
 
 #[test]
+fn a_broken_block_from_outside_holds_up_merging_and_nothing_else() {
+    let fs: Arc<dyn Fs> = Arc::new(MemFs::new());
+    fs.create_dir_all(data()).unwrap();
+    let model = four_blocks(&fs);
+    let db = open_db(fs.clone(), |_| {});
+    let names = block_names(&*fs);
+    let broken = data().join(Ulid::new(3, 3).to_string());
+    fs.create_dir_all(&broken).unwrap();
+    let meta = BlockMeta::from_head(Ulid::new(3, 3), 0, 1);
+    fs.create(&broken.join("meta.json")).unwrap().append(&meta.to_json()).unwrap();
+    let err = db.tick().unwrap_err().to_string();
+    assert!(err.starts_with(&format!("corrupted block {}: ", meta.ulid)), "{err}");
+    assert_eq!(read(&db), model);
+    assert_eq!(block_names(&*fs).len(), names.len() + 1);
+    assert_eq!(db.blocks().len(), names.len());
+    db.close().unwrap();
+    fs.remove_dir_all(&broken).unwrap();
+    let db = open_db(fs.clone(), |_| {});
+    db.tick().unwrap();
+    assert_eq!(read(&db), model);
+    assert_eq!(db.blocks().len(), 2);
+}
+
+#[test]
 fn a_copy_opens() {
     let steps = Steps::new();
     let fs: Arc<dyn Fs> = Arc::new(steps.clone());

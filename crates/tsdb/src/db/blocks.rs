@@ -144,7 +144,12 @@ fn is_unfinished(name: &str) -> bool {
 }
 
 /// Deletes those of the blocks that are in `dir`, each at one stroke for whoever opens it next.
-fn delete(fs: &dyn Fs, dir: &Path, blocks: &BTreeSet<Ulid>, log: Log<'_>) -> Result<(), StorageError> {
+pub(super) fn delete(
+    fs: &dyn Fs,
+    dir: &Path,
+    blocks: &BTreeSet<Ulid>,
+    log: Log<'_>,
+) -> Result<(), StorageError> {
     for ulid in blocks {
         let path = dir.join(ulid.to_string());
         if !fs.exists(&path) {

@@ -7,8 +7,8 @@ use std::path::Path;
 
 use storage::StorageError;
 
-use super::Inner;
 use super::options::LogLevel;
+use super::{Inner, blocks};
 use crate::block::{Block, BlockMeta, BlockWriter, ChunkData, Ulid};
 use crate::compact::{block_ranges_ms, max_block_duration_ms, plan};
 use crate::head::{Truncation, range_end_ms};
@@ -199,7 +199,16 @@ impl Inner {
                 self.blocks.add(block.mark_deletable(&*self.options.fs)?);
             }
         }
-        self.reload()
+        let reloaded = self.reload();
+        if let (Err(_), Some(child)) = (&reloaded, child) {
+            // Where the child did not get into the list the parents stay, and are merged again.
+            if !self.blocks.all().iter().any(|b| b.meta().ulid == child.ulid) {
+                let log = |level, text: &str| self.options.log(level, text);
+                let only = BTreeSet::from([child.ulid]);
+                blocks::delete(&*self.options.fs, &self.options.dir, &only, &log)?;
+            }
+        }
+        reloaded
     }
 
     /// Writes every block with deleted samples again without them.
