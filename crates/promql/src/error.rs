@@ -36,11 +36,6 @@ impl QueryError {
         Self::Execution(e.to_string())
     }
 
-    /// An operator met a native histogram that it cannot handle yet.
-    pub(crate) fn histogram(operator: impl std::fmt::Display) -> Self {
-        Self::Execution(format!("native histograms are not supported in {operator} yet"))
-    }
-
     pub(crate) fn duplicates() -> Self {
         Self::execution("vector cannot contain metrics with the same labelset")
     }

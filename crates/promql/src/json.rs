@@ -186,6 +186,21 @@ mod tests {
             json(&Value::Vector(vec![sample])),
             r#"{"resultType":"vector","result":[{"metric":{"__name__":"up","a":"x\"\\\n\u0001é"},"value":[0.001,"NaN"]}]}"#
         );
+        let h = FloatHistogram {
+            count: 3.0,
+            sum: -0.5,
+            zero_threshold: 0.001,
+            zero_count: 1.0,
+            positive_spans: vec![model::histogram::Span { offset: 1, length: 2 }],
+            positive_buckets: vec![0.0, 2.0],
+            ..FloatHistogram::default()
+        };
+        let sample =
+            VectorSample { labels: Labels::empty(), t_ms: 1000, value: SampleValue::Histogram(h.into()) };
+        assert_eq!(
+            json(&Value::Vector(vec![sample])),
+            r#"{"resultType":"vector","result":[{"metric":{},"histogram":[1,{"count":"3","sum":"-0.5","buckets":[[3,"-0.001","0.001","1"],[0,"2","4","2"]]}]}]}"#
+        );
         let series =
             Series { labels: Labels::empty(), t: vec![1000, 2000], v: vec![1.0, 0.5], h: Vec::new() };
         assert_eq!(

@@ -158,6 +158,23 @@ fn total(
     Ok(out)
 }
 
+/// Leaves out what lies before the last sample at or before the range's start, be it a float or a
+/// histogram; whether any sample lies after that start.
+fn anchor(w: &mut rate::Samples<'_>, h: &mut native::Window<'_>) -> bool {
+    let before = |t: &[i64]| t.partition_point(|t| *t <= w.start_ms);
+    let (floats, histograms) = (before(w.t), before(h.t));
+    if floats == w.t.len() && histograms == h.t.len() {
+        return false;
+    }
+    let newest = |t: &[i64], n: usize| n.checked_sub(1).map(|i| t[i]);
+    let float_is_newer = newest(w.t, floats) > newest(h.t, histograms);
+    let from = if float_is_newer { floats - 1 } else { floats };
+    let hfrom = if float_is_newer { histograms } else { histograms.saturating_sub(1) };
+    (w.t, w.v, w.st) = (&w.t[from..], &w.v[from..], w.st.get(from..).unwrap_or(&[]));
+    (h.t, h.h, h.st) = (&h.t[hfrom..], &h.h[hfrom..], h.st.get(hfrom..).unwrap_or(&[]));
+    true
+}
+
 /// One function over one series.
 struct Run<'a, 'e> {
     exec: &'a Exec<'e>,
@@ -295,11 +312,12 @@ impl Run<'_, '_> {
             if v.histograms() > 0 {
                 mixed |= v.floats() > 0;
                 if v.floats() == 0 {
-                    if extended {
-                        return Err(QueryError::histogram("anchored and smoothed selectors"));
-                    }
-                    let mut own = Notes::default();
-                    let rate = native::extrapolated(&histograms(s, &v), is_counter, per_second, &mut own);
+                    let (mut own, view) = (Notes::default(), histograms(s, &v));
+                    let rate = if extended {
+                        native::extended(&view, w.smoothed, is_counter, per_second, &mut own)
+                    } else {
+                        native::extrapolated(&view, is_counter, per_second, &mut own)
+                    };
                     if let Some(h) = rate.map_err(QueryError::unsound)? {
                         row.push_histogram(v.step, Arc::new(h));
                     }
@@ -396,10 +414,10 @@ impl Run<'_, '_> {
         self.each(|v| {
             let mut w = samples(self.s, &v);
             if v.histograms() > 0 {
-                if anchored {
-                    return Err(QueryError::histogram("anchored selectors"));
+                let mut h = histograms(self.s, &v);
+                if anchored && !anchor(&mut w, &mut h) {
+                    return Ok(());
                 }
-                let h = histograms(self.s, &v);
                 let n =
                     if resets { native::resets(w.t, w.v, w.st, &h) } else { native::changes(w.t, w.v, &h) };
                 row.push(v.step, n);

@@ -1,11 +1,15 @@
 //! Instant vector selectors: at each step the newest sample within the lookback.
 
-use model::{Columns, is_stale_nan};
+use std::sync::Arc;
+
+use model::histogram::{CounterResetHint, HistogramError};
+use model::{Columns, FloatHistogram, is_stale_nan};
 
 use super::{Exec, Head, Stream};
 use crate::annotations::Annotation;
 use crate::error::QueryError;
 use crate::functions::extended::between;
+use crate::functions::native::{self, Notes};
 use crate::functions::stretch::{GoOn, Pulse};
 use crate::grid::Grid;
 use crate::plan::{Place, Selector};
@@ -186,6 +190,7 @@ impl<'e> Exec<'e> {
             let s = &scratch.samples;
             let mut row = Row::new();
             let mut mixed = false;
+            let mut notes = Notes::default();
             let go_on = || self.check();
             let mut pulse = Pulse::new(&go_on);
             for step in 0..grid.steps {
@@ -197,19 +202,51 @@ impl<'e> Exec<'e> {
                 if hlo < hhi && lo < hi {
                     mixed = true;
                 } else if hlo < hhi {
-                    return Err(QueryError::histogram("smoothed selectors"));
+                    let h = smooth_histogram(&s.ht[hlo..hhi], &s.h[hlo..hhi], now, &mut notes);
+                    if let Some(h) = h.map_err(QueryError::unsound)? {
+                        row.push_histogram(step, Arc::new(h));
+                    }
                 } else if let Some(v) = smooth(&s.t[lo..hi], &s.v[lo..hi], now) {
                     row.push(step, v);
                 }
             }
+            let name = names[i].labels.metric_name();
             if mixed {
-                self.annotate(Annotation::mixed_floats_histograms(names[i].labels.metric_name(), span));
+                self.annotate(Annotation::mixed_floats_histograms(name, span));
             }
+            self.annotate_native(notes, name, span);
             self.budget.count_total(row.count() as u64);
             self.budget.count_read(row.count());
             Ok(row)
         };
         Ok(Stream::Lazy { heads, read: Box::new(read) })
+    }
+}
+
+/// As [`smooth`]: what one sample says of the one before it does not hold for a value in between.
+fn smooth_histogram(
+    t: &[i64],
+    h: &[Arc<FloatHistogram>],
+    now: i64,
+    notes: &mut Notes,
+) -> Result<Option<FloatHistogram>, HistogramError> {
+    let i = t.partition_point(|x| *x < now);
+    match (t.get(i), i.checked_sub(1)) {
+        (Some(at), _) if *at == now => Ok(Some(FloatHistogram::clone(&h[i]))),
+        (Some(at), Some(p)) => {
+            let is_gauge = |h: &FloatHistogram| h.counter_reset_hint == CounterResetHint::Gauge;
+            let is_counter = !is_gauge(&h[p]) || !is_gauge(&h[i]);
+            if h[p].uses_custom_buckets() != h[i].uses_custom_buckets() {
+                notes.add(Notes::MIXED_SCHEMAS);
+                return Ok(None);
+            }
+            native::between((t[p], &h[p]), (*at, &h[i]), now, is_counter, notes)
+        }
+        (None, Some(p)) => Ok(Some(FloatHistogram {
+            counter_reset_hint: CounterResetHint::Unknown,
+            ..FloatHistogram::clone(&h[p])
+        })),
+        (_, None) => Ok(None),
     }
 }
 

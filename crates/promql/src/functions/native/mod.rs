@@ -1,10 +1,12 @@
 //! Functions of native histograms, over slices of them: no rows, no labels, no storage. What has
 //! to be told to the user is collected in [`Notes`].
 
+mod extended;
 mod quantile;
 mod rate;
 mod total;
 
+pub(crate) use extended::{between, extended};
 pub(crate) use quantile::{fraction, quantile, variance};
 pub(crate) use rate::{Window, changes, extrapolated, instant, resets, unless_mixed};
 pub(crate) use total::Total;

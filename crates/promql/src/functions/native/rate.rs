@@ -41,7 +41,7 @@ pub(crate) fn unless_mixed<T>(
     }
 }
 
-fn is_gauge(h: &FloatHistogram) -> bool {
+pub(super) fn is_gauge(h: &FloatHistogram) -> bool {
     h.counter_reset_hint == CounterResetHint::Gauge
 }
 
