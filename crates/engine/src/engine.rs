@@ -204,8 +204,8 @@ fn db_options(
 ) -> DbOptions {
     let mut d = DbOptions::new(o.dir.clone(), host.fs.clone(), host.clock.clone(), host.background.clone());
     d.min_block_duration_ms = o.min_block_duration_ms;
-    d.retention_ms = o.retention_ms;
-    d.retention_bytes = o.retention_bytes;
+    d.settings.retention_ms = o.retention_ms;
+    d.settings.retention_bytes = o.retention_bytes;
     d.wal_segment_bytes = o.wal_segment_bytes;
     d.no_lockfile = o.no_lockfile;
     d.wal_compression = match o.wal_compression {

@@ -2,46 +2,9 @@
 
 use std::borrow::Cow;
 
+use model::MetricType;
+
 use crate::series;
-
-/// The type of a metric family.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub enum MetricType {
-    /// Rises, or starts again at 0.
-    Counter,
-    /// Goes up and down.
-    Gauge,
-    /// Counts of observations by size.
-    Histogram,
-    /// A histogram whose counts go up and down.
-    GaugeHistogram,
-    /// Quantiles of observations.
-    Summary,
-    /// Facts in labels.
-    Info,
-    /// A set of booleans.
-    StateSet,
-    /// Nothing is known: `untyped` in text, `unknown` in OpenMetrics.
-    #[default]
-    Unknown,
-}
-
-impl MetricType {
-    /// As Prometheus' API and OpenMetrics spell it.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Counter => "counter",
-            Self::Gauge => "gauge",
-            Self::Histogram => "histogram",
-            Self::GaugeHistogram => "gaugehistogram",
-            Self::Summary => "summary",
-            Self::Info => "info",
-            Self::StateSet => "stateset",
-            Self::Unknown => "unknown",
-        }
-    }
-}
 
 /// A sample with a float as its value.
 #[derive(Clone, Copy, Debug, PartialEq)]

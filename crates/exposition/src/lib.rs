@@ -27,8 +27,9 @@ mod tests;
 mod text;
 mod write;
 
-pub use entry::{Entry, Exemplar, LabelError, MetricType, ParseError, Sample};
+pub use entry::{Entry, Exemplar, LabelError, ParseError, Sample};
 pub use escape::{EscapingScheme, escape_name};
+pub use model::MetricType;
 pub use negotiate::{Format, Negotiated, UnsupportedFormat, negotiate, negotiate_text};
 pub use parser::{Parser, ParserOptions};
 pub use write::TextWriter;

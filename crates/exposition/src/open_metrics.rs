@@ -1,11 +1,12 @@
 //! The grammar of OpenMetrics 1.0: Prometheus' `OpenMetricsParser.Next`.
 
 use crate::cursor::Token;
-use crate::entry::{Entry, Exemplar, MetricType};
+use crate::entry::{Entry, Exemplar};
 use crate::escape::unescape_str;
 use crate::lex_open_metrics::next_token;
 use crate::parser::{Parser, sample};
 use crate::text::help_text;
+use model::MetricType;
 
 const NO_EOF: &str = "data does not end with # EOF";
 

@@ -7,12 +7,13 @@ use model::LabelsBuilder;
 use model::METRIC_NAME;
 
 use crate::cursor::{Cursor, State, Token};
-use crate::entry::{Entry, Exemplar, LabelError, MetricType, ParseError, Sample};
+use crate::entry::{Entry, Exemplar, LabelError, ParseError, Sample};
 use crate::escape::unescape_label_bytes;
 use crate::fast;
 use crate::negotiate::{Format, UnsupportedFormat};
 use crate::series;
 use crate::start_timestamp::StartTimestamps;
+use model::MetricType;
 
 const METRIC_TYPE: &str = "__type__";
 const METRIC_UNIT: &str = "__unit__";

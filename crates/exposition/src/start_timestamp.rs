@@ -1,7 +1,9 @@
 //! Start timestamps of OpenMetrics 1.0: a `_created` series of the same labels, which may come
 //! after the samples it belongs to.
 
-use crate::entry::{Entry, MetricType};
+use model::MetricType;
+
+use crate::entry::Entry;
 use crate::parser::Parser;
 use crate::series;
 

@@ -3,10 +3,11 @@
 use std::borrow::Cow;
 
 use crate::cursor::Token;
-use crate::entry::{Entry, MetricType};
+use crate::entry::Entry;
 use crate::escape::unescape_help;
 use crate::lex_text::next_token;
 use crate::parser::{Parser, sample};
+use model::MetricType;
 
 impl<'a> Parser<'a> {
     /// The next entry; an error is the message without the line.

@@ -5,8 +5,8 @@ use std::borrow::Cow;
 use model::float::append_g;
 use model::labels::is_legacy_metric_name;
 
-use crate::entry::MetricType;
 use crate::escape::{EscapingScheme, escape_name};
+use model::MetricType;
 
 /// Appends families and samples to a buffer that the caller owns.
 #[derive(Debug)]

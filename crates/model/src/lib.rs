@@ -7,6 +7,7 @@ pub mod float;
 pub mod histogram;
 pub mod labels;
 pub mod matcher;
+pub mod metadata;
 pub mod regex;
 pub mod relabel;
 pub mod sample;
@@ -16,6 +17,7 @@ pub use columns::Columns;
 pub use histogram::{FloatHistogram, Histogram};
 pub use labels::{Labels, LabelsBuilder};
 pub use matcher::{MatchOp, Matcher};
+pub use metadata::{Metadata, MetricType};
 pub use sample::{STALE_NAN_BITS, SeriesRef, TimestampMs, is_stale_nan, stale_nan};
 
 /// The label that holds a series' metric name.

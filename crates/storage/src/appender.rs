@@ -1,8 +1,17 @@
 //! Adding samples: one appender is one transaction.
 
-use model::{FloatHistogram, Labels, SeriesRef, TimestampMs};
+use model::{FloatHistogram, Histogram, Labels, Metadata, SeriesRef, TimestampMs};
 
-use crate::StorageError;
+use crate::{Exemplar, StorageError};
+
+/// A native histogram with integer or float counts.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum HistogramValue<'a> {
+    /// Counts are integers, buckets deltas of them.
+    Integer(&'a Histogram),
+    /// Counts are floats.
+    Float(&'a FloatHistogram),
+}
 
 /// Why one sample was refused. The appender stays usable; the other samples are not affected.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -23,6 +32,18 @@ pub enum AppendError {
     /// The labels cannot name a series; the text says why.
     #[error("invalid labels: {0}")]
     InvalidLabels(String),
+    /// The histogram contradicts itself; the text says how.
+    #[error("{0}")]
+    InvalidHistogram(String),
+    /// The exemplar lies before the newest of its series.
+    #[error("out of order exemplar")]
+    OutOfOrderExemplar,
+    /// The series has this exemplar already.
+    #[error("duplicate exemplar")]
+    DuplicateExemplar,
+    /// The exemplar's labels have more than 128 characters together.
+    #[error("label length for exemplar exceeds maximum of 128 UTF-8 characters")]
+    ExemplarTooLong,
     /// No series has this reference any more, and no labels were given.
     #[error("unknown series reference")]
     UnknownSeries,
@@ -62,17 +83,53 @@ pub trait Appender: Send {
     /// Adds a native histogram, as [`Appender::append`] does a float.
     ///
     /// # Errors
-    /// Why this sample was refused.
+    /// Why this sample was refused, [`AppendError::InvalidHistogram`] among the reasons.
     fn append_histogram(
         &mut self,
         series: SeriesRef,
         labels: &Labels,
         t: TimestampMs,
         st: TimestampMs,
-        h: &FloatHistogram,
+        h: HistogramValue<'_>,
     ) -> Result<SeriesRef, AppendError> {
         let _ = (series, labels, t, st, h);
         Err(AppendError::Unsupported("native histograms"))
+    }
+
+    /// Adds an exemplar to a series that exists: `series`, or, where that is [`SeriesRef::NONE`] or
+    /// no longer known, `labels`. Its time must be given. One that the series has already as its
+    /// newest is accepted and dropped.
+    ///
+    /// # Errors
+    /// Why it was refused; [`AppendError::UnknownSeries`] where there is no such series.
+    fn append_exemplar(
+        &mut self,
+        series: SeriesRef,
+        labels: &Labels,
+        exemplar: &Exemplar,
+    ) -> Result<SeriesRef, AppendError> {
+        let _ = (series, labels, exemplar);
+        Err(AppendError::Unsupported("exemplars"))
+    }
+
+    /// Notes what the metric of a series that exists is, where that has changed.
+    ///
+    /// # Errors
+    /// [`AppendError::UnknownSeries`] where there is no such series.
+    fn update_metadata(
+        &mut self,
+        series: SeriesRef,
+        labels: &Labels,
+        metadata: &Metadata,
+    ) -> Result<SeriesRef, AppendError> {
+        let _ = (series, labels, metadata);
+        Err(AppendError::Unsupported("metadata"))
+    }
+
+    /// Whether samples older than the newest of their series are refused from now on even where
+    /// the store takes such samples (Prometheus `AppendOptions.DiscardOutOfOrder`).
+    fn refuse_out_of_order(&mut self, refuse: bool) {
+        let _ = refuse;
     }
 
     /// Makes everything added visible and durable as far as the store promises. When it returns,

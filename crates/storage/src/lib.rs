@@ -15,7 +15,7 @@ pub mod querier;
 pub mod spawn;
 pub mod vec_store;
 
-pub use appender::{AppendError, Appender};
+pub use appender::{AppendError, Appender, HistogramValue};
 pub use clock::{Clock, ManualClock};
 pub use error::StorageError;
 pub use fs::{DirEntry, FileAppend, FileLock, FileRead, Fs, Map};

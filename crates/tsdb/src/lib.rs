@@ -15,7 +15,7 @@ mod tombstones;
 mod wal;
 
 pub use db::{
-    Db, DbOptions, HeadStats, LabelCount, Log, LogLevel, Metric, MetricKind, ReplayProgress, WalCompression,
-    WalSync,
+    Db, DbOptions, DbSettings, HeadStats, LabelCount, Log, LogLevel, Metric, MetricKind, ReplayProgress,
+    WalCompression, WalSync,
 };
 pub use head::ReplayReport;

@@ -418,7 +418,7 @@ fn what_runs_keeps_what_it_saw() {
     let fs: Arc<dyn Fs> = Arc::new(MemFs::new());
     fs.create_dir_all(data()).unwrap();
     let model = four_blocks(&fs);
-    let db = open_db(fs.clone(), |o| o.retention_ms = 500);
+    let db = open_db(fs.clone(), |o| o.settings.retention_ms = 500);
     let set = db.querier(i64::MIN, i64::MAX).unwrap().select(&everything(), &[]).unwrap();
     db.tick().unwrap();
     // Time retention left the newest block alone.
@@ -442,11 +442,11 @@ fn size_retention_drops_the_oldest() {
     let fs: Arc<dyn Fs> = Arc::new(MemFs::new());
     fs.create_dir_all(data()).unwrap();
     four_blocks(&fs);
-    let db = open_db(fs.clone(), |o| o.retention_bytes = 1 << 20);
+    let db = open_db(fs.clone(), |o| o.settings.retention_bytes = 1 << 20);
     db.tick().unwrap();
     assert_eq!(db.blocks().len(), 2);
     db.close().unwrap();
-    let db = open_db(fs.clone(), |o| o.retention_bytes = 2500);
+    let db = open_db(fs.clone(), |o| o.settings.retention_bytes = 2500);
     db.tick().unwrap();
     assert_eq!(db.blocks().iter().map(|m| m.min_ms).collect::<Vec<_>>(), [3000]);
     assert_eq!(block_names(&*fs).len(), 1);

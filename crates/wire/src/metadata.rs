@@ -1,6 +1,6 @@
 //! The numbers of metric types, the same in remote write 1.0 and 2.0.
 
-use exposition::MetricType;
+use model::MetricType;
 
 /// The type of a number; what is none is unknown.
 pub(crate) fn metric_type(number: u32) -> MetricType {

@@ -1,7 +1,6 @@
 //! Remote write 1.0: `prometheus.WriteRequest`.
 
-use exposition::MetricType;
-use model::{FloatHistogram, Histogram, TimestampMs};
+use model::{FloatHistogram, Histogram, MetricType, TimestampMs};
 
 use crate::error::WireError;
 use crate::histogram::{put_float_histogram, put_histogram};

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
-use exposition::MetricType;
+use model::MetricType;
 use model::{FloatHistogram, Histogram, TimestampMs};
 
 use crate::error::WireError;

@@ -165,7 +165,7 @@ fn text_v2(body: &[u8]) -> Result<String, WireError> {
     Ok(out)
 }
 
-fn number(kind: exposition::MetricType) -> usize {
+fn number(kind: model::MetricType) -> usize {
     let names = ["unknown", "counter", "gauge", "histogram", "gaugehistogram", "summary", "info", "stateset"];
     names.iter().position(|name| *name == kind.as_str()).unwrap()
 }

@@ -143,7 +143,7 @@ impl Inner {
     }
 
     fn merge_all(&self) -> Result<(), StorageError> {
-        let (shortest_ms, retention_ms) = (self.options.min_block_duration_ms, self.options.retention_ms);
+        let (shortest_ms, retention_ms) = (self.options.min_block_duration_ms, self.settings().retention_ms);
         let ranges = block_ranges_ms(shortest_ms, max_block_duration_ms(shortest_ms, retention_ms));
         while !self.head.compactable() {
             let blocks = self.blocks.all();
@@ -239,10 +239,11 @@ impl Inner {
     }
 
     fn beyond_retention(&self, blocks: &[Block]) -> BTreeSet<Ulid> {
+        let settings = self.settings();
         let retention = Retention {
-            time_ms: self.options.retention_ms,
-            bytes: self.options.retention_bytes,
-            percentage: 0.0,
+            time_ms: settings.retention_ms,
+            bytes: settings.retention_bytes,
+            percentage: settings.retention_percentage,
         };
         let sizes: Vec<BlockSize> = blocks
             .iter()

@@ -299,12 +299,12 @@ impl Inner {
         );
         m.gauge(
             "prometheus_tsdb_retention_limit_bytes",
-            self.options.retention_bytes as f64,
+            self.settings().retention_bytes as f64,
             "Max number of bytes to be retained in the tsdb blocks, configured 0 means disabled",
         );
         m.gauge(
             "prometheus_tsdb_retention_limit_seconds",
-            self.options.retention_ms as f64 / 1000.0,
+            self.settings().retention_ms as f64 / 1000.0,
             "How long to retain samples in storage.",
         );
         let head_ms = self.head.initialized().then(|| self.head.min_ms());

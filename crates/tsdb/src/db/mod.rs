@@ -8,7 +8,7 @@ mod options;
 mod stats;
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use model::TimestampMs;
 use storage::{Appender, FileLock, Querier, Queryable, StorageError, merge_queriers};
@@ -22,11 +22,13 @@ use blocks::Blocks;
 use compact::Upkeep;
 use metrics::DbCounters;
 
-pub use options::{DbOptions, Log, LogLevel, ReplayProgress, WalCompression, WalSync};
+pub use options::{DbOptions, DbSettings, Log, LogLevel, ReplayProgress, WalCompression, WalSync};
 pub use stats::{HeadStats, LabelCount, Metric, MetricKind};
 
 struct Inner {
     options: DbOptions,
+    /// What may change while the database is open.
+    settings: RwLock<Arc<DbSettings>>,
     head: Arc<Head>,
     blocks: Blocks,
     compactor: Compactor,
@@ -104,9 +106,30 @@ impl Db {
             upkeep: Mutex::default(),
             lock: Mutex::new(lock),
             closed: AtomicBool::new(false),
+            settings: RwLock::new(Arc::new(options.settings.clone())),
             options,
         };
         Ok(Self { inner: Arc::new(inner) })
+    }
+
+    /// Replaces the settings that may change while the database is open.
+    ///
+    /// # Errors
+    /// Where they contradict themselves; the old ones stay.
+    pub fn apply(&self, settings: DbSettings) -> Result<(), StorageError> {
+        let floats = [chunk::Encoding::Xor, chunk::Encoding::Xor2];
+        if !floats.contains(&settings.float_encoding) {
+            let name = settings.float_encoding.as_str();
+            return Err(StorageError::Invalid(format!("floats cannot be encoded as {name}")));
+        }
+        *self.inner.settings.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(settings);
+        Ok(())
+    }
+
+    /// The settings as they are now.
+    #[must_use]
+    pub fn settings(&self) -> Arc<DbSettings> {
+        self.inner.settings()
     }
 
     /// A transaction. Samples of one appender become visible together.
@@ -198,6 +221,12 @@ impl Db {
         let chunks = inner.head.head_chunks().close();
         *inner.lock.lock().unwrap_or_else(PoisonError::into_inner) = None;
         log.and(chunks)
+    }
+}
+
+impl Inner {
+    fn settings(&self) -> Arc<DbSettings> {
+        self.settings.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 

@@ -54,6 +54,40 @@ pub enum LogLevel {
 /// Takes lines of the log: level and text.
 pub type Log = Arc<dyn Fn(LogLevel, &str) + Send + Sync>;
 
+/// What can change while a database is open: the configuration's `storage` section and the
+/// retention.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DbSettings {
+    /// How far behind the newest sample of the head others may come, milliseconds; 0: not at all.
+    pub out_of_order_window_ms: i64,
+    /// How new chunks of floats are encoded: XOR or XOR2.
+    pub float_encoding: chunk::Encoding,
+    /// Exemplars kept in memory, 0 for none.
+    pub exemplars_max: usize,
+    /// How long samples are kept, milliseconds; 0 for ever.
+    pub retention_ms: i64,
+    /// How many bytes the blocks may take; 0 for any number.
+    pub retention_bytes: u64,
+    /// How much of the disk the data may take, percent of its size; 0 for any share.
+    pub retention_percentage: f64,
+    /// The head is compacted early where at least this share of its series, 0 to 1, is stale; 0: never.
+    pub stale_series_threshold: f64,
+}
+
+impl Default for DbSettings {
+    fn default() -> Self {
+        Self {
+            out_of_order_window_ms: 0,
+            float_encoding: chunk::Encoding::Xor,
+            exemplars_max: 0,
+            retention_ms: 0,
+            retention_bytes: 0,
+            retention_percentage: 0.0,
+            stale_series_threshold: 0.0,
+        }
+    }
+}
+
 /// What a database is opened with. See [`DbOptions::new`] for the defaults.
 #[derive(Clone)]
 pub struct DbOptions {
@@ -73,10 +107,24 @@ pub struct DbOptions {
     pub wal_compression: WalCompression,
     /// When log bytes are forced to the disk.
     pub wal_sync: WalSync,
-    /// How long samples are kept, milliseconds; 0 for ever.
-    pub retention_ms: i64,
-    /// How many bytes the blocks may take; 0 for any number.
-    pub retention_bytes: u64,
+    /// Longest block that merging makes, milliseconds; 0 for a tenth of the retention time, 31 days
+    /// at most.
+    pub max_block_duration_ms: i64,
+    /// Whether start timestamps are kept in the log and, where the encoding has room for them, in
+    /// chunks (feature `st-storage`).
+    pub start_timestamps: bool,
+    /// Whether histogram chunks are written in the encodings with start timestamps (feature
+    /// `histograms-st-encoding`, implied by `start_timestamps`).
+    pub histogram_start_encoding: bool,
+    /// Whether metadata is written to the log (feature `metadata-wal-records`).
+    pub metadata_records: bool,
+    /// Whether closing writes a snapshot of the open chunks, for a quick start (feature
+    /// `memory-snapshot-on-shutdown`).
+    pub snapshot_on_close: bool,
+    /// Whether blocks that overlap in time are merged.
+    pub overlapping_compaction: bool,
+    /// What may change later by [`crate::Db::apply`].
+    pub settings: DbSettings,
     /// Whether to do without the lock file.
     pub no_lockfile: bool,
     /// Called while opening, after each log segment.
@@ -102,8 +150,13 @@ impl DbOptions {
             wal_segment_bytes: 128 * 1024 * 1024,
             wal_compression: WalCompression::default(),
             wal_sync: WalSync::default(),
-            retention_ms: 0,
-            retention_bytes: 0,
+            max_block_duration_ms: 0,
+            start_timestamps: false,
+            histogram_start_encoding: false,
+            metadata_records: false,
+            snapshot_on_close: false,
+            overlapping_compaction: true,
+            settings: DbSettings::default(),
             no_lockfile: false,
             on_replay: None,
             log: None,
