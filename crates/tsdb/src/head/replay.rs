@@ -64,6 +64,8 @@ struct Replay<'a> {
     head: &'a Head,
     context: &'a ReplayContext<'a>,
     mapped: IntMap<u64, Vec<MappedChunk>>,
+    /// Up to when the full chunks have the samples of each reference.
+    covered: Covered,
     /// References in the log that name a series known under another one.
     other_names: IntMap<u64, u64>,
     report: ReplayReport,
@@ -80,12 +82,14 @@ pub(crate) fn replay(head: &Head, context: &ReplayContext<'_>) -> Result<ReplayR
         head,
         context,
         mapped: IntMap::default(),
+        covered: Covered::default(),
         other_names: IntMap::default(),
         report: ReplayReport::default(),
         unknown: AtomicU64::new(0),
         highest_ref: 0,
     };
     r.load_chunks()?;
+    r.covered = Covered::new(&r.mapped);
     let files = log_files(context.fs, context.wal_dir)?;
     r.replay_log(&files)?;
     head.last_ref.fetch_max(r.highest_ref, Ordering::Relaxed);
@@ -199,8 +203,10 @@ impl Replay<'_> {
             }
             let decoded: Vec<Mutex<Option<Result<Owned, String>>>> =
                 batch.iter().map(|_| Mutex::new(None)).collect();
+            let (covered, min_valid_ms) = (&self.covered, self.head.min_valid_ms());
             self.context.spawn.for_each(batch.len(), &|i| {
-                *lock(&decoded[i]) = Some(decode(batch[i].bits, &batch[i].data));
+                *lock(&decoded[i]) =
+                    Some(decode(batch[i].bits, &batch[i].data).map(|r| covered.strip(r, min_valid_ms)));
             });
             let mut samples = Vec::new();
             for (found, slot) in batch.iter().zip(decoded) {
@@ -227,9 +233,9 @@ impl Replay<'_> {
                     self.series(r, &labels, samples);
                 }
             }
-            Owned::Samples(s) => {
-                self.report.wal_samples += s.len() as u64;
-                samples.push(s);
+            Owned::Samples { all, left } => {
+                self.report.wal_samples += all;
+                samples.push(left);
             }
             Owned::Tombstones(stones) => self.tombstones(stones),
             Owned::MinValidTime(t) => self.head.raise_min_valid_ms(t),
@@ -277,6 +283,11 @@ impl Replay<'_> {
             self.apply(samples);
             if known != r {
                 self.other_names.insert(r, known);
+                if let Some(chunks) = self.mapped.get(&r) {
+                    // The record of the other name must stay as long as its chunks.
+                    let until = chunks.last().map_or(TimestampMs::MIN, |c| c.max_ms);
+                    lock(&head.wal_expiries).insert(r, until);
+                }
             }
             known
         } else {
@@ -382,10 +393,56 @@ fn apply_partition(
     }
 }
 
+/// For each reference that has full chunks, the time up to which they have its samples: of a long
+/// log most samples are left out by this table, which is small and walked in order, and never
+/// touch a series.
+#[derive(Default)]
+struct Covered {
+    first_ref: u64,
+    ends_ms: Vec<TimestampMs>,
+}
+
+/// The table may have so many places, and so many more per series that is in it.
+const COVERED_PLACES_MAX: u64 = 1 << 20;
+const COVERED_PLACES_PER_SERIES: u64 = 16;
+
+impl Covered {
+    /// Empty where the references lie too far apart: the samples are then refused by the series.
+    fn new(mapped: &IntMap<u64, Vec<MappedChunk>>) -> Self {
+        let (Some(first_ref), Some(last)) = (mapped.keys().min().copied(), mapped.keys().max()) else {
+            return Self::default();
+        };
+        let places = last - first_ref;
+        if places > COVERED_PLACES_MAX.max(mapped.len() as u64 * COVERED_PLACES_PER_SERIES) {
+            return Self::default();
+        }
+        let mut ends_ms = vec![TimestampMs::MIN; places as usize + 1];
+        for (series, chunks) in mapped {
+            ends_ms[(series - first_ref) as usize] = chunks.last().map_or(TimestampMs::MIN, |c| c.max_ms);
+        }
+        Self { first_ref, ends_ms }
+    }
+
+    /// Leaves out the samples that chunks have, and those before `min_valid_ms`.
+    fn strip(&self, mut record: Owned, min_valid_ms: TimestampMs) -> Owned {
+        if let Owned::Samples { left, .. } = &mut record {
+            left.retain(|s| {
+                let place = s.series.wrapping_sub(self.first_ref) as usize;
+                s.t >= min_valid_ms && self.ends_ms.get(place).is_none_or(|end| s.t > *end)
+            });
+        }
+        record
+    }
+}
+
 /// A record that no longer needs the bytes it was read from.
 enum Owned {
     Series(Vec<(u64, Labels)>),
-    Samples(Vec<RefSample>),
+    /// How many there were, and those that are to be applied.
+    Samples {
+        all: u64,
+        left: Vec<RefSample>,
+    },
     Tombstones(Vec<Stone>),
     MinValidTime(TimestampMs),
     Histograms,
@@ -403,11 +460,42 @@ fn decode(bits: u8, data: &[u8]) -> Result<Owned, String> {
     };
     Ok(match record::decode(raw)? {
         Record::Series(s) => Owned::Series(s),
-        Record::Samples(s) => Owned::Samples(s),
+        Record::Samples(s) => Owned::Samples { all: s.len() as u64, left: s },
         Record::Tombstones(t) => Owned::Tombstones(t),
         Record::MinValidTime(t) => Owned::MinValidTime(t),
         Record::Histograms => Owned::Histograms,
         Record::Exemplars => Owned::Exemplars,
         Record::Metadata(_) | Record::Other => Owned::Other,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::head::series::ChunkPlace;
+
+    #[test]
+    fn samples_that_chunks_have_are_left_out() {
+        let chunk = |min_ms, max_ms| MappedChunk { place: ChunkPlace { file: 1, offset: 8 }, min_ms, max_ms };
+        let sample = |series, t| RefSample { series, t, v: 0.0 };
+        let left = |chunks: &[(u64, MappedChunk)], samples: &[RefSample]| {
+            let mut mapped: IntMap<u64, Vec<MappedChunk>> = IntMap::default();
+            for (series, c) in chunks {
+                mapped.entry(*series).or_default().push(*c);
+            }
+            let record = Owned::Samples { all: 0, left: samples.to_vec() };
+            match Covered::new(&mapped).strip(record, 10) {
+                Owned::Samples { left, .. } => left.iter().map(|s| (s.series, s.t)).collect::<Vec<_>>(),
+                _ => Vec::new(),
+            }
+        };
+        let samples =
+            [sample(4, 9), sample(4, 10), sample(5, 20), sample(5, 21), sample(6, 15), sample(7, 30)];
+        let chunks = [(5, chunk(0, 15)), (5, chunk(16, 20)), (7, chunk(0, 40))];
+        assert_eq!(left(&chunks, &samples), [(4, 10), (5, 21), (6, 15)]);
+        // Too far apart for a table: the series see to it.
+        let far = [(5, chunk(0, 20)), (u64::MAX, chunk(0, 20))];
+        assert_eq!(left(&far, &samples).len(), 5);
+        assert_eq!(left(&[], &samples).len(), 5);
+    }
 }
