@@ -16,7 +16,6 @@ import type {
   EngineOptions,
   HeadStats,
   InstantQuery,
-  LabelSet,
   LogLine,
   MetricMetadata,
   RangeQuery,
@@ -40,39 +39,22 @@ interface NativeCancel {
   cancel(): void;
 }
 
-/** Queries of both kinds, as the addon takes them. */
-type NativeQuery = InstantQuery | RangeQuery;
+/** A method as the addon has it: where the interface takes a signal, it takes a flag. */
+type Native<Method> = Method extends (...args: infer Args) => infer Result
+  ? Required<Args> extends [...infer First, infer Last]
+    ? 'signal' extends keyof Last
+      ? (...args: [...First, cancel?: NativeCancel]) => Result
+      : Method
+    : Method
+  : never;
 
-interface FederateQuery {
-  match: string[];
-  timeMs: number;
-  externalLabels: LabelSet;
-  acceptEncoding?: string;
-}
-
-/** What crates/node exports. */
-interface NativeEngine {
-  openTarget(options: TargetOptions): Target;
-  relabeler(rules: RelabelRule[], scheme: ValidationScheme): Relabeler;
-  append(batch: SeriesBatch[]): Promise<AppendReport>;
-  queryJson(query: NativeQuery, cancel?: NativeCancel): Promise<Body>;
-  query(query: NativeQuery, cancel?: NativeCancel): Promise<ColumnsResult>;
-  seriesJson(query: SeriesQuery, cancel?: NativeCancel): Promise<Body>;
-  labelNamesJson(query: SeriesQuery, cancel?: NativeCancel): Promise<Body>;
-  labelValuesJson(name: string, query: SeriesQuery, cancel?: NativeCancel): Promise<Body>;
-  federate(query: FederateQuery, cancel?: NativeCancel): Promise<Body>;
-  formatQuery(query: string): Promise<string>;
-  parseQueryJson(query: string): Promise<string>;
-  checkSelectors(selectors: readonly string[]): Promise<void>;
-  checkSelector(selector: string): void;
-  statusTsdbJson(limit: number): Promise<Body>;
-  headStats(): Promise<HeadStats>;
-  blocks(): BlockInfo[];
-  metricsText(): string;
-  takeLogs(): LogLine[];
-  maintain(): Promise<void>;
-  close(): Promise<void>;
-}
+/** What crates/node exports: `Engine`, with one call for queries of both kinds. */
+type NativeEngine = {
+  [Name in Exclude<keyof Engine, 'query' | 'queryRange' | 'queryJson' | 'queryRangeJson'>]: Native<Engine[Name]>;
+} & {
+  queryJson(query: InstantQuery | RangeQuery, cancel?: NativeCancel): Promise<Body>;
+  query(query: InstantQuery | RangeQuery, cancel?: NativeCancel): Promise<ColumnsResult>;
+};
 
 interface Addon {
   Cancel: new () => NativeCancel;
@@ -181,7 +163,7 @@ class AddonEngine implements Engine {
     return this.#cancellable(options, (cancel) => this.#native.labelValuesJson(name, query, cancel));
   }
 
-  federate(query: FederateQuery, options?: CallOptions): Promise<Body> {
+  federate(query: Parameters<Engine['federate']>[0], options?: CallOptions): Promise<Body> {
     return this.#cancellable(options, (cancel) => this.#native.federate(query, cancel));
   }
 
