@@ -10,16 +10,37 @@
 /** Label names and values; the metric name stands under `__name__`. */
 export type LabelSet = Record<string, string>;
 
+/** How new chunks of floats are encoded: XOR2 is smaller and holds start timestamps. */
+export type FloatChunkEncoding = 'xor' | 'xor2';
+
+/** What of the storage may change while a database is open. What is absent has its default. */
+export interface StorageSettings {
+  /** How far behind the newest sample others may come. Default 0: not at all. */
+  outOfOrderTimeWindowMs?: number;
+  /** Default xor, or xor2 with one of the features `xor2-encoding` and `st-storage`. */
+  floatChunkEncoding?: FloatChunkEncoding;
+  /** Exemplars kept in memory, with the feature `exemplar-storage`. Default 100,000. */
+  maxExemplars?: number;
+  /** Blocks older than this go. 0: never. Default 15 days. */
+  retentionMs?: number;
+  /** Blocks beyond this many bytes go. 0: never. Default 0. */
+  retentionBytes?: number;
+  /** Blocks beyond this share of the disk go, percent. 0: never. Comes before `retentionBytes`. Default 0. */
+  retentionPercentage?: number;
+  /** The head is compacted early where at least this share of its series, 0 to 1, is stale. Default 0: never. */
+  staleSeriesCompactionThreshold?: number;
+}
+
 /** What a database is opened with. All sizes in bytes. */
-export interface EngineOptions {
+export interface EngineOptions extends StorageSettings {
   /** The data directory; it is made where it does not exist. `:memory:` keeps everything in memory. */
   dir: string;
   /** Smallest block, and how often the head is cut. Default two hours. */
   minBlockDurationMs?: number;
-  /** Blocks older than this go. 0: never. Default 15 days. */
-  retentionMs?: number;
-  /** Blocks beyond this size go. 0: never. Default 0. */
-  retentionBytes?: number;
+  /** Longest block that compaction makes. Default: a tenth of the retention, 31 days at most. */
+  maxBlockDurationMs?: number;
+  /** Whether blocks that overlap in time are merged. Default true. */
+  allowOverlappingCompaction?: boolean;
   /** Compression of the write-ahead log. Default snappy. */
   walCompression?: 'none' | 'snappy' | 'zstd';
   /** Size of a segment of the write-ahead log. Default 128 MiB. */
@@ -40,12 +61,18 @@ export interface EngineOptions {
   queryMaxSamples?: number;
   /** Step of a subquery that names none: the global evaluation interval. Default one minute. */
   defaultSubqueryStepMs?: number;
-  /** Feature flags of the query language. */
+  /** Feature flags of the query language and of the storage. */
   features?: EngineFeature[];
 }
 
-/** Switches of the query language, named as in Prometheus' `--enable-feature`. */
+/** Switches of the query language and of the storage, named as in Prometheus' `--enable-feature`. */
 export type EngineFeature =
+  | 'exemplar-storage'
+  | 'histograms-st-encoding'
+  | 'memory-snapshot-on-shutdown'
+  | 'metadata-wal-records'
+  | 'st-storage'
+  | 'xor2-encoding'
   | 'promql-experimental-functions'
   | 'promql-delayed-name-removal'
   | 'promql-binop-fill-modifiers'
@@ -345,6 +372,21 @@ export interface Engine {
 
   /** What the core had to say since the last call. */
   takeLogs(): LogLine[];
+
+  /**
+   * Replaces the settings that may change while the database is open: what is absent goes back to its default.
+   * Rejects with `INVALID_ARGUMENT` where they contradict the features; the old ones stay then.
+   */
+  applyStorage(settings: StorageSettings): Promise<void>;
+  /**
+   * Deletes samples of the series that match any selector, both ends included. A selector without matchers selects
+   * nothing, as with Prometheus. Rejects with `QUERY_PARSE` before anything is deleted.
+   */
+  deleteSeries(query: { match: string[]; startMs: number; endMs: number }): Promise<void>;
+  /** Writes every block with deleted samples again without them. */
+  cleanTombstones(): Promise<void>;
+  /** Copies all blocks into the folder `snapshots/name` of the data directory, the head as one more if `withHead`. */
+  snapshot(name: string, withHead: boolean): Promise<void>;
 
   /** Cuts blocks and frees memory where that is due; ts/core calls it every minute by itself. */
   maintain(): Promise<void>;

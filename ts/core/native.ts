@@ -26,6 +26,7 @@ import type {
   ScrapeReport,
   SeriesBatch,
   SeriesQuery,
+  StorageSettings,
   Target,
   TargetOptions,
   ValidationScheme,
@@ -58,7 +59,11 @@ type NativeEngine = {
 
 interface Addon {
   Cancel: new () => NativeCancel;
-  openEngine(options: EngineOptions, progress: (p: ReplayProgress) => void): Promise<NativeEngine>;
+  openEngine(
+    options: Omit<EngineOptions, keyof StorageSettings>,
+    settings: StorageSettings,
+    progress: (p: ReplayProgress) => void,
+  ): Promise<NativeEngine>;
 }
 
 let loaded: Addon | undefined;
@@ -88,7 +93,7 @@ export async function open(
   options: EngineOptions,
   onReplay: (progress: ReplayProgress) => void = () => {},
 ): Promise<Engine> {
-  const native = await settled(() => addon().openEngine(options, onReplay));
+  const native = await settled(() => addon().openEngine(options, options, onReplay));
   return new AddonEngine(native, addon().Cancel);
 }
 
@@ -201,6 +206,22 @@ class AddonEngine implements Engine {
 
   takeLogs(): LogLine[] {
     return checked(() => this.#native.takeLogs());
+  }
+
+  applyStorage(settings: StorageSettings): Promise<void> {
+    return settled(() => this.#native.applyStorage(settings));
+  }
+
+  deleteSeries(query: { match: string[]; startMs: number; endMs: number }): Promise<void> {
+    return settled(() => this.#native.deleteSeries(query));
+  }
+
+  cleanTombstones(): Promise<void> {
+    return settled(() => this.#native.cleanTombstones());
+  }
+
+  snapshot(name: string, withHead: boolean): Promise<void> {
+    return settled(() => this.#native.snapshot(name, withHead));
   }
 
   maintain(): Promise<void> {

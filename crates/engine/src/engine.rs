@@ -1,8 +1,10 @@
 //! One open database with its query engine.
 
+use std::any::Any;
 use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use promql::Cancel;
 use storage::Clock;
@@ -66,6 +68,8 @@ pub(crate) struct Inner {
     pub(crate) bodies: BodyBuffers,
     logs: Logs,
     refusal_logged: AtomicBool,
+    /// What a background thread panicked with.
+    fault: OnceLock<String>,
 }
 
 type Logs = Arc<Mutex<VecDeque<LogLine>>>;
@@ -75,8 +79,9 @@ impl Engine {
     /// Takes as long as the log is large.
     ///
     /// # Errors
-    /// [`crate::ErrorCode::Locked`] where another process has the directory; otherwise what the
-    /// file system or the files say.
+    /// [`crate::ErrorCode::Locked`] where another process has the directory,
+    /// [`crate::ErrorCode::InvalidArgument`] where settings contradict each other; otherwise what
+    /// the file system or the files say.
     pub fn open(
         options: EngineOptions,
         host: Host,
@@ -84,7 +89,7 @@ impl Engine {
         progress: impl Fn(ReplayProgress) + Send + Sync + 'static,
     ) -> Result<Self, EngineError> {
         let logs = Logs::default();
-        let db = Db::open(db_options(&options, &host, logs.clone(), progress))?;
+        let db = Db::open(db_options(&options, &host, logs.clone(), progress)?)?;
         Ok(Self {
             inner: Arc::new(Inner {
                 db,
@@ -99,6 +104,7 @@ impl Engine {
                 bodies: BodyBuffers::default(),
                 logs,
                 refusal_logged: AtomicBool::new(false),
+                fault: OnceLock::new(),
             }),
         })
     }
@@ -111,11 +117,7 @@ impl Engine {
 
     /// Cuts blocks and frees memory where that is due.
     pub fn maintain(&self, done: impl FnOnce(Result<(), EngineError>) + Send + 'static) {
-        if self.inner.running.is_closed() {
-            return done(Err(EngineError::closed()));
-        }
-        let inner = self.inner.clone();
-        self.inner.background.run(0, move || inner.db.tick().map_err(EngineError::from), done);
+        self.run_background(|inner| Ok(inner.db.tick()?), done);
     }
 
     /// Finishes what has been accepted for ingest, cancels queries, writes everything out and
@@ -147,6 +149,27 @@ impl Engine {
         self.inner.ingest.run(bytes, work, done);
     }
 
+    /// Runs `work`, which changes what is on disk, on the background pool. Where it panics nobody
+    /// knows what it left behind: from then on writes and such work are refused, and queries go on.
+    pub(crate) fn run_background<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Inner) -> Result<T, EngineError> + Send + 'static,
+        done: impl FnOnce(Result<T, EngineError>) + Send + 'static,
+    ) {
+        if self.inner.running.is_closed() {
+            return done(Err(EngineError::closed()));
+        }
+        let inner = self.inner.clone();
+        let work = move || {
+            if let Some(why) = inner.fault.get() {
+                return Err(EngineError::new(ErrorCode::ReadOnly, why));
+            }
+            let result = catch_unwind(AssertUnwindSafe(|| work(&inner)));
+            result.unwrap_or_else(|panic| Err(inner.note_fault(panic.as_ref())))
+        };
+        self.inner.background.run(0, work, done);
+    }
+
     /// Runs `work`, which holds about `bytes` and heeds `cancel`, on the query pool.
     pub(crate) fn run_query<T: Send + 'static>(
         &self,
@@ -174,9 +197,19 @@ impl Engine {
 }
 
 impl Inner {
+    /// Refuses writes after a panic in the background, and says so in the log.
+    fn note_fault(&self, panic: &(dyn Any + Send)) -> EngineError {
+        let error = EngineError::panicked(panic);
+        // Of several at once the first is told to those who come later.
+        let _ = self.fault.set(error.message.clone());
+        self.db.refuse(&error.message);
+        self.note_refusal(&error);
+        error
+    }
+
     /// Says once in the log that writes are refused; each refused call says so to its caller.
     fn note_refusal(&self, e: &EngineError) {
-        if !matches!(e.code, ErrorCode::Io | ErrorCode::ReadOnly) {
+        if !matches!(e.code, ErrorCode::Io | ErrorCode::ReadOnly | ErrorCode::Internal) {
             return;
         }
         let Some(why) = self.db.refuses_writes() else { return };
@@ -201,11 +234,16 @@ fn db_options(
     host: &Host,
     logs: Logs,
     progress: impl Fn(ReplayProgress) + Send + Sync + 'static,
-) -> DbOptions {
+) -> Result<DbOptions, EngineError> {
     let mut d = DbOptions::new(o.dir.clone(), host.fs.clone(), host.clock.clone(), host.background.clone());
     d.min_block_duration_ms = o.min_block_duration_ms;
-    d.settings.retention_ms = o.retention_ms;
-    d.settings.retention_bytes = o.retention_bytes;
+    d.max_block_duration_ms = o.max_block_duration_ms;
+    d.overlapping_compaction = o.overlapping_compaction;
+    d.settings = o.storage.resolve(o.features)?;
+    d.start_timestamps = o.features.st_storage;
+    d.histogram_start_encoding = o.features.histograms_st_encoding || o.features.st_storage;
+    d.metadata_records = o.features.metadata_wal_records;
+    d.snapshot_on_close = o.features.memory_snapshot_on_shutdown;
     d.wal_segment_bytes = o.wal_segment_bytes;
     d.no_lockfile = o.no_lockfile;
     d.wal_compression = match o.wal_compression {
@@ -224,5 +262,5 @@ fn db_options(
         };
         push(&logs, LogLine { level, text: text.to_owned() });
     }));
-    d
+    Ok(d)
 }

@@ -2,6 +2,7 @@
 //!
 //! The same table stands in `ts/core/errors.ts`; a test compares the two.
 
+use std::any::Any;
 use std::fmt;
 
 use storage::StorageError;
@@ -92,6 +93,16 @@ impl EngineError {
     #[must_use]
     pub fn closed() -> Self {
         Self::new(ErrorCode::Closed, "the engine is closed")
+    }
+
+    /// A fault of ours, told by what a panic carries.
+    pub(crate) fn panicked(panic: &(dyn Any + Send)) -> Self {
+        let text = panic
+            .downcast_ref::<&str>()
+            .map(|s| (*s).to_owned())
+            .or_else(|| panic.downcast_ref::<String>().cloned())
+            .unwrap_or_else(|| "no message".to_owned());
+        Self::new(ErrorCode::Internal, format!("a fault in the core: {text}"))
     }
 
     /// An error of the caller's.

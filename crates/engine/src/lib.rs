@@ -5,6 +5,7 @@
 //! pools (ingest, query, background) and ends in a callback, so that a binding can settle a promise
 //! from there. A query never delays an ingest.
 
+pub mod admin;
 pub mod body;
 pub mod embed;
 pub mod engine;
@@ -23,5 +24,5 @@ pub mod syntax;
 pub use body::Body;
 pub use engine::Engine;
 pub use error::{EngineError, ErrorCode};
-pub use options::{EngineOptions, Host};
+pub use options::{EngineOptions, FloatEncoding, Host, StorageSettings};
 pub use pool::Pool;

@@ -4,8 +4,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use storage::{Clock, Fs, Spawn};
+use tsdb::DbSettings;
 
-/// Switches of the query language, named as in Prometheus' `--enable-feature`.
+use crate::error::EngineError;
+
+/// Switches of the query language and of the storage, named as in Prometheus' `--enable-feature`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Features {
     /// `promql-experimental-functions`
@@ -18,6 +21,18 @@ pub struct Features {
     pub unquoted_utf8_names: bool,
     /// `use-start-timestamps`
     pub use_start_timestamps: bool,
+    /// `exemplar-storage`: without it no exemplar is kept, whatever the settings say.
+    pub exemplar_storage: bool,
+    /// `memory-snapshot-on-shutdown`
+    pub memory_snapshot_on_shutdown: bool,
+    /// `metadata-wal-records`
+    pub metadata_wal_records: bool,
+    /// `st-storage`: start timestamps are kept; implies the two encodings that hold them.
+    pub st_storage: bool,
+    /// `histograms-st-encoding`
+    pub histograms_st_encoding: bool,
+    /// `xor2-encoding`: XOR2 for floats where the settings name no encoding.
+    pub xor2_encoding: bool,
 }
 
 impl Features {
@@ -32,6 +47,12 @@ impl Features {
             "promql-binop-fill-modifiers" => &mut self.fill_modifiers,
             "promql-unquoted-utf8-names" => &mut self.unquoted_utf8_names,
             "use-start-timestamps" => &mut self.use_start_timestamps,
+            "exemplar-storage" => &mut self.exemplar_storage,
+            "memory-snapshot-on-shutdown" => &mut self.memory_snapshot_on_shutdown,
+            "metadata-wal-records" => &mut self.metadata_wal_records,
+            "st-storage" => &mut self.st_storage,
+            "histograms-st-encoding" => &mut self.histograms_st_encoding,
+            "xor2-encoding" => &mut self.xor2_encoding,
             _ => return Err(name.to_owned()),
         };
         *place = true;
@@ -51,6 +72,81 @@ pub enum WalCompression {
     Zstd,
 }
 
+/// How new chunks of floats are encoded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FloatEncoding {
+    /// Gorilla, without start timestamps.
+    Xor,
+    /// Smaller, and with room for start timestamps.
+    Xor2,
+}
+
+/// Settings of the storage that may change while the engine is open: the configuration's `storage`
+/// section. The defaults are Prometheus'.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StorageSettings {
+    /// How far behind the newest sample others may come, milliseconds; 0: not at all.
+    pub out_of_order_window_ms: i64,
+    /// How new chunks of floats are encoded; `None`: as the features say.
+    pub float_encoding: Option<FloatEncoding>,
+    /// Exemplars kept in memory, with the feature `exemplar-storage`.
+    pub exemplars_max: usize,
+    /// Blocks older than this go; 0 never.
+    pub retention_ms: i64,
+    /// Blocks beyond this size go; 0 never.
+    pub retention_bytes: u64,
+    /// Blocks beyond this share of the disk go, percent; 0 never. Comes before `retention_bytes`.
+    pub retention_percentage: f64,
+    /// The head is compacted early where at least this share of its series, 0 to 1, is stale; 0: never.
+    pub stale_series_threshold: f64,
+}
+
+impl Default for StorageSettings {
+    fn default() -> Self {
+        Self {
+            out_of_order_window_ms: 0,
+            float_encoding: None,
+            exemplars_max: 100_000,
+            retention_ms: 15 * 24 * 60 * 60 * 1000,
+            retention_bytes: 0,
+            retention_percentage: 0.0,
+            stale_series_threshold: 0.0,
+        }
+    }
+}
+
+impl StorageSettings {
+    /// As the database takes them.
+    ///
+    /// # Errors
+    /// [`crate::ErrorCode::InvalidArgument`] where they contradict the features, in Prometheus' words.
+    pub(crate) fn resolve(&self, features: Features) -> Result<DbSettings, EngineError> {
+        let default = match features.xor2_encoding || features.st_storage {
+            true => FloatEncoding::Xor2,
+            false => FloatEncoding::Xor,
+        };
+        let floats = self.float_encoding.unwrap_or(default);
+        if features.st_storage && floats == FloatEncoding::Xor {
+            return Err(EngineError::invalid(
+                "float chunk encoding \"xor\" is incompatible with start-timestamp storage; XOR chunks do not \
+                 store start timestamps, use \"xor2\"",
+            ));
+        }
+        Ok(DbSettings {
+            out_of_order_window_ms: self.out_of_order_window_ms.max(0),
+            float_encoding: match floats {
+                FloatEncoding::Xor => chunk::Encoding::Xor,
+                FloatEncoding::Xor2 => chunk::Encoding::Xor2,
+            },
+            exemplars_max: if features.exemplar_storage { self.exemplars_max } else { 0 },
+            retention_ms: self.retention_ms,
+            retention_bytes: self.retention_bytes,
+            retention_percentage: self.retention_percentage,
+            stale_series_threshold: self.stale_series_threshold,
+        })
+    }
+}
+
 /// Settings; the defaults are Prometheus'.
 #[derive(Clone, Debug)]
 pub struct EngineOptions {
@@ -58,10 +154,12 @@ pub struct EngineOptions {
     pub dir: PathBuf,
     /// Smallest block, and how often the head is cut.
     pub min_block_duration_ms: i64,
-    /// Blocks older than this go; 0 never.
-    pub retention_ms: i64,
-    /// Blocks beyond this size go; 0 never.
-    pub retention_bytes: u64,
+    /// Longest block that compaction makes; 0: a tenth of the retention, 31 days at most.
+    pub max_block_duration_ms: i64,
+    /// Whether blocks that overlap in time are merged.
+    pub overlapping_compaction: bool,
+    /// What [`crate::Engine::apply_storage`] may change later.
+    pub storage: StorageSettings,
     /// Compression of the write-ahead log.
     pub wal_compression: WalCompression,
     /// Size of a segment of the write-ahead log.
@@ -78,7 +176,7 @@ pub struct EngineOptions {
     pub query_samples_max: usize,
     /// Step of a subquery that names none.
     pub default_subquery_step_ms: i64,
-    /// Switches of the query language.
+    /// Switches of the query language and of the storage.
     pub features: Features,
 }
 
@@ -87,8 +185,9 @@ impl Default for EngineOptions {
         Self {
             dir: PathBuf::from("data"),
             min_block_duration_ms: 2 * 60 * 60 * 1000,
-            retention_ms: 15 * 24 * 60 * 60 * 1000,
-            retention_bytes: 0,
+            max_block_duration_ms: 0,
+            overlapping_compaction: true,
+            storage: StorageSettings::default(),
             wal_compression: WalCompression::Snappy,
             wal_segment_bytes: 128 << 20,
             no_lockfile: false,

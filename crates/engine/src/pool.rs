@@ -134,14 +134,7 @@ impl Pool {
 
 /// Calls `work`; its panic becomes an error.
 pub fn guarded<T>(work: impl FnOnce() -> Result<T, EngineError>) -> Result<T, EngineError> {
-    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| {
-        let text = panic
-            .downcast_ref::<&str>()
-            .map(|s| (*s).to_owned())
-            .or_else(|| panic.downcast_ref::<String>().cloned())
-            .unwrap_or_else(|| "no message".to_owned());
-        Err(EngineError::new(ErrorCode::Internal, format!("a fault in the core: {text}")))
-    })
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| Err(EngineError::panicked(panic.as_ref())))
 }
 
 #[cfg(test)]

@@ -20,7 +20,7 @@ use napi_derive::napi;
 use crate::answers::NativeAnswer;
 use crate::body::NativeBody;
 use crate::cancel::{Cancel, flag};
-use crate::options::{NativeOptions, resolve};
+use crate::options::{NativeOptions, NativeStorageSettings, resolve, storage_settings};
 use crate::promise::{promise, to_js};
 use crate::relabel::{RelabelRule, Relabeler, compile, scheme};
 use crate::target::{NativeTarget, NativeTargetOptions, options};
@@ -116,9 +116,10 @@ pub struct NativeEngine {
 pub fn open_engine<'env>(
     env: &'env Env,
     settings: NativeOptions,
+    storage: NativeStorageSettings,
     progress: Function<'env, NativeProgress, ()>,
 ) -> Result<Object<'env>> {
-    let (options, host) = resolve(settings).map_err(|e| to_js(&e))?;
+    let (options, host) = resolve(settings, storage).map_err(|e| to_js(&e))?;
     let progress = progress.build_threadsafe_function().weak::<true>().max_queue_size::<64>().build()?;
     let seed = RandomState::new().hash_one(0u8);
     let threads = host.background.clone();
@@ -297,6 +298,32 @@ impl NativeEngine {
     }
 
     #[napi(catch_unwind)]
+    pub fn apply_storage<'env>(
+        &self,
+        env: &'env Env,
+        settings: NativeStorageSettings,
+    ) -> Result<Object<'env>> {
+        let settings = storage_settings(settings).map_err(|e| to_js(&e))?;
+        promise(env, |()| (), |done| self.engine.apply_storage(settings, done))
+    }
+
+    #[napi(catch_unwind)]
+    pub fn delete_series<'env>(&self, env: &'env Env, query: NativeSeriesQuery) -> Result<Object<'env>> {
+        let (start_ms, end_ms) = (open_ended(query.start_ms), open_ended(query.end_ms));
+        promise(env, |()| (), |done| self.engine.delete_series(query.matches, start_ms, end_ms, done))
+    }
+
+    #[napi(catch_unwind)]
+    pub fn clean_tombstones<'env>(&self, env: &'env Env) -> Result<Object<'env>> {
+        promise(env, |()| (), |done| self.engine.clean_tombstones(done))
+    }
+
+    #[napi(catch_unwind)]
+    pub fn snapshot<'env>(&self, env: &'env Env, name: String, with_head: bool) -> Result<Object<'env>> {
+        promise(env, |()| (), |done| self.engine.snapshot(name, with_head, done))
+    }
+
+    #[napi(catch_unwind)]
     pub fn maintain<'env>(&self, env: &'env Env) -> Result<Object<'env>> {
         promise(env, |()| (), |done| self.engine.maintain(done))
     }
@@ -334,6 +361,16 @@ fn query_parts(q: NativeQuery) -> (String, QueryTimes, QueryLimits) {
         accept_encoding: q.accept_encoding.unwrap_or_default(),
     };
     (q.query, times, limits)
+}
+
+/// The ends of what JavaScript counts exactly stand for no end.
+fn open_ended(t: f64) -> i64 {
+    const SAFE: f64 = 9_007_199_254_740_991.0;
+    match t {
+        t if t <= -SAFE => i64::MIN,
+        t if t >= SAFE => i64::MAX,
+        t => t as i64,
+    }
 }
 
 impl From<NativeSeriesQuery> for SeriesQuery {

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use ::engine::options::{EngineOptions, Features, Host, WalCompression};
+use ::engine::options::{EngineOptions, Features, FloatEncoding, Host, StorageSettings, WalCompression};
 use ::engine::{EngineError, ErrorCode};
 use napi_derive::napi;
 use storage::{Fs, MemFs, OsFs, OsSpawn, SystemClock};
@@ -18,8 +18,8 @@ const THREADS_MAX: usize = 1024;
 pub struct NativeOptions {
     pub dir: String,
     pub min_block_duration_ms: Option<f64>,
-    pub retention_ms: Option<f64>,
-    pub retention_bytes: Option<f64>,
+    pub max_block_duration_ms: Option<f64>,
+    pub allow_overlapping_compaction: Option<bool>,
     pub wal_compression: Option<String>,
     pub wal_segment_bytes: Option<f64>,
     pub no_lockfile: Option<bool>,
@@ -33,8 +33,51 @@ pub struct NativeOptions {
     pub features: Option<Vec<String>>,
 }
 
+/// What `applyStorage` takes. `openEngine` is given the same object twice, as both views of it.
+#[napi(object)]
+pub struct NativeStorageSettings {
+    pub out_of_order_time_window_ms: Option<f64>,
+    pub float_chunk_encoding: Option<String>,
+    pub max_exemplars: Option<f64>,
+    pub retention_ms: Option<f64>,
+    pub retention_bytes: Option<f64>,
+    pub retention_percentage: Option<f64>,
+    pub stale_series_compaction_threshold: Option<f64>,
+}
+
+/// Checks the settings that may change later.
+pub(crate) fn storage_settings(o: NativeStorageSettings) -> Result<StorageSettings, EngineError> {
+    let d = StorageSettings::default();
+    let float_encoding = match o.float_chunk_encoding.as_deref() {
+        None => None,
+        Some("xor") => Some(FloatEncoding::Xor),
+        Some("xor2") => Some(FloatEncoding::Xor2),
+        Some(other) => return Err(EngineError::invalid(format!("unknown floatChunkEncoding {other:?}"))),
+    };
+    Ok(StorageSettings {
+        out_of_order_window_ms: whole(
+            "outOfOrderTimeWindowMs",
+            o.out_of_order_time_window_ms,
+            d.out_of_order_window_ms,
+        )?,
+        float_encoding,
+        exemplars_max: whole("maxExemplars", o.max_exemplars, d.exemplars_max)?,
+        retention_ms: whole("retentionMs", o.retention_ms, d.retention_ms)?,
+        retention_bytes: whole("retentionBytes", o.retention_bytes, d.retention_bytes)?,
+        retention_percentage: fraction("retentionPercentage", o.retention_percentage, 100.0)?,
+        stale_series_threshold: fraction(
+            "staleSeriesCompactionThreshold",
+            o.stale_series_compaction_threshold,
+            f64::MAX,
+        )?,
+    })
+}
+
 /// Checks the settings and makes the host they ask for.
-pub(crate) fn resolve(o: NativeOptions) -> Result<(EngineOptions, Host), EngineError> {
+pub(crate) fn resolve(
+    o: NativeOptions,
+    storage: NativeStorageSettings,
+) -> Result<(EngineOptions, Host), EngineError> {
     let d = EngineOptions::default();
     let mut features = Features::default();
     for name in o.features.unwrap_or_default() {
@@ -48,8 +91,9 @@ pub(crate) fn resolve(o: NativeOptions) -> Result<(EngineOptions, Host), EngineE
     };
     let options = EngineOptions {
         min_block_duration_ms: whole("minBlockDurationMs", o.min_block_duration_ms, d.min_block_duration_ms)?,
-        retention_ms: whole("retentionMs", o.retention_ms, d.retention_ms)?,
-        retention_bytes: whole("retentionBytes", o.retention_bytes, d.retention_bytes)?,
+        max_block_duration_ms: whole("maxBlockDurationMs", o.max_block_duration_ms, d.max_block_duration_ms)?,
+        overlapping_compaction: o.allow_overlapping_compaction.unwrap_or(d.overlapping_compaction),
+        storage: storage_settings(storage)?,
         wal_compression,
         wal_segment_bytes: whole("walSegmentBytes", o.wal_segment_bytes, d.wal_segment_bytes)?,
         no_lockfile: o.no_lockfile.unwrap_or(false),
@@ -91,4 +135,13 @@ fn whole<T: TryFrom<i64>>(name: &str, v: Option<f64>, default: T) -> Result<T, E
     let fits = (0.0..=9_007_199_254_740_992.0).contains(&v) && v.fract() == 0.0;
     let whole = if fits { T::try_from(v as i64).ok() } else { None };
     whole.ok_or_else(|| EngineError::invalid(format!("{name} must be a whole number of at least 0, not {v}")))
+}
+
+/// A number from 0 to `max`, 0 where absent.
+fn fraction(name: &str, v: Option<f64>, max: f64) -> Result<f64, EngineError> {
+    let v = v.unwrap_or(0.0);
+    if (0.0..=max).contains(&v) {
+        return Ok(v);
+    }
+    Err(EngineError::invalid(format!("{name} must be a number of at least 0 and at most {max}, not {v}")))
 }

@@ -3,7 +3,7 @@
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
 use storage::{DirEntry, FileAppend, FileLock, FileRead, Fs, Map, MemFs};
 
@@ -12,11 +12,17 @@ use storage::{DirEntry, FileAppend, FileLock, FileRead, Fs, Map, MemFs};
 pub(crate) struct SmallDisk {
     pub(crate) fs: MemFs,
     left: Arc<AtomicI64>,
+    panics: Arc<AtomicBool>,
 }
 
 impl SmallDisk {
     pub(crate) fn new(fs: MemFs, left: i64) -> Self {
-        Self { fs, left: Arc::new(AtomicI64::new(left)) }
+        Self { fs, left: Arc::new(AtomicI64::new(left)), panics: Arc::default() }
+    }
+
+    /// Whether listing a directory panics, as a fault in our own code would.
+    pub(crate) fn set_panics(&self, panics: bool) {
+        self.panics.store(panics, Ordering::SeqCst);
     }
 
     pub(crate) fn set_left(&self, left: i64) {
@@ -90,6 +96,7 @@ impl Fs for SmallDisk {
         self.fs.create_dir_all(path)
     }
     fn read_dir(&self, path: &Path) -> io::Result<Vec<DirEntry>> {
+        assert!(!self.panics.load(Ordering::SeqCst), "a fault while listing");
         self.fs.read_dir(path)
     }
     fn exists(&self, path: &Path) -> bool {

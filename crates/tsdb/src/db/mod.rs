@@ -198,10 +198,19 @@ impl Db {
         self.inner.metrics()
     }
 
-    /// Why the database refuses writes, if it does: a write or sync has failed. Queries go on.
+    /// Why the database refuses writes, if it does: a write or sync has failed, or see
+    /// [`Db::refuse`]. Queries go on.
     #[must_use]
     pub fn refuses_writes(&self) -> Option<String> {
         self.inner.head.refusal().map(|why| why.to_string())
+    }
+
+    /// Refuses writes from now on, for a reason that the caller knows. Queries go on; the first
+    /// reason stays.
+    pub fn refuse(&self, why: &str) {
+        if let Some(wal) = self.inner.head.wal() {
+            wal.fail(why);
+        }
     }
 
     /// Writes out what is pending, closes the log and gives up the lock. Commits of appenders that
