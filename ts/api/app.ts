@@ -5,6 +5,7 @@
 
 import formbody from '@fastify/formbody';
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
+import { adminRoutes } from './admin.ts';
 import type { ApiContext } from './context.ts';
 import { corsHook } from './cors.ts';
 import { ApiError } from './errors.ts';
@@ -102,6 +103,7 @@ async function routes(app: FastifyInstance, context: ApiContext): Promise<void> 
         ruleRoutes(gated, context);
         statusRoutes(gated, context);
         gatedRoutes(gated, context);
+        adminRoutes(gated, context);
       });
     },
     { prefix: '/api/v1' },

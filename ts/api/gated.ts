@@ -1,11 +1,9 @@
-/** Routes that a flag must open: receivers, remote read and the admin API. */
+/** Receivers, which a flag must open. */
 
 import type { FastifyInstance } from 'fastify';
 import type { ApiContext } from './context.ts';
 import { ApiError } from './errors.ts';
 import { sendText } from './respond.ts';
-
-const ADMIN_CALLS = ['delete_series', 'clean_tombstones', 'snapshot'];
 
 export function gatedRoutes(app: FastifyInstance, context: ApiContext): void {
   receiver(app, '/write', {
@@ -16,16 +14,6 @@ export function gatedRoutes(app: FastifyInstance, context: ApiContext): void {
     open: context.options.enableOtlpReceiver,
     closed: 'otlp write receiver needs to be enabled with --web.enable-otlp-receiver\n',
   });
-  for (const call of ADMIN_CALLS) {
-    app.route({
-      method: ['POST', 'PUT'],
-      url: `/admin/tsdb/${call}`,
-      handler: async () => {
-        if (!context.options.enableAdminApi) throw new ApiError('unavailable', 'admin APIs disabled');
-        throw notThere(`the admin call ${call}`);
-      },
-    });
-  }
 }
 
 function receiver(app: FastifyInstance, url: string, gate: { open: boolean; closed: string }): void {

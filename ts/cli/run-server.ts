@@ -33,6 +33,8 @@ export interface StartOptions {
 /** The data directory that is none. */
 const IN_MEMORY = ':memory:';
 
+const MIB = 1024 * 1024;
+
 /** Looking more often than this gains nothing; the same bound as Prometheus'. */
 const MIN_AUTO_RELOAD_MS = 1000;
 
@@ -40,12 +42,13 @@ const MIN_AUTO_RELOAD_MS = 1000;
 export async function runServer(flags: FlagValues, defaults: StartOptions): Promise<number> {
   const logger = createLogger(flags.text('log.format') as LogFormat, flags.text('log.level') as LogLevel);
   const quit = new AbortController();
-  const options = serverOptions(flags, defaults, logger, () =>
-    quit.abort('Received termination request via web service, exiting gracefully...'),
-  );
   warnInert(flags, logger);
+  let options: ServerOptions | undefined;
   try {
     refuseWithoutProtection(flags);
+    options = serverOptions(flags, defaults, logger, () =>
+      quit.abort('Received termination request via web service, exiting gracefully...'),
+    );
     const server = await Server.start(options);
     return await serve(server, options, defaults, quit);
   } catch (error) {
@@ -97,8 +100,8 @@ function greet(server: Server, options: ServerOptions, defaults: StartOptions): 
   if (text !== undefined) process.stdout.write(text);
 }
 
-function reportFailure(error: unknown, options: ServerOptions, logger: Logger): number {
-  if (error instanceof ConfigError) {
+function reportFailure(error: unknown, options: ServerOptions | undefined, logger: Logger): number {
+  if (error instanceof ConfigError && options !== undefined) {
     const name = 'file' in options.config ? options.config.file : options.config.name;
     process.stderr.write(`${error.message}\n`);
     logger.error({ file: resolve(name) }, `Error loading config (--config.file=${name})`);
@@ -171,12 +174,21 @@ function reachable(address: string): string {
 
 function storageOptions(flags: FlagValues, defaults: StartOptions): ServerOptions['storage'] {
   const walSegmentBytes = flags.number('storage.tsdb.wal-segment-size');
+  if (walSegmentBytes !== 0 && (walSegmentBytes < 10 * MIB || walSegmentBytes > 256 * MIB)) {
+    throw new OptionError("flag 'storage.tsdb.wal-segment-size' must be set between 10MB and 256MB");
+  }
+  const chunkSegmentBytes = flags.number('storage.tsdb.max-block-chunk-segment-size');
+  if (chunkSegmentBytes !== 0 && chunkSegmentBytes < MIB) {
+    throw new OptionError("flag 'storage.tsdb.max-block-chunk-segment-size' must be set over 1MB");
+  }
   const compression = flags.text('storage.tsdb.wal-compression-type') as 'snappy' | 'zstd';
   return {
     dir: flags.given.has('storage.tsdb.path')
       ? flags.text('storage.tsdb.path')
       : (defaults.storagePath ?? flags.text('storage.tsdb.path')),
     minBlockDurationMs: flags.number('storage.tsdb.min-block-duration'),
+    maxBlockDurationMs: flags.number('storage.tsdb.max-block-duration'),
+    allowOverlappingCompaction: flags.bool('storage.tsdb.allow-overlapping-compaction'),
     retentionMs: flags.number('storage.tsdb.retention.time'),
     retentionBytes: flags.number('storage.tsdb.retention.size'),
     walCompression: flags.bool('storage.tsdb.wal-compression') ? compression : 'none',
@@ -192,7 +204,11 @@ function featureList(flags: FlagValues, logger: Logger): string[] {
     .map((name) => name.trim())
     .filter((name) => name !== '');
   for (const option of names) {
-    if ((FEATURES.inert as readonly string[]).includes(option))
+    if (option === 'xor2-encoding') {
+      const message =
+        'This feature only makes xor2 the default of storage.tsdb.chunk_encoding.floats: set that instead';
+      logger.warn({ option }, message);
+    } else if ((FEATURES.inert as readonly string[]).includes(option))
       logger.warn({ option }, 'This feature has no effect yet');
     else if (!([...FEATURES.engine, ...FEATURES.scrape] as string[]).includes(option)) {
       logger.warn({ option }, 'Unknown option for --enable-feature');

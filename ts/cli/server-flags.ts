@@ -48,7 +48,7 @@ const WEB_FLAGS: FlagSpec[] = [
   flag('web.route-prefix', 'text', '', 'Prefix of all routes. Defaults to the path of --web.external-url.'),
   flag('web.user-assets', 'text', '', 'Directory of static files, served at /user.', inert),
   flag('web.enable-lifecycle', 'bool', 'false', 'Enable shutdown and reload via HTTP request.'),
-  flag('web.enable-admin-api', 'bool', 'false', 'Enable API endpoints for admin control actions.', inert),
+  flag('web.enable-admin-api', 'bool', 'false', 'Enable API endpoints for admin control actions.'),
   flag('web.enable-remote-write-receiver', 'bool', 'false', 'Enable the endpoint that accepts remote write.', inert),
   flag(
     'web.remote-write-receiver.accepted-protobuf-messages',
@@ -73,10 +73,7 @@ const WEB_FLAGS: FlagSpec[] = [
 const TSDB_FLAGS: FlagSpec[] = [
   flag('storage.tsdb.path', 'text', 'data/', 'Directory of the database.'),
   flag('storage.tsdb.min-block-duration', 'duration', '2h', 'Smallest time range of a block.', hidden),
-  flag('storage.tsdb.max-block-duration', 'duration', '', 'Largest time range of a compacted block.', {
-    ...inert,
-    ...hidden,
-  }),
+  flag('storage.tsdb.max-block-duration', 'duration', '', 'Largest time range of a compacted block.', hidden),
   flag('storage.tsdb.max-block-chunk-segment-size', 'bytes', '0B', 'Largest chunk segment of a block.', {
     ...inert,
     ...hidden,
@@ -86,14 +83,16 @@ const TSDB_FLAGS: FlagSpec[] = [
     'storage.tsdb.retention.time',
     'duration',
     '',
-    'How long to keep samples. Default 15d where no size is given either.',
+    'How long to keep samples, where the configuration has no storage.tsdb.retention. Default 15d where no size is given either.',
   ),
-  flag('storage.tsdb.retention.size', 'bytes', '0B', 'Most bytes of blocks to keep. Units: B, KB, MB, GB, TB, PB, EB.'),
+  flag(
+    'storage.tsdb.retention.size',
+    'bytes',
+    '0B',
+    'Most bytes of blocks to keep, likewise. Units: B, KB, MB, GB, TB, PB, EB.',
+  ),
   flag('storage.tsdb.no-lockfile', 'bool', 'false', 'Do not create a lock file in the data directory.'),
-  flag('storage.tsdb.allow-overlapping-compaction', 'bool', 'true', 'Compact blocks that overlap.', {
-    ...inert,
-    ...hidden,
-  }),
+  flag('storage.tsdb.allow-overlapping-compaction', 'bool', 'true', 'Compact blocks that overlap.', hidden),
   flag('storage.tsdb.wal-compression', 'bool', 'true', 'Compress the log.', hidden),
   flag('storage.tsdb.wal-compression-type', 'enum', 'snappy', 'How the log is compressed.', {
     ...hidden,
@@ -186,21 +185,24 @@ export const SERVER_FLAGS: readonly FlagSpec[] = [
 /** Values of --enable-feature: those the engine or the scraper takes, and those that do nothing yet. */
 export const FEATURES = {
   engine: [
+    'exemplar-storage',
+    'histograms-st-encoding',
+    'memory-snapshot-on-shutdown',
+    'metadata-wal-records',
     'promql-experimental-functions',
     'promql-delayed-name-removal',
     'promql-binop-fill-modifiers',
     'promql-unquoted-utf8-names',
+    'st-storage',
     'use-start-timestamps',
+    'xor2-encoding',
   ],
   scrape: ['extra-scrape-metrics'],
   inert: [
     'concurrent-rule-eval',
     'created-timestamp-zero-ingestion',
     'delayed-compaction',
-    'exemplar-storage',
-    'histograms-st-encoding',
-    'memory-snapshot-on-shutdown',
-    'metadata-wal-records',
+    'fast-startup',
     'old-ui',
     'openmetrics2',
     'otlp-deltatocumulative',
@@ -208,11 +210,9 @@ export const FEATURES = {
     'promql-per-step-stats',
     'query-cost',
     'search-api',
-    'st-storage',
     'st-synthesis',
     'type-and-unit-labels',
     'use-uncached-io',
-    'xor2-encoding',
     'zstd-scrape',
   ],
 } as const;

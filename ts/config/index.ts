@@ -26,7 +26,7 @@ export type { AlertingConfig, AlertmanagerConfig, RemoteReadConfig, RemoteWriteC
 export type { RegexCheck } from './schema.ts';
 export type { EscapingScheme, ScrapeConfig } from './scrape-config.ts';
 export type { FileSdConfig } from './sd/index.ts';
-export type { OtlpConfig, StorageConfig } from './sections.ts';
+export { type OtlpConfig, type StorageConfig, tsdbType } from './sections.ts';
 export {
   checkTargetAddress,
   type Labels,

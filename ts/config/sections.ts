@@ -65,12 +65,22 @@ const floats = () =>
     { enum: ['xor', 'xor2'] },
   );
 
-const tsdbType = object({
-  out_of_order_time_window: duration(),
-  stale_series_compaction_threshold: float(),
-  chunk_encoding: new Field(object({ floats: floats() })),
-  retention: optional(retentionType),
-});
+/** `storage.tsdb`. */
+export const tsdbType = object(
+  {
+    // Prometheus prints its own copy of the window's milliseconds, so its output has this key; it means nothing.
+    outofordertimewindow: int().always(),
+    out_of_order_time_window: duration(),
+    stale_series_compaction_threshold: float(),
+    chunk_encoding: new Field(object({ floats: floats() })),
+    retention: optional(retentionType),
+  },
+  {
+    check(tsdb) {
+      tsdb.outofordertimewindow = tsdb.out_of_order_time_window;
+    },
+  },
+);
 
 /** The `storage` section. Durations in milliseconds, sizes in bytes. */
 export const storageType = object({

@@ -5,9 +5,18 @@ import type { Clock } from '../util/index.ts';
 import type { ConfigSource } from './config-source.ts';
 import type { LeveledLogger } from './log.ts';
 
+/** The flags' retention holds where the configuration has none. A duration of 0 stands for the default. */
 export type StorageOptions = Pick<
   EngineOptions,
-  'dir' | 'minBlockDurationMs' | 'retentionMs' | 'retentionBytes' | 'walCompression' | 'walSegmentBytes' | 'noLockfile'
+  | 'dir'
+  | 'minBlockDurationMs'
+  | 'maxBlockDurationMs'
+  | 'allowOverlappingCompaction'
+  | 'retentionMs'
+  | 'retentionBytes'
+  | 'walCompression'
+  | 'walSegmentBytes'
+  | 'noLockfile'
 >;
 
 export type QueryOptions = Pick<

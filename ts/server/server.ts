@@ -2,7 +2,7 @@
 
 import type { FastifyInstance } from 'fastify';
 import { type ApiContext, type ApiOptions, createApp, type Readiness } from '../api/index.ts';
-import { configToYaml, diffConfig, type LoadResult } from '../config/index.ts';
+import { configToYaml, type LoadResult } from '../config/index.ts';
 import { type Engine, open, type ReplayProgress } from '../core/index.ts';
 import { messageOf, sleep } from '../util/index.ts';
 import { watchConfig } from './auto-reload.ts';
@@ -11,8 +11,9 @@ import { forwardLogs } from './core-log.ts';
 import { Listener } from './listener.ts';
 import { ServerMetrics } from './metrics.ts';
 import type { ServerOptions } from './options.ts';
-import { retention, runtimeInfo, showRetention } from './runtime-info.ts';
+import { runtimeInfo } from './runtime-info.ts';
 import { Scraping } from './scraping.ts';
+import { blockDurations, fillStorage, logRetention, showRetention, storageSettings } from './storage-settings.ts';
 import { buildInfo } from './version.ts';
 import { corsPattern, externalUrl, routePrefix } from './web-address.ts';
 
@@ -55,6 +56,7 @@ export class Server {
    */
   static async start(options: ServerOptions): Promise<Server> {
     const config = await readConfig(options.config);
+    fillStorage(config.config, options.storage, options.features);
     const server = new Server(options, config);
     server.#warn(config);
     try {
@@ -126,11 +128,13 @@ export class Server {
   async #open(): Promise<void> {
     const { storage, query, features, clock, logger } = this.#options;
     const started = clock.monotonicMs();
+    const settings = storageSettings(this.#config.config);
     this.#engine = await open(
       {
         ...storage,
         ...query,
-        ...retention(this.#config.config, storage),
+        ...settings,
+        ...blockDurations(storage, settings),
         defaultSubqueryStepMs: this.#config.config.global.evaluation_interval,
         features,
       },
@@ -139,6 +143,7 @@ export class Server {
       },
     );
     this.#stopForwarding = forwardLogs(this.#engine, clock, logger);
+    logRetention(logger, settings, undefined);
     logger.info({ dir: storage.dir, duration: `${Math.round(clock.monotonicMs() - started)}ms` }, 'TSDB started');
     if (this.#stopping !== undefined) return;
     await this.#scraping.start(this.#engine, this.#config);
@@ -167,9 +172,10 @@ export class Server {
     logger.info({ filename }, 'Loading configuration file');
     try {
       const config = await readConfig(source, this.#engine);
+      fillStorage(config.config, this.#options.storage, this.#options.features);
       this.#warn(config);
       this.#warnFixed(config);
-      await this.#scraping.reload(config);
+      await this.#apply(config);
       this.#config = config;
       this.#setLogLevel(config);
       this.#noteReload(true);
@@ -181,6 +187,20 @@ export class Server {
       logger.error({ err: message }, 'Error reloading config');
       throw new Error(message, { cause });
     }
+  }
+
+  /** Both parts take a configuration over, or none. */
+  async #apply(next: LoadResult): Promise<void> {
+    const before = storageSettings(this.#config.config);
+    const settings = storageSettings(next.config);
+    await this.#engine?.applyStorage(settings);
+    try {
+      await this.#scraping.reload(next);
+    } catch (error) {
+      await this.#engine?.applyStorage(before);
+      throw error;
+    }
+    logRetention(this.#options.logger, settings, before);
   }
 
   async #stop(): Promise<boolean> {
@@ -228,12 +248,8 @@ export class Server {
 
   /** The engine keeps what it was opened with. */
   #warnFixed(next: LoadResult): void {
-    const { logger } = this.#options;
-    if (diffConfig(this.#config, next).sections.includes('storage')) {
-      logger.warn({ section: 'storage' }, 'The change of this section takes effect with the next start');
-    }
     if (next.config.global.evaluation_interval !== this.#config.config.global.evaluation_interval) {
-      logger.warn({}, 'Subqueries without a step keep the evaluation_interval of the start');
+      this.#options.logger.warn({}, 'Subqueries without a step keep the evaluation_interval of the start');
     }
   }
 
@@ -284,14 +300,13 @@ export class Server {
   }
 
   #runtimeInfo() {
-    const { clock, storage } = this.#options;
     return runtimeInfo({
       startMs: this.#startMs,
-      nowMs: clock.nowMs(),
+      nowMs: this.#options.clock.nowMs(),
       reloadSuccessful: this.#metrics.reloadSuccessful.value() === 1,
       lastConfigMs: this.#metrics.reloadSuccessTime.value() * 1000,
       corruptions: walCorruptions(this.#engine),
-      storageRetention: showRetention(retention(this.#config.config, storage)),
+      storageRetention: showRetention(storageSettings(this.#config.config)),
     });
   }
 

@@ -1,8 +1,9 @@
 import { describe, expect, it } from 'vitest';
-import { parseConfig } from '../config/index.ts';
+import { configToYaml, parseConfig } from '../config/index.ts';
+import type { EngineFeature } from '../core/engine.ts';
 import { createLogger } from './log.ts';
 import { mergeTexts } from './metrics.ts';
-import { retention, showRetention } from './runtime-info.ts';
+import { blockDurations, fillStorage, showRetention, storageSettings } from './storage-settings.ts';
 import { corsPattern, externalUrl, routePrefix } from './web-address.ts';
 
 describe('external URL and route prefix', () => {
@@ -31,19 +32,78 @@ describe('external URL and route prefix', () => {
   });
 });
 
-describe('retention', () => {
+describe('storage', () => {
   const DAY = 86_400_000;
-  const cases: [yaml: string, flags: { retentionMs?: number; retentionBytes?: number }, shown: string][] = [
+  const settings = (yaml: string, flags: object = {}, features: EngineFeature[] = []) => {
+    const { config } = parseConfig(yaml, 'x.yml');
+    fillStorage(config, { dir: 'x', ...flags }, features);
+    return { config, settings: storageSettings(config) };
+  };
+  const file = (retention: string) => `storage: {tsdb: {retention: ${retention}}}`;
+
+  const retentions: [yaml: string, flags: { retentionMs?: number; retentionBytes?: number }, shown: string][] = [
     ['', {}, '15d'],
     ['', { retentionMs: 0, retentionBytes: 0 }, '15d'],
     ['', { retentionMs: DAY }, '1d'],
     ['', { retentionMs: 0, retentionBytes: 1024 }, '1KiB'],
     ['', { retentionMs: DAY, retentionBytes: 1024 }, '1d or 1KiB'],
-    ['storage: {tsdb: {retention: {time: 3d}}}', { retentionMs: DAY }, '3d'],
+    ['', { retentionBytes: -1 }, '15d'],
+    ['storage: {tsdb: {out_of_order_time_window: 1h}}', { retentionMs: DAY }, '1d'],
+    [file(''), { retentionMs: DAY }, '1d'],
+    [file('{time: 3d}'), { retentionMs: DAY, retentionBytes: 1024 }, '3d'],
+    [file('{size: 1GB}'), { retentionMs: DAY }, '1GiB'],
+    [file('{time: 3d, size: 1GB, percentage: 12.5}'), {}, '3d or 1GiB or 12.5%'],
+    [file('{}'), { retentionMs: DAY }, ''],
   ];
-  it.each(cases)('%j with %j', (yaml, flags, shown) => {
-    const { config } = parseConfig(yaml, 'x.yml');
-    expect(showRetention(retention(config, { dir: 'x', ...flags }))).toBe(shown);
+  it.each(retentions)('keeps by %j with %j: %s', (yaml, flags, shown) => {
+    expect(showRetention(settings(yaml, flags).settings)).toBe(shown);
+  });
+
+  it('shows what is in force, and reads it again', () => {
+    const { config } = settings('storage: {tsdb: {out_of_order_time_window: 30m}}', {}, ['exemplar-storage']);
+    const yaml = configToYaml(config);
+    expect(yaml).toContain(
+      'storage:\n  tsdb:\n    outofordertimewindow: 1800000\n    out_of_order_time_window: 30m\n    retention:\n      time: 15d\n  exemplars:\n    max_exemplars: 100000\n',
+    );
+    expect(settings(yaml).settings).toEqual(storageSettings(config));
+  });
+
+  it('is what the file says', () => {
+    const yaml =
+      'storage: {tsdb: {out_of_order_time_window: 30m, stale_series_compaction_threshold: 0.5, chunk_encoding: {floats: xor2}, retention: {time: 1d, size: 1KB, percentage: 5}}, exemplars: {max_exemplars: 7}}';
+    expect(settings(yaml).settings).toEqual({
+      outOfOrderTimeWindowMs: 1_800_000,
+      floatChunkEncoding: 'xor2',
+      maxExemplars: 7,
+      retentionMs: DAY,
+      retentionBytes: 1024,
+      retentionPercentage: 5,
+      staleSeriesCompactionThreshold: 0.5,
+    });
+    expect(settings('').settings.floatChunkEncoding).toBeUndefined();
+    expect(settings('', {}, ['exemplar-storage']).settings.maxExemplars).toBe(100_000);
+  });
+
+  const HOUR = 3_600_000;
+  const durations: [flags: { min?: number; max?: number }, retention: number, spans: [number, number]][] = [
+    [{}, 15 * DAY, [2 * HOUR, 36 * HOUR]],
+    [{}, 0, [2 * HOUR, 31 * DAY]],
+    [{}, 1000 * DAY, [2 * HOUR, 31 * DAY]],
+    [{}, 5 * HOUR, [2 * HOUR, 2 * HOUR]],
+    [{ min: 0, max: 0 }, 15 * DAY, [2 * HOUR, 36 * HOUR]],
+    [{ min: 3 * HOUR, max: HOUR }, 15 * DAY, [3 * HOUR, 3 * HOUR]],
+    [{ min: HOUR, max: 9 * HOUR }, 15 * DAY, [HOUR, 9 * HOUR]],
+  ];
+  it.each(durations)('cuts blocks for %j, %i', ({ min, max }, retentionMs, [shortest, longest]) => {
+    const flags = {
+      dir: 'x',
+      ...(min === undefined ? {} : { minBlockDurationMs: min }),
+      ...(max === undefined ? {} : { maxBlockDurationMs: max }),
+    };
+    expect(blockDurations(flags, { retentionMs })).toEqual({
+      minBlockDurationMs: shortest,
+      maxBlockDurationMs: longest,
+    });
   });
 });
 
