@@ -11,6 +11,7 @@ pub mod mem_fs;
 pub mod merge;
 #[cfg(not(target_family = "wasm"))]
 pub mod os;
+pub mod overlay;
 pub mod querier;
 pub mod spawn;
 pub mod vec_store;
@@ -23,6 +24,7 @@ pub use mem_fs::MemFs;
 pub use merge::merge_queriers;
 #[cfg(not(target_family = "wasm"))]
 pub use os::{OsFs, OsSpawn, SystemClock};
+pub use overlay::OverlayFs;
 pub use querier::{
     ChunkQuerier, ChunkSeriesSet, EncodedChunk, Exemplar, ExemplarQuerier, ExemplarSeries, LabelHints,
     LabelQuerier, Projection, Querier, Queryable, SelectHints, SeriesSet,

@@ -131,7 +131,7 @@ impl Blocks {
 type Opened = (Vec<Block>, BTreeMap<Ulid, StorageError>);
 
 /// The names of the directories in `dir`.
-fn list(fs: &dyn Fs, dir: &Path) -> Result<Vec<String>, StorageError> {
+pub(super) fn list(fs: &dyn Fs, dir: &Path) -> Result<Vec<String>, StorageError> {
     let entries = fs.read_dir(dir).map_err(|e| io("list", dir, e))?;
     Ok(entries.into_iter().filter(|e| e.is_dir).map(|e| e.name).collect())
 }
@@ -167,7 +167,7 @@ pub(super) fn delete(
     Ok(())
 }
 
-fn io(what: &str, path: &Path, e: std::io::Error) -> StorageError {
+pub(super) fn io(what: &str, path: &Path, e: std::io::Error) -> StorageError {
     StorageError::io(format!("{what} {}", path.display()), e)
 }
 

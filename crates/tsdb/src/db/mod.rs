@@ -5,6 +5,7 @@ mod blocks;
 mod compact;
 mod metrics;
 mod options;
+mod read_only;
 mod stats;
 
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -23,6 +24,7 @@ use compact::Upkeep;
 use metrics::DbCounters;
 
 pub use options::{DbOptions, DbSettings, Log, LogLevel, ReplayProgress, WalCompression, WalSync};
+pub use read_only::{last_block, read_blocks};
 pub use stats::{HeadStats, LabelCount, Metric, MetricKind};
 
 struct Inner {
