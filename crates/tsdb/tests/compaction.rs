@@ -561,7 +561,7 @@ fn a_plan_for_real_blocks() {
     four_blocks(&fs);
     let metas: Vec<_> =
         block_names(&*fs).iter().map(|n| BlockMeta::read(&*fs, &data().join(n)).unwrap()).collect();
-    let planned = plan(&metas.iter().collect::<Vec<_>>(), &block_ranges_ms(RANGE_MS, 9 * RANGE_MS));
+    let planned = plan(&metas.iter().collect::<Vec<_>>(), &block_ranges_ms(RANGE_MS, 9 * RANGE_MS), true);
     assert_eq!(planned, [Ulid::new(1, 2), Ulid::new(1, 3)]);
 }
 
@@ -614,4 +614,28 @@ fn deleted_from_the_head() {
     assert_eq!(read(&block), want);
     db.close().unwrap();
     assert_eq!(read(&open_db(fs, |_| {})), model);
+}
+
+/// The longest block and the merging of overlaps are the operator's choice.
+#[test]
+fn what_is_merged_follows_the_options() {
+    type Spans = &'static [(i64, i64)];
+    let cases: [(i64, bool, Spans); 4] = [
+        (0, true, &[(0, 3000), (3000, 4000)]),
+        (3 * RANGE_MS, true, &[(0, 3000), (3000, 4000)]),
+        (RANGE_MS, true, &[(0, 1000), (1000, 2000), (2000, 3000), (3000, 4000)]),
+        (RANGE_MS, false, &[(0, 1000), (1000, 2000), (2000, 3000), (2500, 3000), (3000, 4000)]),
+    ];
+    for (longest_ms, overlaps, expected) in cases {
+        let fs: Arc<dyn Fs> = Arc::new(MemFs::new());
+        let model = four_blocks(&fs);
+        let db = open_db(fs, |o| {
+            o.max_block_duration_ms = longest_ms;
+            o.overlapping_compaction = overlaps;
+        });
+        db.tick().unwrap();
+        let spans: Vec<_> = db.blocks().iter().map(|m| (m.min_ms, m.max_ms)).collect();
+        assert_eq!(spans, expected, "{longest_ms} {overlaps}");
+        assert!(read(&db) == model, "{longest_ms} {overlaps}");
+    }
 }

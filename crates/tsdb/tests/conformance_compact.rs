@@ -71,7 +71,7 @@ fn overlapping_blocks_are_merged() {
     let fs = unpack(&dir);
     let blocks = open_blocks(&*fs);
     let metas: Vec<_> = blocks.iter().map(Block::meta).collect();
-    let planned = plan(&metas, &block_ranges_ms(7_200_000, 31 * 86_400_000));
+    let planned = plan(&metas, &block_ranges_ms(7_200_000, 31 * 86_400_000), true);
     assert_eq!(planned, [metas[0].ulid, metas[1].ulid]);
     let blocks = &blocks[..2];
     let before: Vec<Dump> = blocks.iter().map(|b| dump(b)).collect();

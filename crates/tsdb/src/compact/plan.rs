@@ -29,13 +29,13 @@ pub fn block_ranges_ms(min_ms: i64, max_ms: i64) -> Vec<i64> {
 /// The blocks to merge into one, in order of their start; empty where there is nothing to do. A
 /// single block is to be written again without its deleted samples.
 ///
-/// Blocks that overlap come first. Else as many as fill a range of `ranges_ms` (ascending), or lie
+/// Blocks that overlap come first, unless that is not wanted (`merge_overlaps`). Else as many as fill a range of `ranges_ms` (ascending), or lie
 /// in one that the newest block is past, none of them marked as failed; the newest is left alone
 /// so that it can be copied before it is merged. Else the newest of the long ones with many
 /// deletions. Blocks of a partial view of the head are merged with their like only, because the
 /// mark that says so must stay true (Prometheus `LeveledCompactor.plan`).
 #[must_use]
-pub fn plan(metas: &[&BlockMeta], ranges_ms: &[i64]) -> Vec<Ulid> {
+pub fn plan(metas: &[&BlockMeta], ranges_ms: &[i64], merge_overlaps: bool) -> Vec<Ulid> {
     let mut sorted = metas.to_vec();
     sorted.sort_by_key(|m| (m.min_ms, m.ulid));
     let class = |m: &BlockMeta| match &m.compaction {
@@ -45,7 +45,7 @@ pub fn plan(metas: &[&BlockMeta], ranges_ms: &[i64]) -> Vec<Ulid> {
     };
     for number in 0..3 {
         let of_class: Vec<_> = sorted.iter().copied().filter(|m| class(m) == number).collect();
-        let planned = plan_class(&of_class, ranges_ms);
+        let planned = plan_class(&of_class, ranges_ms, merge_overlaps);
         if !planned.is_empty() {
             return planned.iter().map(|m| m.ulid).collect();
         }
@@ -53,8 +53,8 @@ pub fn plan(metas: &[&BlockMeta], ranges_ms: &[i64]) -> Vec<Ulid> {
     Vec::new()
 }
 
-fn plan_class<'a>(metas: &[&'a BlockMeta], ranges_ms: &[i64]) -> Vec<&'a BlockMeta> {
-    let overlapping = overlapping(metas);
+fn plan_class<'a>(metas: &[&'a BlockMeta], ranges_ms: &[i64], merge_overlaps: bool) -> Vec<&'a BlockMeta> {
+    let overlapping = if merge_overlaps { overlapping(metas) } else { &[] };
     if !overlapping.is_empty() {
         return overlapping.to_vec();
     }
@@ -154,7 +154,7 @@ mod tests {
 
     fn check(what: &str, blocks: &[Given], want: &[u128]) {
         let metas: Vec<_> = blocks.iter().map(|b| meta(*b)).collect();
-        let got = plan(&metas.iter().collect::<Vec<_>>(), &[20, 60, 180, 540]);
+        let got = plan(&metas.iter().collect::<Vec<_>>(), &[20, 60, 180, 540], true);
         let want: Vec<_> = want.iter().map(|n| Ulid::new(1, *n)).collect();
         assert_eq!(got, want, "{what}");
     }

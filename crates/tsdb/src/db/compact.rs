@@ -143,12 +143,16 @@ impl Inner {
     }
 
     fn merge_all(&self) -> Result<(), StorageError> {
-        let (shortest_ms, retention_ms) = (self.options.min_block_duration_ms, self.settings().retention_ms);
-        let ranges = block_ranges_ms(shortest_ms, max_block_duration_ms(shortest_ms, retention_ms));
+        let shortest_ms = self.options.min_block_duration_ms;
+        let longest_ms = match self.options.max_block_duration_ms {
+            0 => max_block_duration_ms(shortest_ms, self.settings().retention_ms),
+            given => given.max(shortest_ms),
+        };
+        let ranges = block_ranges_ms(shortest_ms, longest_ms);
         while !self.head.compactable() {
             let blocks = self.blocks.all();
             let metas: Vec<_> = blocks.iter().map(Block::meta).collect();
-            let planned: Vec<Block> = plan(&metas, &ranges)
+            let planned: Vec<Block> = plan(&metas, &ranges, self.options.overlapping_compaction)
                 .iter()
                 .filter_map(|ulid| blocks.iter().find(|b| b.meta().ulid == *ulid).cloned())
                 .collect();
