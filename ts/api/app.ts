@@ -14,6 +14,7 @@ import { gatedRoutes } from './gated.ts';
 import { managementRoutes } from './management.ts';
 import { pageRoutes } from './page.ts';
 import { queryRoutes } from './query.ts';
+import { remoteWriteRoute } from './remote-write.ts';
 import { sendError, vary } from './respond.ts';
 import { readinessGate } from './route.ts';
 import { RouteTable } from './route-table.ts';
@@ -104,6 +105,7 @@ async function routes(app: FastifyInstance, context: ApiContext): Promise<void> 
         statusRoutes(gated, context);
         gatedRoutes(gated, context);
         adminRoutes(gated, context);
+        remoteWriteRoute(gated, context);
       });
     },
     { prefix: '/api/v1' },

@@ -1,4 +1,4 @@
-/** Receivers, which a flag must open. */
+/** Receivers that a flag must open and that are not there yet; remote write has a file of its own. */
 
 import type { FastifyInstance } from 'fastify';
 import type { ApiContext } from './context.ts';
@@ -6,10 +6,6 @@ import { ApiError } from './errors.ts';
 import { sendText } from './respond.ts';
 
 export function gatedRoutes(app: FastifyInstance, context: ApiContext): void {
-  receiver(app, '/write', {
-    open: context.options.enableRemoteWriteReceiver,
-    closed: 'remote write receiver needs to be enabled with --web.enable-remote-write-receiver\n',
-  });
   receiver(app, '/otlp/v1/metrics', {
     open: context.options.enableOtlpReceiver,
     closed: 'otlp write receiver needs to be enabled with --web.enable-otlp-receiver\n',

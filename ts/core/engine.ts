@@ -274,6 +274,30 @@ export interface AppendReport {
   outOfBounds: number;
 }
 
+/** A request of remote write, as it came. */
+export interface RemoteWriteRequest {
+  /** The body in pieces, in order: one block of snappy. */
+  pieces: Uint8Array[];
+  /** '' where the header is absent. */
+  contentType: string;
+  contentEncoding: string;
+}
+
+/** What became of a request of remote write. */
+export interface RemoteWriteReport {
+  /** What was refused, and why; of a 1.0 request nothing is stored then. */
+  refusal?: {
+    /** `media-type`: the headers name what is not taken in; `invalid`: sending it again is of no use. */
+    kind: 'media-type' | 'too-large' | 'invalid';
+    text: string;
+  };
+  /** Whether the sender expects the counts: it speaks 2.0. */
+  hasCounts: boolean;
+  samples: number;
+  histograms: number;
+  exemplars: number;
+}
+
 /** A series of an answer, as columns. */
 export interface SeriesColumns {
   labels: LabelSet;
@@ -328,6 +352,11 @@ export interface Engine {
 
   /** Appends an embedder's samples as one transaction. */
   append(batch: SeriesBatch[]): Promise<AppendReport>;
+  /**
+   * Takes in a request of remote write, 1.0 or 2.0 as its Content-Type says, as one transaction. Rejects only where the
+   * database cannot write; whatever is wrong with the request is in the report.
+   */
+  ingestRemoteWrite(request: RemoteWriteRequest): Promise<RemoteWriteReport>;
 
   /** The whole JSON envelope of GET /api/v1/query. */
   queryJson(query: InstantQuery, options?: CallOptions): Promise<Body>;

@@ -21,6 +21,8 @@ import type {
   RangeQuery,
   Relabeler,
   RelabelRule,
+  RemoteWriteReport,
+  RemoteWriteRequest,
   ReplayProgress,
   ScrapeBody,
   ScrapeReport,
@@ -138,6 +140,10 @@ class AddonEngine implements Engine {
 
   append(batch: SeriesBatch[]): Promise<AppendReport> {
     return settled(() => this.#native.append(batch));
+  }
+
+  ingestRemoteWrite(request: RemoteWriteRequest): Promise<RemoteWriteReport> {
+    return settled(() => this.#native.ingestRemoteWrite(request));
   }
 
   queryJson(query: InstantQuery, options?: CallOptions): Promise<Body> {

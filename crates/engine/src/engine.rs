@@ -14,6 +14,7 @@ use crate::error::{EngineError, ErrorCode};
 use crate::metrics::EngineMetrics;
 use crate::options::{EngineOptions, Host, WalCompression};
 use crate::pool::{Pool, PoolLimits};
+use crate::remote_write::Receiver;
 use crate::running::Running;
 use crate::scrape::BodyBuffers;
 
@@ -66,6 +67,7 @@ pub(crate) struct Inner {
     /// What runs, and whether more may begin.
     pub(crate) running: Running,
     pub(crate) bodies: BodyBuffers,
+    pub(crate) remote_write: Receiver,
     logs: Logs,
     refusal_logged: AtomicBool,
     /// What a background thread panicked with.
@@ -102,6 +104,7 @@ impl Engine {
                 seed: AtomicU64::new(seed),
                 running: Running::default(),
                 bodies: BodyBuffers::default(),
+                remote_write: Receiver::new(!seed),
                 logs,
                 refusal_logged: AtomicBool::new(false),
                 fault: OnceLock::new(),
@@ -205,6 +208,11 @@ impl Inner {
         self.db.refuse(&error.message);
         self.note_refusal(&error);
         error
+    }
+
+    /// Says something in the log that its operator should look at.
+    pub(crate) fn log_warning(&self, text: String) {
+        push(&self.logs, LogLine { level: "warn", text });
     }
 
     /// Says once in the log that writes are refused; each refused call says so to its caller.

@@ -16,6 +16,7 @@ pub mod metrics;
 pub mod options;
 pub mod pool;
 pub mod query;
+pub mod remote_write;
 mod running;
 pub mod scrape;
 pub mod status;

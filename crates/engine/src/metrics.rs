@@ -16,6 +16,8 @@ pub(crate) struct EngineMetrics {
     scrape_out_of_bounds: AtomicU64,
     scrape_sample_limit: AtomicU64,
     scrape_body_size_limit: AtomicU64,
+    remote_write_invalid_labels: AtomicU64,
+    remote_write_without_metadata: AtomicU64,
     queries: AtomicU64,
     query_samples: AtomicU64,
     query_eval_ns: AtomicU64,
@@ -33,6 +35,16 @@ impl EngineMetrics {
         add(&self.scrape_out_of_bounds, r.out_of_bounds);
         add(&self.scrape_sample_limit, u64::from(r.error.as_deref() == Some("sample limit exceeded")));
         add(&self.scrape_body_size_limit, u64::from(r.body_bytes < 0));
+    }
+
+    /// Counts samples of remote write whose labels name no series.
+    pub(crate) fn remote_write_invalid_labels(&self, samples: u64) {
+        self.remote_write_invalid_labels.fetch_add(samples, Ordering::Relaxed);
+    }
+
+    /// Counts samples of remote write 2.0 that came without metadata.
+    pub(crate) fn remote_write_without_metadata(&self, samples: u64) {
+        self.remote_write_without_metadata.fetch_add(samples, Ordering::Relaxed);
     }
 
     pub(crate) fn query(&self, s: &QueryStats) {
@@ -74,6 +86,16 @@ impl Engine {
                 "prometheus_target_scrapes_exceeded_body_size_limit_total",
                 "Total number of scrapes that hit the body size limit.",
                 load(&m.scrape_body_size_limit),
+            ),
+            (
+                "prometheus_api_remote_write_invalid_labels_samples_total",
+                "The total number of received remote write samples and histogram samples which were rejected due to invalid labels.",
+                load(&m.remote_write_invalid_labels),
+            ),
+            (
+                "prometheus_api_remote_write_without_metadata_appended_samples_total",
+                "The total number of received remote write samples (and histogram samples) which were ingested without corresponding metadata.",
+                load(&m.remote_write_without_metadata),
             ),
             (
                 "prometheus_engine_query_samples_total",

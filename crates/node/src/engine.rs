@@ -23,6 +23,7 @@ use crate::cancel::{Cancel, flag};
 use crate::options::{NativeOptions, NativeStorageSettings, resolve, storage_settings};
 use crate::promise::{promise, to_js};
 use crate::relabel::{RelabelRule, Relabeler, compile, scheme};
+use crate::remote_write::{NativeRemoteWrite, NativeRemoteWriteReport};
 use crate::target::{NativeTarget, NativeTargetOptions, options};
 
 #[napi(object)]
@@ -161,6 +162,17 @@ impl NativeEngine {
             out_of_bounds: r.out_of_bounds as f64,
         };
         promise(env, convert, |done| self.engine.append(batch, done))
+    }
+
+    #[napi(catch_unwind)]
+    pub fn ingest_remote_write<'env>(
+        &self,
+        env: &'env Env,
+        request: NativeRemoteWrite,
+    ) -> Result<Object<'env>> {
+        promise(env, NativeRemoteWriteReport::from, |done| {
+            self.engine.ingest_remote_write(request.into(), done);
+        })
     }
 
     #[napi(catch_unwind)]

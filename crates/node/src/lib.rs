@@ -17,6 +17,7 @@ mod engine;
 mod options;
 mod promise;
 mod relabel;
+mod remote_write;
 mod target;
 
 #[global_allocator]

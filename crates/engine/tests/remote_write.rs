@@ -1,0 +1,239 @@
+//! Remote write from the body's bytes to what a query sees, and what the sender is told.
+#![allow(clippy::unwrap_used)]
+
+mod common;
+
+use common::{Bench, T0, wait};
+use engine::remote_write::{RefusalKind, RemoteWriteReport, RemoteWriteRequest};
+use engine::{EngineError, ErrorCode};
+use wire::write_v2::{Metadata, RequestWriter};
+use wire::{snappy, write_v1};
+
+const V1: &str = "application/x-protobuf";
+const V2: &str = "application/x-protobuf;proto=io.prometheus.write.v2.Request";
+
+type Samples<'a> = &'a [(i64, f64)];
+
+fn pack(body: &[u8]) -> Vec<u8> {
+    let mut block = Vec::new();
+    snappy::Compressor::default().compress(body, &mut block).unwrap();
+    block
+}
+
+fn labels(text: &str) -> Vec<(&str, &str)> {
+    text.split(' ').map(|pair| pair.split_once('=').unwrap()).collect()
+}
+
+fn body_v1(series: &[(&str, Samples<'_>)]) -> Vec<u8> {
+    let mut out = Vec::new();
+    for (text, samples) in series {
+        write_v1::put_series(&mut out, labels(text), |w| {
+            samples.iter().for_each(|(second, v)| w.sample(T0 + second * 1000, *v));
+        });
+    }
+    out
+}
+
+fn body_v2(series: &[(&str, Samples<'_>)]) -> Vec<u8> {
+    let mut writer = RequestWriter::default();
+    for (text, samples) in series {
+        writer.put_series(labels(text), &Metadata::default(), |w| {
+            samples.iter().for_each(|(second, v)| w.sample(T0 + second * 1000, *v, 0));
+        });
+    }
+    let mut out = Vec::new();
+    writer.finish(&mut out);
+    out
+}
+
+fn send(b: &Bench, content_type: &str, body: &[u8]) -> Result<RemoteWriteReport, EngineError> {
+    // In two pieces, as a socket may give it.
+    let packed = pack(body);
+    let (head, tail) = packed.split_at(packed.len() / 2);
+    let request = RemoteWriteRequest {
+        pieces: vec![head.to_vec(), tail.to_vec()],
+        content_type: content_type.to_owned(),
+        content_encoding: "snappy".to_owned(),
+    };
+    wait(|done| b.engine.ingest_remote_write(request, done))
+}
+
+fn refused(report: &RemoteWriteReport) -> (RefusalKind, &str) {
+    let refusal = report.refusal.as_ref().unwrap();
+    (refusal.kind, &refusal.text)
+}
+
+#[test]
+fn both_versions_store_and_share_series() {
+    let b = Bench::new();
+    let first = [("__name__=a x=1", &[(0, 1.0), (1, 2.0)][..]), ("__name__=b", &[(0, 5.0)])];
+    let report = send(&b, V1, &body_v1(&first)).unwrap();
+    assert_eq!(report, RemoteWriteReport { samples: 3, ..RemoteWriteReport::default() });
+    b.check(1, "{__name__=~'a|b'}", &["{__name__=\"a\", x=\"1\"} 2", "{__name__=\"b\"} 5"]);
+    for second in 2..5 {
+        let more = [("__name__=b", &[(second, 6.0)][..]), ("__name__=a x=1", &[(second, second as f64)])];
+        let report = send(&b, V2, &body_v2(&more)).unwrap();
+        assert_eq!(
+            report,
+            RemoteWriteReport { samples: 2, has_counts: true, ..RemoteWriteReport::default() }
+        );
+    }
+    b.check(4, "{__name__=~'a|b'}", &["{__name__=\"a\", x=\"1\"} 4", "{__name__=\"b\"} 6"]);
+    b.check(4, "count_over_time(a[1m])", &["{x=\"1\"} 5"]);
+    assert_eq!(b.metric("prometheus_tsdb_head_series"), 2.0);
+    assert_eq!(b.metric("prometheus_api_remote_write_without_metadata_appended_samples_total"), 6.0);
+}
+
+#[test]
+fn of_1_0_all_or_nothing_is_stored() {
+    let b = Bench::new();
+    send(&b, V1, &body_v1(&[("__name__=a", &[(10, 1.0)])])).unwrap();
+    for (sample, text) in [
+        ((10, 2.0), "duplicate sample for timestamp"),
+        ((9, 2.0), "out of order sample"),
+        ((-36_000, 2.0), "out of bounds"),
+        ((601, 2.0), "out of bounds: timestamp is too far in the future"),
+    ] {
+        let body = body_v1(&[("__name__=n", &[(11, 1.0)]), ("__name__=a", &[sample])]);
+        let report = send(&b, V1, &body).unwrap();
+        assert_eq!(refused(&report), (RefusalKind::Invalid, text));
+        assert!(!report.has_counts);
+    }
+    b.check(20, "n", &[]);
+    // The same sample again is none too many.
+    assert_eq!(send(&b, V1, &body_v1(&[("__name__=a", &[(10, 1.0)])])).unwrap().refusal, None);
+}
+
+#[test]
+fn of_1_0_series_without_sound_labels_are_passed_over() {
+    let b = Bench::new();
+    let body = body_v1(&[
+        ("x=1", &[(0, 1.0), (1, 1.0)]),
+        ("__name__=a x=1 x=2", &[(0, 1.0)]),
+        ("__name__=a =2", &[(0, 1.0)]),
+        ("__name__=good y=", &[(0, 7.0)]),
+    ]);
+    let report = send(&b, V1, &body).unwrap();
+    assert_eq!((report.refusal, report.samples), (None, 1));
+    b.check(0, "{__name__=~'.+'}", &["{__name__=\"good\"} 7"]);
+    assert_eq!(b.metric("prometheus_api_remote_write_invalid_labels_samples_total"), 4.0);
+    assert!(b.engine.take_logs().iter().any(|l| l.level == "warn" && l.text.contains("invalid metric name")));
+}
+
+#[test]
+fn of_2_0_what_can_be_stored_is() {
+    let b = Bench::new();
+    send(&b, V2, &body_v2(&[("__name__=a", &[(10, 1.0)])])).unwrap();
+    let body = body_v2(&[
+        ("__name__=a", &[(9, 1.0), (10, 3.0), (11, 4.0), (-36_000, 1.0), (601, 1.0)]),
+        ("x=1", &[(11, 1.0)]),
+        ("__name__=a x=1 x=2", &[(11, 1.0)]),
+        ("__name__=empty", &[]),
+        ("__name__=b", &[(11, 8.0)]),
+    ]);
+    let report = send(&b, V2, &body).unwrap();
+    assert_eq!((report.samples, report.has_counts), (2, true));
+    let (kind, text) = refused(&report);
+    assert_eq!(kind, RefusalKind::Invalid);
+    let expected = [
+        "out of order sample for series {__name__=\"a\"}",
+        "duplicate sample for timestamp for series {__name__=\"a\"}",
+        "out of bounds for series {__name__=\"a\"}",
+        "out of bounds: timestamp is too far in the future for series {__name__=\"a\"}",
+        "invalid metric name or labels, got {x=\"1\"}",
+        "invalid labels for series, labels {__name__=\"a\", x=\"1\", x=\"2\"}, duplicated label x",
+        "TimeSeries must contain at least one sample or histogram for series {__name__=\"empty\"}",
+    ];
+    assert_eq!(text.lines().collect::<Vec<_>>(), expected);
+    b.check(11, "{__name__=~'.+'}", &["{__name__=\"a\"} 4", "{__name__=\"b\"} 8"]);
+}
+
+#[test]
+fn of_2_0_references_outside_the_symbols_cost_their_series() {
+    let b = Bench::new();
+    // Symbols "", "__name__", "a"; a series with an odd list, one with a reference too high, a good one.
+    let series = |refs: &[u8], t: u8| {
+        let mut s = vec![0x0a, refs.len() as u8];
+        s.extend_from_slice(refs);
+        s.extend_from_slice(&[0x12, 0x0b, 0x09, 0, 0, 0, 0, 0, 0, 0xf0, 0x3f, 0x10, t]);
+        [vec![0x2a, s.len() as u8], s].concat()
+    };
+    let mut body = vec![0x22, 0, 0x22, 8];
+    body.extend_from_slice(b"__name__");
+    body.extend_from_slice(&[0x22, 1, b'a']);
+    body.extend(series(&[1], 1));
+    body.extend(series(&[1, 9], 1));
+    body.extend(series(&[1, 2], 1));
+    let report = send(&b, V2, &body).unwrap();
+    let expected = "parsing labels for series [1]: invalid labelRefs length 1\n\
+                    parsing labels for series [1 9]: labelRefs 1 (name) = 9 (value) outside of symbols table (size 3)";
+    assert_eq!(refused(&report), (RefusalKind::Invalid, expected));
+    assert_eq!(report.samples, 1);
+}
+
+#[test]
+fn headers_and_bodies_that_are_none() {
+    let b = Bench::new();
+    let body = body_v1(&[("__name__=a", &[(0, 1.0)])]);
+    let report = send(&b, "application/json", &body).unwrap();
+    assert_eq!(refused(&report).0, RefusalKind::MediaType);
+
+    let raw = |pieces: Vec<Vec<u8>>, content_encoding: &str| {
+        let content_encoding = content_encoding.to_owned();
+        let request = RemoteWriteRequest { pieces, content_type: V1.to_owned(), content_encoding };
+        wait(|done| b.engine.ingest_remote_write(request, done)).unwrap()
+    };
+    assert_eq!(refused(&raw(vec![pack(&body)], "gzip")).0, RefusalKind::MediaType);
+    assert_eq!(refused(&raw(vec![body.clone()], "")).0, RefusalKind::Invalid);
+    assert_eq!(refused(&raw(vec![], "")).0, RefusalKind::Invalid);
+    assert_eq!(refused(&raw(vec![vec![0; (32 << 20) + 1]], "")).0, RefusalKind::TooLarge);
+    assert_eq!(refused(&raw(vec![pack(&vec![0; (32 << 20) + 1])], "")).0, RefusalKind::Invalid);
+
+    // The fault stands at the end: nothing of what comes before it is stored.
+    for content_type in [V1, V2] {
+        let good = if content_type == V1 { body.clone() } else { body_v2(&[("__name__=a", &[(0, 1.0)])]) };
+        let report = send(&b, content_type, &[good, vec![0x2a, 0x7f, 0, 0x1a, 0x7f]].concat()).unwrap();
+        assert_eq!(refused(&report).0, RefusalKind::Invalid);
+        assert_eq!((report.samples, report.has_counts), (0, content_type == V2));
+    }
+    b.check(0, "a", &[]);
+    assert_eq!(raw(vec![pack(&[])], "").refusal, None);
+}
+
+#[test]
+fn a_series_that_the_database_has_dropped_is_made_again() {
+    let b = Bench::new();
+    let now = |hours: i64| b.clock.set_ms(T0 + hours * 3_600_000);
+    for version in [V1, V2] {
+        let body = |second| {
+            let series: [(&str, Samples<'_>); 1] = [("__name__=a x=1", &[(second, second as f64)])];
+            if version == V1 { body_v1(&series) } else { body_v2(&series) }
+        };
+        let start = if version == V1 { 0 } else { 100 };
+        let other = |hours: i64| {
+            let t = hours * 3600;
+            send(&b, V1, &body_v1(&[("__name__=other", &[(t, t as f64)])])).unwrap();
+        };
+        now(start);
+        send(&b, version, &body(start * 3600)).unwrap();
+        // The head moves on until a block has been cut and the series has left it.
+        for hour in start + 1..start + 9 {
+            now(hour);
+            other(hour);
+            wait(|done| b.engine.maintain(done)).unwrap();
+        }
+        assert_eq!(b.metric("prometheus_tsdb_head_series"), 1.0);
+        let late = (start + 8) * 3600;
+        let report = send(&b, version, &body(late)).unwrap();
+        assert_eq!((report.refusal, report.samples), (None, 1));
+        b.check(late, "a", &[&format!("{{__name__=\"a\", x=\"1\"}} {late}")]);
+    }
+}
+
+#[test]
+fn a_closed_engine_says_so() {
+    let b = Bench::new();
+    wait(|done| b.engine.close(done)).unwrap();
+    let e = send(&b, V1, &body_v1(&[("__name__=a", &[(0, 1.0)])])).unwrap_err();
+    assert_eq!(e.code, ErrorCode::Closed);
+}
