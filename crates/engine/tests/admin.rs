@@ -6,11 +6,11 @@ mod common;
 
 use std::sync::Arc;
 
-use common::small_disk::SmallDisk;
 use common::{Bench, T0};
 use engine::options::Features;
 use engine::{EngineError, EngineOptions, ErrorCode, FloatEncoding, StorageSettings};
 use storage::{Inline, MemFs};
+use testkit::faults::SmallDisk;
 
 const SERIES: [&str; 3] = ["a{i=\"1\"}", "a{i=\"2\"}", "b"];
 

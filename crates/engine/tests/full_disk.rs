@@ -6,10 +6,10 @@ mod common;
 
 use std::sync::Arc;
 
-use common::small_disk::SmallDisk;
 use common::{Bench, T0};
 use engine::{EngineOptions, ErrorCode};
 use storage::{Inline, MemFs};
+use testkit::faults::SmallDisk;
 
 const SERIES: usize = 40;
 

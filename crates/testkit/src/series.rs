@@ -15,13 +15,28 @@ impl Noise {
         Self(seed)
     }
 
-    /// The next number in 0…1.
-    pub fn next_unit(&mut self) -> f64 {
+    /// The next 64 bits.
+    pub fn next_bits(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        ((z ^ (z >> 31)) >> 11) as f64 / (1u64 << 53) as f64
+        z ^ (z >> 31)
+    }
+
+    /// The next number in 0…1.
+    pub fn next_unit(&mut self) -> f64 {
+        (self.next_bits() >> 11) as f64 / (1u64 << 53) as f64
+    }
+
+    /// The next whole number below `n`, which must not be 0.
+    pub fn below(&mut self, n: u64) -> u64 {
+        ((u128::from(self.next_bits()) * u128::from(n)) >> 64) as u64
+    }
+
+    /// Whether something happens that happens `of_hundred` times in a hundred.
+    pub fn chance(&mut self, of_hundred: u64) -> bool {
+        self.below(100) < of_hundred
     }
 }
 

@@ -2,105 +2,12 @@
 //! acknowledged is there after the next start.
 #![allow(clippy::unwrap_used)]
 
-use std::io;
-use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
 
 use model::{Columns, Labels, SeriesRef};
-use storage::{
-    AppendError, DirEntry, FileAppend, FileLock, FileRead, Fs, Inline, ManualClock, Map, MemFs, Queryable,
-    SelectHints, StorageError,
-};
+use storage::{AppendError, Inline, ManualClock, MemFs, Queryable, SelectHints, StorageError};
+use testkit::faults::SmallDisk;
 use tsdb::{Db, DbOptions, WalSync};
-
-/// Files in memory on a disk that has room for `left` bytes; below zero it has room but fails to sync.
-#[derive(Clone)]
-struct SmallDisk {
-    fs: MemFs,
-    left: Arc<AtomicI64>,
-}
-
-struct File(Box<dyn FileAppend>, Arc<AtomicI64>);
-
-fn no_space() -> io::Error {
-    io::Error::new(io::ErrorKind::StorageFull, "no space left on device")
-}
-
-impl FileAppend for File {
-    fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
-        let n = bytes.len() as i64;
-        let left = self.1.load(Ordering::SeqCst);
-        if (0..n).contains(&left) {
-            // What fits is written, as a disk would.
-            self.0.append(&bytes[..left as usize])?;
-            return Err(no_space());
-        }
-        self.1.fetch_sub(n, Ordering::SeqCst);
-        self.0.append(bytes)
-    }
-
-    fn write_at(&mut self, offset: u64, bytes: &[u8]) -> io::Result<()> {
-        self.0.write_at(offset, bytes)
-    }
-
-    fn len(&self) -> u64 {
-        self.0.len()
-    }
-
-    fn sync(&mut self) -> io::Result<()> {
-        if self.1.load(Ordering::SeqCst) < 0 {
-            Err(io::Error::other("input/output error"))
-        } else {
-            self.0.sync()
-        }
-    }
-}
-
-impl Fs for SmallDisk {
-    fn create(&self, path: &Path) -> io::Result<Box<dyn FileAppend>> {
-        Ok(Box::new(File(self.fs.create(path)?, self.left.clone())))
-    }
-    fn open_append(&self, path: &Path) -> io::Result<Box<dyn FileAppend>> {
-        Ok(Box::new(File(self.fs.open_append(path)?, self.left.clone())))
-    }
-    fn open_read(&self, path: &Path) -> io::Result<Box<dyn FileRead>> {
-        self.fs.open_read(path)
-    }
-    fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
-        self.fs.read(path)
-    }
-    fn map(&self, path: &Path) -> io::Result<Map> {
-        self.fs.map(path)
-    }
-    fn set_len(&self, path: &Path, len: u64) -> io::Result<()> {
-        self.fs.set_len(path, len)
-    }
-    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
-        self.fs.rename(from, to)
-    }
-    fn remove_file(&self, path: &Path) -> io::Result<()> {
-        self.fs.remove_file(path)
-    }
-    fn remove_dir_all(&self, path: &Path) -> io::Result<()> {
-        self.fs.remove_dir_all(path)
-    }
-    fn create_dir_all(&self, path: &Path) -> io::Result<()> {
-        self.fs.create_dir_all(path)
-    }
-    fn read_dir(&self, path: &Path) -> io::Result<Vec<DirEntry>> {
-        self.fs.read_dir(path)
-    }
-    fn exists(&self, path: &Path) -> bool {
-        self.fs.exists(path)
-    }
-    fn sync_dir(&self, path: &Path) -> io::Result<()> {
-        self.fs.sync_dir(path)
-    }
-    fn lock(&self, path: &Path) -> io::Result<Box<dyn FileLock>> {
-        self.fs.lock(path)
-    }
-}
 
 fn open(disk: &SmallDisk) -> Db {
     let mut o =
@@ -110,7 +17,7 @@ fn open(disk: &SmallDisk) -> Db {
 }
 
 fn disk(left: i64) -> SmallDisk {
-    SmallDisk { fs: MemFs::new(), left: Arc::new(AtomicI64::new(left)) }
+    SmallDisk::new(MemFs::new(), left)
 }
 
 fn series(i: i64) -> Labels {
@@ -165,7 +72,7 @@ fn a_full_disk_stops_writes_and_not_reads() {
         assert_eq!(times(&db), acknowledged, "what was refused is not seen");
         let refusal = db.refuses_writes().unwrap();
         assert!(refusal.contains("data/wal/00000000"), "{refusal}");
-        disk.left.store(1 << 40, Ordering::SeqCst);
+        disk.set_left(1 << 40);
         assert!(matches!(add(&db, 1 << 40), Err(StorageError::ReadOnly(_))), "room alone does not heal it");
         let refused = db.appender().append(SeriesRef::NONE, &series(99), 1 << 40, 0, 1.0);
         assert!(matches!(refused, Err(AppendError::ReadOnly(_))));
@@ -173,7 +80,7 @@ fn a_full_disk_stops_writes_and_not_reads() {
             db.metrics().into_iter().find(|m| m.name == "prometheus_tsdb_wal_writes_failed_total").unwrap();
         assert!(failed.value >= 1.0);
         drop(db);
-        let disk = SmallDisk { fs: disk.fs.snapshot(), left: disk.left.clone() };
+        let disk = SmallDisk::new(disk.files().snapshot(), 1 << 40);
         let db = open(&disk);
         assert_eq!(times(&db), acknowledged);
         add(&db, 1 << 20).unwrap();
@@ -185,12 +92,38 @@ fn a_failed_sync_stops_writes() {
     let disk = disk(1 << 30);
     let db = open(&disk);
     add(&db, 1000).unwrap();
-    disk.left.store(-1, Ordering::SeqCst);
+    disk.set_fails_sync(true);
     let e = add(&db, 2000).unwrap_err();
     assert!(e.to_string().contains("data/wal/00000000"), "{e}");
-    disk.left.store(1 << 30, Ordering::SeqCst);
+    disk.set_fails_sync(false);
     assert!(matches!(add(&db, 3000), Err(StorageError::ReadOnly(_))));
     assert_eq!(times(&db), [1000]);
+}
+
+#[test]
+fn a_read_only_disk_is_refused_by_name_or_stops_writes() {
+    let disk = disk(1 << 30);
+    disk.set_read_only(true);
+    let o = DbOptions::new("data", Arc::new(disk.clone()), Arc::new(ManualClock::new(0)), Arc::new(Inline));
+    let e = Db::open(o.clone()).err().unwrap();
+    assert_eq!(e.to_string(), "create data: read-only file system");
+    disk.set_read_only(false);
+    let db = open(&disk);
+    add(&db, 1000).unwrap();
+    disk.set_read_only(true);
+    let e = add(&db, 2000).unwrap_err();
+    assert!(e.to_string().contains("data/wal/00000000: read-only file system"), "{e}");
+    disk.set_read_only(false);
+    assert!(matches!(add(&db, 3000), Err(StorageError::ReadOnly(_))), "writes stay refused");
+    assert_eq!(times(&db), [1000]);
+    drop(db);
+    disk.set_read_only(true);
+    let e = Db::open(o).err().unwrap();
+    assert_eq!(e.to_string(), "lock DB directory: read-only file system");
+    disk.set_read_only(false);
+    let db = open(&disk);
+    assert_eq!(times(&db), [1000]);
+    add(&db, 4000).unwrap();
 }
 
 #[test]

@@ -1,8 +1,6 @@
 //! An engine over files in memory and a clock moved by hand, and what tests ask of it.
 #![allow(dead_code, clippy::unwrap_used, reason = "a part of tests, of which each file uses a part")]
 
-pub(crate) mod small_disk;
-
 use std::sync::Arc;
 use std::sync::mpsc;
 
