@@ -28,6 +28,14 @@ describe('narthex start', () => {
     expect(series[0]?.value?.[1]).toBe('1');
   });
 
+  test('names each family of its metrics once', async () => {
+    const text = await (await fetch(`${server.url}/metrics`)).text();
+    const names = [...text.matchAll(/^# TYPE (\S+)/gm)].map((match) => match[1] ?? '');
+    expect(names.filter((name, i) => names.indexOf(name) !== i)).toEqual([]);
+    expect(names).toContain('prometheus_target_scrapes_sample_out_of_order_total');
+    expect(names).toContain('prometheus_engine_query_duration_seconds');
+  });
+
   test('says where it is, what it uses, and what to try', () => {
     const output = server.output();
     expect(output).toContain(server.url);

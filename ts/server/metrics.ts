@@ -86,27 +86,12 @@ export class ServerMetrics {
   /** Everything in text format 0.0.4, the core's metrics included. */
   text(coreText: string): string {
     const families = [this.#queries.family(), ...this.#sources.flatMap((source) => source())];
-    return mergeTexts([this.#registry.text(), ...families.map(renderSourceFamily), coreText]);
+    return [this.#registry.text(), ...families.map(renderSourceFamily), coreText].join('');
   }
 
   stop(): void {
     this.#stopProcessMetrics();
   }
-}
-
-/** Texts one after the other; a family that an earlier one has is left out of the later ones. */
-export function mergeTexts(texts: readonly string[]): string {
-  const seen = new Set<string>();
-  let merged = '';
-  for (const text of texts) {
-    for (const family of text.split(/^(?=# HELP )/m)) {
-      const name = /^# HELP (\S+)/.exec(family)?.[1];
-      if (name !== undefined && seen.has(name)) continue;
-      if (name !== undefined) seen.add(name);
-      merged += family;
-    }
-  }
-  return merged;
 }
 
 function renderSourceFamily(family: MetricFamily): string {

@@ -2,7 +2,6 @@ import { describe, expect, it } from 'vitest';
 import { configToYaml, parseConfig } from '../config/index.ts';
 import type { EngineFeature } from '../core/engine.ts';
 import { createLogger } from './log.ts';
-import { mergeTexts } from './metrics.ts';
 import { blockDurations, fillStorage, showRetention, storageSettings } from './storage-settings.ts';
 import { corsPattern, externalUrl, routePrefix } from './web-address.ts';
 
@@ -105,13 +104,6 @@ describe('storage', () => {
       maxBlockDurationMs: longest,
     });
   });
-});
-
-it('merges texts of metrics, the first to name a family wins', () => {
-  const family = (name: string, value: number) => `# HELP ${name} H.\n# TYPE ${name} gauge\n${name} ${value}\n`;
-  expect(mergeTexts([family('a', 1), family('b', 2) + family('a', 3), family('c', 4)])).toBe(
-    family('a', 1) + family('b', 2) + family('c', 4),
-  );
 });
 
 describe('log', () => {

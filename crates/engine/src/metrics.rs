@@ -1,4 +1,5 @@
-//! The core's own metrics, under the names that Prometheus gives the same things.
+//! The core's own metrics, under the names that Prometheus gives the same things. What a caller
+//! learns from a report, such as a scrape's, is the caller's to count.
 
 use std::fmt::Write;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -6,37 +7,16 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use promql::QueryStats;
 
 use crate::engine::Engine;
-use crate::scrape::ScrapeReport;
 
 /// Counters of the engine.
 #[derive(Debug, Default)]
 pub(crate) struct EngineMetrics {
-    scrape_out_of_order: AtomicU64,
-    scrape_duplicates: AtomicU64,
-    scrape_out_of_bounds: AtomicU64,
-    scrape_sample_limit: AtomicU64,
-    scrape_body_size_limit: AtomicU64,
     remote_write_invalid_labels: AtomicU64,
     remote_write_without_metadata: AtomicU64,
-    queries: AtomicU64,
     query_samples: AtomicU64,
-    query_eval_ns: AtomicU64,
 }
 
 impl EngineMetrics {
-    pub(crate) fn scrape(&self, r: &ScrapeReport) {
-        let add = |c: &AtomicU64, n: u64| {
-            if n > 0 {
-                c.fetch_add(n, Ordering::Relaxed);
-            }
-        };
-        add(&self.scrape_out_of_order, r.out_of_order);
-        add(&self.scrape_duplicates, r.duplicates);
-        add(&self.scrape_out_of_bounds, r.out_of_bounds);
-        add(&self.scrape_sample_limit, u64::from(r.error.as_deref() == Some("sample limit exceeded")));
-        add(&self.scrape_body_size_limit, u64::from(r.body_bytes < 0));
-    }
-
     /// Counts samples of remote write whose labels name no series.
     pub(crate) fn remote_write_invalid_labels(&self, samples: u64) {
         self.remote_write_invalid_labels.fetch_add(samples, Ordering::Relaxed);
@@ -48,9 +28,7 @@ impl EngineMetrics {
     }
 
     pub(crate) fn query(&self, s: &QueryStats) {
-        self.queries.fetch_add(1, Ordering::Relaxed);
         self.query_samples.fetch_add(s.total_samples, Ordering::Relaxed);
-        self.query_eval_ns.fetch_add(s.prepare_ns + s.eval_ns + s.result_ns, Ordering::Relaxed);
     }
 }
 
@@ -62,31 +40,6 @@ impl Engine {
         let mut out = String::with_capacity(8192);
         let load = |c: &AtomicU64| c.load(Ordering::Relaxed) as f64;
         for (name, help, value) in [
-            (
-                "prometheus_target_scrapes_sample_out_of_order_total",
-                "Total number of samples rejected due to not being out of the expected order.",
-                load(&m.scrape_out_of_order),
-            ),
-            (
-                "prometheus_target_scrapes_sample_duplicate_timestamp_total",
-                "Total number of samples rejected due to duplicate timestamps but different values.",
-                load(&m.scrape_duplicates),
-            ),
-            (
-                "prometheus_target_scrapes_sample_out_of_bounds_total",
-                "Total number of samples rejected due to timestamp falling outside of the time bounds.",
-                load(&m.scrape_out_of_bounds),
-            ),
-            (
-                "prometheus_target_scrapes_exceeded_sample_limit_total",
-                "Total number of scrapes that hit the sample limit and were rejected.",
-                load(&m.scrape_sample_limit),
-            ),
-            (
-                "prometheus_target_scrapes_exceeded_body_size_limit_total",
-                "Total number of scrapes that hit the body size limit.",
-                load(&m.scrape_body_size_limit),
-            ),
             (
                 "prometheus_api_remote_write_invalid_labels_samples_total",
                 "The total number of received remote write samples and histogram samples which were rejected due to invalid labels.",
@@ -126,11 +79,6 @@ impl Engine {
         for (name, help, value) in gauges {
             family(&mut out, name, help, "gauge", value);
         }
-        let name = "prometheus_engine_query_duration_seconds";
-        let seconds = load(&m.query_eval_ns) / 1e9;
-        header(&mut out, name, "Query timings", "summary");
-        let _ = writeln!(out, "{name}_sum{{slice=\"inner_eval\"}} {seconds}");
-        let _ = writeln!(out, "{name}_count{{slice=\"inner_eval\"}} {}", load(&m.queries));
         let mut last = "";
         for m in self.inner.db.metrics() {
             let kind = match m.kind {

@@ -137,7 +137,6 @@ impl Target {
                 }
                 ScrapeInput::Failed(error) => state.failed(inner, error, time)?,
             };
-            inner.metrics.scrape(&report);
             Ok(report)
         };
         self.engine.run_ingest(bytes, work, done);
