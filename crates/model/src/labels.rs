@@ -53,6 +53,23 @@ impl Labels {
         if buf.is_empty() { Self::empty() } else { Self(Arc::from(buf)) }
     }
 
+    /// The set whose encoding, as the type describes it, is `bytes`; `None` where they are not
+    /// exactly that: names sorted and distinct, no empty value, UTF-8, lengths in their shortest form.
+    /// Copies the bytes and nothing else.
+    #[must_use]
+    pub fn from_encoded(bytes: &[u8]) -> Option<Self> {
+        let mut rest = bytes;
+        let mut last: Option<&str> = None;
+        while !rest.is_empty() {
+            let (name, value) = (checked_str(&mut rest)?, checked_str(&mut rest)?);
+            if value.is_empty() || last.is_some_and(|l| l >= name) {
+                return None;
+            }
+            last = Some(name);
+        }
+        Some(if bytes.is_empty() { Self::empty() } else { Self(Arc::from(bytes)) })
+    }
+
     /// The number of labels; walks the set.
     #[must_use]
     pub fn len(&self) -> usize {
@@ -261,6 +278,31 @@ fn take_str<'a>(rest: &mut &'a [u8]) -> &'a str {
     std::str::from_utf8(s).expect("the encoder only ever pushed UTF-8")
 }
 
+/// As [`take_str`] does, from bytes that may be anything.
+#[inline]
+fn checked_str<'a>(rest: &mut &'a [u8]) -> Option<&'a str> {
+    /// No text is longer than this many groups of seven bits can say.
+    const GROUPS_MAX: usize = 5;
+    let (mut n, mut i) = (0u64, 0);
+    loop {
+        let b = *rest.get(i)?;
+        n |= u64::from(b & 0x7f) << (7 * i);
+        i += 1;
+        if b < 0x80 {
+            if b == 0 && i > 1 {
+                return None;
+            }
+            break;
+        }
+        if i == GROUPS_MAX {
+            return None;
+        }
+    }
+    let (s, tail) = rest[i..].split_at_checked(usize::try_from(n).ok()?)?;
+    *rest = tail;
+    std::str::from_utf8(s).ok()
+}
+
 /// Edits a label set: labels are kept sorted, setting an empty value deletes.
 #[derive(Clone, Debug, Default)]
 pub struct LabelsBuilder {
@@ -353,6 +395,31 @@ mod tests {
         assert_eq!(l.get("z"), Some("3"));
         assert_eq!(l.get("m"), None);
         assert_eq!(l.to_string(), r#"{a="2", z="3"}"#);
+    }
+
+    #[test]
+    fn takes_its_own_encoding_and_nothing_else() {
+        let long = "x".repeat(200);
+        let l = Labels::from_pairs([("a", long.as_str()), ("b", "y")]);
+        assert_eq!(Labels::from_encoded(l.as_bytes()), Some(l.clone()));
+        assert_eq!(Labels::from_encoded(b""), Some(Labels::empty()));
+        for n in 1..l.as_bytes().len() {
+            let whole = Labels::from_pairs([("a", long.as_str())]);
+            let cut = &l.as_bytes()[..n];
+            assert_eq!(Labels::from_encoded(cut).is_some(), cut == whole.as_bytes(), "{n}");
+        }
+        let disorder: [&[u8]; 7] = [
+            b"\x01b\x01y\x01a\x01x",
+            b"\x01a\x01x\x01a\x01y",
+            b"\x01a\x00",
+            b"\x01a\x81\x00y",
+            b"\x01a\x01\xff",
+            b"\x01a\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01",
+            b"\x01a\xff\xff\xff\xff\x0f",
+        ];
+        for bytes in disorder {
+            assert_eq!(Labels::from_encoded(bytes), None, "{bytes:?}");
+        }
     }
 
     #[test]

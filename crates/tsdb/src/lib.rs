@@ -8,6 +8,7 @@ mod counter;
 pub mod db;
 mod head;
 mod head_chunks;
+mod histogram;
 pub mod index;
 mod int_map;
 pub mod retention;

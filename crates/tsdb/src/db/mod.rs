@@ -94,6 +94,7 @@ impl Db {
             segment_bytes: options.wal_segment_bytes,
             compression: options.wal_compression,
             sync: options.wal_sync,
+            start_timestamps: options.start_timestamps,
         })?);
         if head.initialized() {
             head.collect(head.min_valid_ms())?;

@@ -9,8 +9,8 @@ use super::isolation::CommitSeq;
 use super::page::{Page, page_number, slot};
 use super::series::Pushed;
 use super::{Head, lock};
-use crate::wal::RecordBuffers;
 use crate::wal::record::RefSample;
+use crate::wal::{CommitRecords, RecordBuffers};
 
 /// So many batches are kept for later appenders, none with room for more samples than this.
 const BATCHES_MAX: usize = 16;
@@ -261,7 +261,8 @@ impl Appender for HeadAppender {
             return Ok(());
         }
         if let Some(wal) = self.head.wal.get() {
-            wal.log_samples(&self.batch.samples, &mut self.batch.record)?;
+            let records = CommitRecords { samples: &self.batch.samples, ..CommitRecords::default() };
+            wal.log_commit(&records, &mut self.batch.record)?;
         }
         self.apply();
         Ok(())

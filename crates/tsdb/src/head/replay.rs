@@ -460,12 +460,13 @@ fn decode(bits: u8, data: &[u8]) -> Result<Owned, String> {
     };
     Ok(match record::decode(raw)? {
         Record::Series(s) => Owned::Series(s),
-        Record::Samples(s) => Owned::Samples { all: s.len() as u64, left: s },
+        Record::Samples(s) => Owned::Samples { all: s.samples.len() as u64, left: s.samples },
         Record::Tombstones(t) => Owned::Tombstones(t),
         Record::MinValidTime(t) => Owned::MinValidTime(t),
-        Record::Histograms => Owned::Histograms,
-        Record::Exemplars => Owned::Exemplars,
-        Record::Metadata(_) | Record::Other => Owned::Other,
+        Record::Histograms(_) => Owned::Histograms,
+        Record::Exemplars(_) => Owned::Exemplars,
+        // Markers belong into the other log.
+        Record::Metadata(_) | Record::Markers(_) | Record::Other => Owned::Other,
     })
 }
 

@@ -3,12 +3,13 @@
 
 use std::path::PathBuf;
 
-use model::TimestampMs;
+use model::{Metadata, TimestampMs};
 use storage::{FileAppend, StorageError};
 
+use super::commit::CommitRecords;
 use super::compress::{Compressor, decompress};
 use super::fragment::{Fragmenter, Records};
-use super::record::{self, Record};
+use super::record::{self, Record, RefMetadata, Samples};
 use super::segment::{checkpoint_path, checkpoints, segment_path, segments};
 use super::writer::WalOptions;
 use crate::int_map::IntMap;
@@ -20,9 +21,9 @@ const BUFFER_BYTES: usize = 1 << 20;
 const METADATA_BATCH: usize = 1000;
 
 /// Writes the checkpoint that stands for all segments up to `last`, from the checkpoint before it
-/// and the segments behind that one. Series that `keep` does not want, and samples and deletions
-/// before `mint_ms`, are left out; of metadata only the latest of each series stays. Records with
-/// native histograms or exemplars stay as they are.
+/// and the segments behind that one. Series that `keep` does not want, and samples, histograms,
+/// exemplars and deletions before `mint_ms`, are left out; of metadata only the latest of each series
+/// stays. Its first record is the highest `mint_ms` that any checkpoint of this log was made with.
 ///
 /// # Errors
 /// Where files cannot be read or written, or are damaged: nothing has changed then.
@@ -72,9 +73,14 @@ fn rewrite(
     keep: &dyn Fn(u64) -> bool,
 ) -> Result<(), StorageError> {
     let mut out = Output::new(options, to)?;
-    let mut latest: IntMap<u64, Vec<u8>> = IntMap::default();
+    let mut rest = Remainder {
+        mint_ms,
+        keep,
+        start_timestamps: options.start_timestamps,
+        latest: IntMap::default(),
+        buf: Vec::new(),
+    };
     let mut min_valid_ms = mint_ms;
-    let mut bodies = Output::new_buffer();
     let mut raw = Vec::new();
     let mut wrote_min_valid = false;
     for file in files {
@@ -93,71 +99,99 @@ fn rewrite(
             }
             if !wrote_min_valid {
                 // An earlier checkpoint has it as its first record, so nothing higher comes.
-                record::put_min_valid_time(&mut bodies, min_valid_ms);
-                out.put(&bodies)?;
-                bodies.clear();
+                out.put_min_valid_time(min_valid_ms)?;
                 wrote_min_valid = true;
             }
-            filter(&record, &raw, mint_ms, keep, &mut latest, &mut bodies);
-            if !bodies.is_empty() {
-                out.put(&bodies)?;
-                bodies.clear();
-            }
+            rest.of(record, &mut |record| out.put(record))?;
         }
     }
     if !wrote_min_valid {
-        record::put_min_valid_time(&mut bodies, min_valid_ms);
-        out.put(&bodies)?;
-        bodies.clear();
+        out.put_min_valid_time(min_valid_ms)?;
     }
-    let mut latest: Vec<_> = latest.into_iter().collect();
-    latest.sort_unstable();
+    let mut latest: Vec<RefMetadata> =
+        rest.latest.into_iter().map(|(series, metadata)| RefMetadata { series, metadata }).collect();
+    latest.sort_unstable_by_key(|m| m.series);
     for batch in latest.chunks(METADATA_BATCH) {
-        bodies.push(record::kind::METADATA);
-        batch.iter().for_each(|(_, entry)| bodies.extend_from_slice(entry));
-        out.put(&bodies)?;
-        bodies.clear();
+        let mut record = Vec::new();
+        record::put_metadata(&mut record, batch);
+        out.put(&record)?;
     }
     out.finish()
 }
 
-/// Writes what is left of a record to the empty `out`.
-fn filter(
-    record: &Record<'_>,
-    raw: &[u8],
+/// What is left of records.
+struct Remainder<'a> {
     mint_ms: TimestampMs,
-    keep: &dyn Fn(u64) -> bool,
-    latest: &mut IntMap<u64, Vec<u8>>,
-    out: &mut Vec<u8>,
-) {
-    match record {
-        Record::Series(series) => {
-            series
-                .iter()
-                .filter(|(r, _)| keep(*r))
-                .for_each(|(r, labels)| record::put_series(out, *r, labels));
-        }
-        Record::Samples(samples) => {
-            let left: Vec<_> = samples.iter().filter(|s| s.t >= mint_ms).copied().collect();
-            if !left.is_empty() {
-                record::put_samples(out, &left);
+    keep: &'a dyn Fn(u64) -> bool,
+    start_timestamps: bool,
+    /// Of each series that stays, by reference.
+    latest: IntMap<u64, Metadata>,
+    buf: Vec<u8>,
+}
+
+impl Remainder<'_> {
+    /// Hands over the records in which what is left of `record` is written; none where nothing is.
+    fn of(
+        &mut self,
+        record: Record,
+        put: &mut dyn FnMut(&[u8]) -> Result<(), StorageError>,
+    ) -> Result<(), StorageError> {
+        let mint_ms = self.mint_ms;
+        let mut left = CommitRecords::default();
+        let (samples, histograms, exemplars);
+        match record {
+            Record::Series(series) => {
+                self.buf.clear();
+                for (r, labels) in series.iter().filter(|(r, _)| (self.keep)(*r)) {
+                    record::put_series(&mut self.buf, *r, labels);
+                }
+                return if self.buf.is_empty() { Ok(()) } else { put(&self.buf) };
             }
-        }
-        Record::Tombstones(stones) => {
-            let left: Vec<_> =
-                stones.iter().filter(|s| keep(s.series) && s.max_ms >= mint_ms).copied().collect();
-            if !left.is_empty() {
-                record::put_tombstones(out, &left);
+            Record::Tombstones(mut stones) => {
+                stones.retain(|s| (self.keep)(s.series) && s.max_ms >= mint_ms);
+                self.buf.clear();
+                record::put_tombstones(&mut self.buf, &stones);
+                return if stones.is_empty() { Ok(()) } else { put(&self.buf) };
             }
-        }
-        Record::Metadata(entries) => {
-            for m in entries.iter().filter(|m| keep(m.series)) {
-                latest.insert(m.series, m.bytes.to_vec());
+            Record::Metadata(entries) => {
+                let entries = entries.into_iter().filter(|m| (self.keep)(m.series));
+                self.latest.extend(entries.map(|m| (m.series, m.metadata)));
+                return Ok(());
             }
+            Record::Samples(all) => {
+                samples = not_before(all, mint_ms);
+                (left.samples, left.starts) = (&samples.samples, &samples.starts);
+            }
+            Record::Histograms(mut all) => {
+                all.retain(|h| h.t >= mint_ms);
+                histograms = all;
+                left.histograms = &histograms;
+            }
+            Record::Exemplars(mut all) => {
+                all.retain(|e| e.t >= mint_ms);
+                exemplars = all;
+                left.exemplars = &exemplars;
+            }
+            Record::MinValidTime(_) | Record::Markers(_) | Record::Other => return Ok(()),
         }
-        Record::Histograms | Record::Exemplars => out.extend_from_slice(raw),
-        Record::MinValidTime(_) | Record::Other => {}
+        let mut done = Ok(());
+        left.each(self.start_timestamps, &mut self.buf, |record| {
+            if done.is_ok() {
+                done = put(record);
+            }
+        });
+        done
     }
+}
+
+/// The samples from `mint_ms` on.
+fn not_before(mut all: Samples, mint_ms: TimestampMs) -> Samples {
+    if !all.starts.is_empty() {
+        let mut samples = all.samples.iter();
+        all.starts.retain(|_| samples.next().is_some_and(|s| s.t >= mint_ms));
+    }
+    all.samples.retain(|s| s.t >= mint_ms);
+    all
 }
 
 /// The segments of a checkpoint under construction.
@@ -186,12 +220,14 @@ impl<'a> Output<'a> {
         })
     }
 
-    fn new_buffer() -> Vec<u8> {
-        Vec::with_capacity(4096)
-    }
-
     fn io(&self, e: std::io::Error) -> StorageError {
         StorageError::io(format!("write {}", segment_path(&self.dir, self.number).display()), e)
+    }
+
+    fn put_min_valid_time(&mut self, t: TimestampMs) -> Result<(), StorageError> {
+        let mut record = Vec::new();
+        record::put_min_valid_time(&mut record, t);
+        self.put(&record)
     }
 
     fn put(&mut self, record: &[u8]) -> Result<(), StorageError> {

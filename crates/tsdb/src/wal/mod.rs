@@ -1,8 +1,9 @@
 //! The write-ahead log in Prometheus' format (FORMAT.md): segments of pages of fragments, records
-//! of series and samples, checkpoints. Knows nothing of the head.
+//! of what a head holds, checkpoints. Knows nothing of the head.
 
 mod bytes;
 mod checkpoint;
+mod commit;
 mod compress;
 pub(crate) mod fragment;
 pub(crate) mod reader;
@@ -11,5 +12,6 @@ pub(crate) mod segment;
 mod writer;
 
 pub(crate) use checkpoint::write_checkpoint;
+pub(crate) use commit::{CommitRecords, RecordBuffers};
 pub(crate) use compress::decompress;
-pub(crate) use writer::{RecordBuffers, Wal, WalOptions};
+pub(crate) use writer::{Wal, WalOptions};

@@ -12,6 +12,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use model::Labels;
 use storage::{FileAppend, Fs, Spawn, StorageError};
 
+use super::commit::{CommitRecords, RecordBuffers};
 use super::compress::Compressor;
 use super::fragment::Fragmenter;
 use super::record;
@@ -31,14 +32,29 @@ pub(crate) struct WalOptions {
     pub(crate) segment_bytes: u64,
     pub(crate) compression: WalCompression,
     pub(crate) sync: WalSync,
+    /// Whether samples and histograms are logged with their start timestamps, in records of the
+    /// second kind.
+    pub(crate) start_timestamps: bool,
 }
 
 /// A record on its way to the file.
-struct Queued {
+pub(super) struct Queued {
     bits: u8,
     data: Vec<u8>,
     /// Compressed already; otherwise the one who writes does it.
     ready: bool,
+}
+
+impl Queued {
+    pub(super) fn compressed(record: &[u8], how: WalCompression, compressor: &mut Compressor) -> Self {
+        let mut data = Vec::new();
+        let bits = compressor.compress(how, record, &mut data);
+        Self { bits, data, ready: true }
+    }
+
+    pub(super) fn saved_bytes(&self, record_bytes: usize) -> u64 {
+        (record_bytes - self.data.len()) as u64
+    }
 }
 
 /// The segment being written; `None` in [`State`] while someone writes.
@@ -89,13 +105,6 @@ pub(crate) struct WalCounters {
     pub(crate) bytes: Counter,
     pub(crate) records: Counter,
     pub(crate) record_bytes_saved: Counter,
-}
-
-/// Memory in which a commit makes its record, kept by the caller for the next one.
-#[derive(Default)]
-pub(crate) struct RecordBuffers {
-    raw: Vec<u8>,
-    compressor: Compressor,
 }
 
 /// The log, open for writing.
@@ -160,54 +169,62 @@ impl Wal {
         }
     }
 
-    /// Logs samples; when it returns, write(2) has returned.
+    /// Logs a commit; when it returns, write(2) has returned for all of it.
     ///
     /// # Errors
     /// Where the log cannot be written, now or since earlier: nothing is acknowledged.
-    pub(crate) fn log_samples(
+    pub(crate) fn log_commit(
         &self,
-        samples: &[record::RefSample],
+        records: &CommitRecords<'_>,
         buffers: &mut RecordBuffers,
     ) -> Result<(), StorageError> {
-        self.log_record(buffers, |raw| record::put_samples(raw, samples))
+        self.log_batches(std::slice::from_ref(records), buffers)
+    }
+
+    /// Logs a commit that has more than one of each kind of record, batch after batch, as
+    /// [`Self::log_commit`] does.
+    ///
+    /// # Errors
+    /// As [`Self::log_commit`].
+    pub(crate) fn log_batches(
+        &self,
+        batches: &[CommitRecords<'_>],
+        buffers: &mut RecordBuffers,
+    ) -> Result<(), StorageError> {
+        let WalOptions { start_timestamps, compression, .. } = self.options;
+        let saved = buffers.fill(batches, start_timestamps, compression);
+        self.counters.record_bytes_saved.add(saved);
+        self.commit(&mut buffers.records)
     }
 
     /// Logs deletions; when it returns, write(2) has returned.
     ///
     /// # Errors
-    /// As [`Self::log_samples`].
+    /// As [`Self::log_commit`].
     pub(crate) fn log_tombstones(&self, stones: &[record::Stone]) -> Result<(), StorageError> {
-        self.log_record(&mut RecordBuffers::default(), |raw| record::put_tombstones(raw, stones))
-    }
-
-    fn log_record(
-        &self,
-        buffers: &mut RecordBuffers,
-        fill: impl FnOnce(&mut Vec<u8>),
-    ) -> Result<(), StorageError> {
-        buffers.raw.clear();
-        fill(&mut buffers.raw);
-        let mut data = Vec::new();
-        let bits = buffers.compressor.compress(self.options.compression, &buffers.raw, &mut data);
-        self.counters.record_bytes_saved.add((buffers.raw.len() - data.len()) as u64);
-        self.commit(Some(Queued { bits, data, ready: true }))
+        let mut raw = Vec::new();
+        record::put_tombstones(&mut raw, stones);
+        let queued = Queued::compressed(&raw, self.options.compression, &mut Compressor::default());
+        self.counters.record_bytes_saved.add(queued.saved_bytes(raw.len()));
+        self.commit(&mut vec![queued])
     }
 
     /// Writes out the series that are queued.
     ///
     /// # Errors
-    /// As [`Self::log_samples`].
+    /// As [`Self::log_commit`].
     pub(crate) fn flush(&self) -> Result<(), StorageError> {
-        self.commit(None)
+        self.commit(&mut Vec::new())
     }
 
-    fn commit(&self, record: Option<Queued>) -> Result<(), StorageError> {
+    /// Queues the records, which are taken out, and returns once they are written.
+    fn commit(&self, records: &mut Vec<Queued>) -> Result<(), StorageError> {
         let mut s = lock(&self.state);
         if let Some(refusal) = s.refusal() {
             return Err(refusal);
         }
         s.close_series_record();
-        s.queue.extend(record);
+        s.queue.append(records);
         s.queued += 1;
         let mine = s.queued;
         loop {
@@ -400,13 +417,15 @@ mod tests {
             segment_bytes: 64 * 1024,
             compression: WalCompression::None,
             sync: WalSync::Commit,
+            start_timestamps: false,
         };
         let wal = Wal::open(options.clone()).unwrap();
         let mut buffers = RecordBuffers::default();
         for i in 1..=100u64 {
             wal.add_series(i, &Labels::from_pairs([("i", i.to_string())]));
             let batch: Vec<_> = (0..150).map(|k| RefSample { series: i, t: k, v: k as f64 }).collect();
-            wal.log_samples(&batch, &mut buffers).unwrap();
+            let records = CommitRecords { samples: &batch, ..CommitRecords::default() };
+            wal.log_commit(&records, &mut buffers).unwrap();
         }
         wal.close().unwrap();
         assert!(matches!(wal.flush(), Err(StorageError::Closed)));
@@ -426,8 +445,8 @@ mod tests {
                         known = s[0].0;
                     }
                     Record::Samples(s) => {
-                        assert!(s.iter().all(|s| s.series <= known));
-                        total += s.len();
+                        assert!(s.samples.iter().all(|s| s.series <= known));
+                        total += s.samples.len();
                     }
                     other => panic!("{other:?}"),
                 }
