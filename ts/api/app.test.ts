@@ -7,6 +7,7 @@ import { createApp } from './index.ts';
 function contextWithoutEngine(state: { readiness: Readiness; answers: RequestRecord[] }): ApiContext {
   return {
     options: {
+      headerBytesMax: 1024 * 1024,
       routePrefix: '/prom',
       externalUrl: new URL('http://example.org/prom'),
       listenAddress: '127.0.0.1:9090',

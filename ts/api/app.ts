@@ -23,23 +23,19 @@ import { seriesRoutes } from './series.ts';
 import { replayRoute, statusRoutes } from './status.ts';
 import { targetRoutes } from './targets.ts';
 
-/** What a request may measure; the same as with Prometheus. */
-export const HTTP_LIMITS = {
-  /** Request line and headers together. */
-  headerBytes: 1024 * 1024,
-  bodyBytes: 10 * 1024 * 1024,
-} as const;
+/** How long a body may be; the same as with Prometheus. */
+const BODY_BYTES_MAX = 10 * 1024 * 1024;
 
 /** Builds the instance and all its routes; ready to take requests. */
 export async function createApp(context: ApiContext): Promise<FastifyInstance> {
   const app = Fastify({
-    bodyLimit: HTTP_LIMITS.bodyBytes,
+    bodyLimit: BODY_BYTES_MAX,
     exposeHeadRoutes: false,
     forceCloseConnections: true,
     routerOptions: {
       ignoreTrailingSlash: true,
       ignoreDuplicateSlashes: true,
-      maxParamLength: HTTP_LIMITS.headerBytes,
+      maxParamLength: context.options.headerBytesMax,
       querystringParser: (query) => parseForm(query) as never,
     },
     frameworkErrors: (error, request, reply) => {
@@ -72,7 +68,7 @@ function prefixOf(context: ApiContext): string {
 
 async function bodyParsers(app: FastifyInstance): Promise<void> {
   app.removeAllContentTypeParsers();
-  await app.register(formbody, { bodyLimit: HTTP_LIMITS.bodyBytes, parser: (text) => parseForm(text) as never });
+  await app.register(formbody, { bodyLimit: BODY_BYTES_MAX, parser: (text) => parseForm(text) as never });
   app.addContentTypeParser(
     'multipart/form-data',
     { parseAs: 'buffer' },

@@ -84,6 +84,8 @@ export interface RequestRecord {
 
 /** Settings that last as long as the process. */
 export interface ApiOptions {
+  /** What the listener takes for request line and headers together. */
+  headerBytesMax: number;
   /** Where all routes hang: `/`, or a path without a slash at its end. */
   routePrefix: string;
   /** As others reach the server, without a slash at its end. */

@@ -4,7 +4,7 @@
  * `ApiContext`; it must not know how targets are scraped, where configuration comes from, or who
  * listens on which socket.
  */
-export { createApp, HTTP_LIMITS } from './app.ts';
+export { createApp } from './app.ts';
 export type {
   ApiContext,
   ApiOptions,

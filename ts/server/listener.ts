@@ -2,7 +2,6 @@
 
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
-import { HTTP_LIMITS } from '../api/index.ts';
 import { type Clock, messageOf, sleep } from '../util/index.ts';
 
 /** Answers one request. */
@@ -20,6 +19,9 @@ export interface ListenerOptions {
   maxConnections: number;
   clock: Clock;
 }
+
+/** Request line and headers together; the same as with Prometheus. */
+export const HEADER_BYTES_MAX = 1024 * 1024;
 
 /** Longest time a client may take to send its headers. */
 const MAX_HEADERS_MS = 60_000;
@@ -71,7 +73,7 @@ export class Listener {
     const { readTimeoutMs, maxConnections } = this.#options;
     const server = createServer(
       {
-        maxHeaderSize: HTTP_LIMITS.headerBytes,
+        maxHeaderSize: HEADER_BYTES_MAX,
         requestTimeout: readTimeoutMs,
         headersTimeout: Math.min(readTimeoutMs, MAX_HEADERS_MS),
         keepAliveTimeout: readTimeoutMs,

@@ -4,7 +4,7 @@ import type { DroppedTargetView, TargetsView, TargetView } from '../api/index.ts
 import { type LoadResult, type ScrapeConfig, scrapeConfigToYaml } from '../config/index.ts';
 import type { Engine } from '../core/index.ts';
 import { DiscoveryManager } from '../discovery/index.ts';
-import { ScrapeManager } from '../scrape/index.ts';
+import type { ScrapeManager } from '../scrape/index.ts';
 import type { Clock, Logger, MetricFamily } from '../util/index.ts';
 import { narthexVersion } from './version.ts';
 
@@ -21,6 +21,7 @@ export class Scraping implements TargetsView {
   readonly #options: ScrapingOptions;
   readonly #discovery: DiscoveryManager;
   #manager: ScrapeManager | undefined;
+  #isStopped = false;
 
   constructor(options: ScrapingOptions) {
     this.#options = options;
@@ -34,6 +35,8 @@ export class Scraping implements TargetsView {
   /** Begins to scrape into `engine`. */
   async start(engine: Engine, config: LoadResult): Promise<void> {
     const { clock, logger } = this.#options;
+    const { ScrapeManager } = await import('../scrape/index.ts');
+    if (this.#isStopped) return;
     this.#manager = new ScrapeManager({ engine, clock, logger, userAgent: `Narthex/${narthexVersion()}` });
     await this.#apply(this.#manager, config);
   }
@@ -44,6 +47,7 @@ export class Scraping implements TargetsView {
   }
 
   async stop(): Promise<void> {
+    this.#isStopped = true;
     await Promise.all([this.#discovery.stop(), this.#manager?.stop(STOP_GRACE_MS)]);
   }
 

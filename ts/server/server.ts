@@ -1,14 +1,14 @@
 /** One running server: starts its parts in order, reloads them, and brings them down again. */
 
 import type { FastifyInstance } from 'fastify';
-import { type ApiContext, type ApiOptions, createApp, type Readiness } from '../api/index.ts';
+import type { ApiContext, ApiOptions, Readiness } from '../api/index.ts';
 import { configToYaml, type LoadResult } from '../config/index.ts';
 import { type Engine, open, type ReplayProgress } from '../core/index.ts';
 import { messageOf, sleep } from '../util/index.ts';
 import { watchConfig } from './auto-reload.ts';
 import { readConfig, sourceName } from './config-source.ts';
 import { forwardLogs } from './core-log.ts';
-import { Listener } from './listener.ts';
+import { HEADER_BYTES_MAX, Listener } from './listener.ts';
 import { ServerMetrics } from './metrics.ts';
 import type { ServerOptions } from './options.ts';
 import { runtimeInfo } from './runtime-info.ts';
@@ -60,14 +60,16 @@ export class Server {
     const server = new Server(options, config);
     server.#warn(config);
     try {
-      await server.#listen();
+      const serve = await server.#listen();
+      // The core replays the log while the modules that answer requests are loaded.
+      server.#opening = server.#open();
+      // Whoever waits for `ready` hears of a failure; it must not end the process of one who does not.
+      server.#opening.catch(() => undefined);
+      await serve();
     } catch (error) {
-      server.#metrics.stop();
+      await server.stop();
       throw error;
     }
-    server.#opening = server.#open();
-    // Whoever waits for `ready` hears of a failure; it must not end the process of one who does not.
-    server.#opening.catch(() => undefined);
     return server;
   }
 
@@ -97,13 +99,14 @@ export class Server {
     return this.#stopping;
   }
 
-  async #listen(): Promise<void> {
+  /** Binds the addresses; what is returned makes the routes, for which requests wait till then. */
+  async #listen(): Promise<() => Promise<void>> {
     const { web, clock, logger } = this.#options;
     let deliver: (app: FastifyInstance) => void = () => undefined;
     const app = new Promise<FastifyInstance>((resolve) => {
       deliver = resolve;
     });
-    this.#listener = await Listener.open(
+    const listener = await Listener.open(
       {
         addresses: web.listenAddresses,
         readTimeoutMs: web.readTimeoutMs,
@@ -116,13 +119,13 @@ export class Server {
           .catch((error: unknown) => response.destroy(error as Error));
       },
     );
-    try {
-      deliver(await createApp(this.#apiContext(this.#listener)));
-    } catch (error) {
-      await this.#listener.close(0);
-      throw error;
-    }
+    this.#listener = listener;
     for (const address of this.addresses) logger.info({ component: 'web', address }, 'Start listening for connections');
+    const context = this.#apiContext(listener);
+    return async () => {
+      const { createApp } = await import('../api/index.ts');
+      deliver(await createApp(context));
+    };
   }
 
   async #open(): Promise<void> {
@@ -262,6 +265,7 @@ export class Server {
     const listenAddress = listener.addresses()[0] ?? '';
     const external = externalUrl(web.externalUrl, listenAddress);
     return {
+      headerBytesMax: HEADER_BYTES_MAX,
       routePrefix: routePrefix(web.routePrefix, external),
       externalUrl: external,
       listenAddress,
