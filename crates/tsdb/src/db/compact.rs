@@ -4,12 +4,13 @@ use std::collections::BTreeSet;
 use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher;
 use std::path::Path;
+use std::sync::atomic::Ordering;
 
 use storage::StorageError;
 
 use super::options::LogLevel;
 use super::{Inner, blocks};
-use crate::block::{Block, BlockMeta, BlockWriter, ChunkData, Ulid};
+use crate::block::{Block, BlockMeta, ChunkData, SymbolBlockWriter, Ulid};
 use crate::compact::{block_ranges_ms, max_block_duration_ms, plan};
 use crate::head::{Truncation, range_end_ms};
 use crate::retention::{BlockSize, Retention, beyond_size, beyond_time};
@@ -105,21 +106,28 @@ impl Inner {
         max_ms: i64,
     ) -> Result<Option<BlockMeta>, StorageError> {
         let meta = BlockMeta::from_head(self.new_ulid(), min_ms, max_ms);
-        let mut writer = BlockWriter::create(&self.options.fs, parent, meta)?;
+        let end_ms = max_ms.saturating_sub(1);
+        self.head.head_chunks().seal()?;
+        let ordered = self.head.ordered_between(min_ms, end_ms);
+        let symbols = ordered.symbols();
+        let mut writer = SymbolBlockWriter::create(&self.options.fs, parent, meta, None, &symbols)?;
         let mut chunks = Vec::new();
-        for (labels, series) in self.head.series_in_order() {
-            self.head.chunks_between(series, min_ms, max_ms - 1, &mut chunks)?;
-            let data: Vec<ChunkData<'_>> = chunks
-                .iter()
-                .map(|c| ChunkData {
-                    min_ms: c.min_ms,
-                    max_ms: c.max_ms,
-                    encoding: chunk::Encoding::Xor,
-                    data: &c.data,
-                })
-                .collect();
-            writer.add_series(&labels, &data)?;
-        }
+        ordered.try_each(|series, labels| {
+            if self.compactor.cancel.load(Ordering::Relaxed) {
+                return Err(StorageError::Closed);
+            }
+            self.head.chunks_between(series, min_ms, end_ms, &mut chunks)?;
+            if chunks.is_empty() {
+                return Ok(());
+            }
+            let data = chunks.iter().map(|c| ChunkData {
+                min_ms: c.min_ms,
+                max_ms: c.max_ms,
+                encoding: chunk::Encoding::Xor,
+                data: &c.data,
+            });
+            writer.add_series(labels, data)
+        })?;
         writer.finish()
     }
 

@@ -1,12 +1,10 @@
-//! The head as the source of a block: all series in order of labels, and their chunks cut to a
-//! span.
+//! The head as the source of a block: the chunks of its series, cut to a span.
 
 use chunk::XorEncoder;
-use model::{Columns, Labels, TimestampMs};
+use model::{Columns, TimestampMs};
 use storage::StorageError;
 
 use super::Head;
-use super::page::PAGE_SERIES;
 use crate::tombstones::{Interval, overlaps, remove};
 
 /// A chunk for a block.
@@ -18,20 +16,6 @@ pub(crate) struct BlockChunk {
 }
 
 impl Head {
-    /// All series, in order of labels.
-    pub(crate) fn series_in_order(&self) -> Vec<(Labels, u64)> {
-        let mut all = Vec::new();
-        let symbols = self.symbols.read();
-        for (number, page) in self.pages.all() {
-            all.extend(
-                page.lock().iter().map(|(slot, s)| (s.labels.resolve(&symbols), number * PAGE_SERIES + slot)),
-            );
-        }
-        drop(symbols);
-        all.sort_unstable();
-        all
-    }
-
     /// The chunks of a series with samples in `start_ms ..= end_ms` and no others, into `out`,
     /// whose memory is used again. A chunk that reaches further, or holds deleted samples, is encoded
     /// anew.

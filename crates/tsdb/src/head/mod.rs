@@ -8,6 +8,7 @@ mod delete;
 mod index;
 mod isolation;
 mod open_chunk;
+mod ordered;
 mod page;
 mod postings;
 mod querier;

@@ -19,6 +19,9 @@ const FILE_BYTES_MAX: u64 = 128 << 20;
 /// Chunks are written when so many bytes have gathered.
 const BUFFER_BYTES: usize = 256 << 10;
 
+/// A file of at least so many bytes is ended before all of its chunks are read.
+const SEAL_BYTES_MIN: u64 = 4 << 20;
+
 /// Stands for a file in the place of a chunk that found none.
 const STRANDED: u32 = u32::MAX;
 
@@ -170,18 +173,21 @@ impl HeadChunks {
         ChunkPlace { file: current.number, offset: u32::try_from(offset).unwrap_or(u32::MAX) }
     }
 
-    fn begin_file(&self, state: &mut State) -> Result<(), StorageError> {
-        if let Some(mut full) = state.current.take() {
-            // Not synced: after a power loss, checksums tell, and the log has the samples.
-            if let Err(e) = flush(&mut full) {
-                let number = full.number;
-                state.current = Some(full);
-                return Err(self.io("write", number, e));
-            }
-            let number = full.number;
-            let map = self.fs.map(&path(&self.dir, number)).map_err(|e| self.io("map", number, e))?;
-            self.sources().insert(number, Source::Sealed(map));
+    fn end_file(&self, state: &mut State) -> Result<(), StorageError> {
+        let Some(mut full) = state.current.take() else { return Ok(()) };
+        let number = full.number;
+        // Not synced: after a power loss, checksums tell, and the log has the samples.
+        if let Err(e) = flush(&mut full) {
+            state.current = Some(full);
+            return Err(self.io("write", number, e));
         }
+        let map = self.fs.map(&path(&self.dir, number)).map_err(|e| self.io("map", number, e))?;
+        self.sources().insert(number, Source::Sealed(map));
+        Ok(())
+    }
+
+    fn begin_file(&self, state: &mut State) -> Result<(), StorageError> {
+        self.end_file(state)?;
         let number = state.last_number + 1;
         let name = path(&self.dir, number);
         let made = || -> std::io::Result<Current> {
@@ -296,6 +302,19 @@ impl HeadChunks {
                 place.offset
             ))
         })
+    }
+
+    /// Ends the file being written where it is large, so that reading all of its chunks is reading
+    /// memory: mapped instead of a system call for each.
+    ///
+    /// # Errors
+    /// The system's.
+    pub(crate) fn seal(&self) -> Result<(), StorageError> {
+        let mut state = self.state();
+        match &state.current {
+            Some(c) if c.file.len() >= SEAL_BYTES_MIN && state.failed.is_none() => self.end_file(&mut state),
+            _ => Ok(()),
+        }
     }
 
     /// Deletes the files below number `keep_from`, and begins a new file with the next chunk, so
