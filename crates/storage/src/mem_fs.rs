@@ -14,6 +14,7 @@ struct State {
     files: BTreeMap<PathBuf, Bytes>,
     dirs: BTreeSet<PathBuf>,
     locks: BTreeSet<PathBuf>,
+    disk_bytes: Option<u64>,
 }
 
 /// Files in memory; a clone is another handle on the same files.
@@ -25,6 +26,11 @@ impl MemFs {
     #[must_use]
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// From now on the file system says that it has this size; before, it does not know.
+    pub fn set_disk_bytes(&self, bytes: u64) {
+        self.state().disk_bytes = Some(bytes);
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -42,7 +48,8 @@ impl MemFs {
         let s = self.state();
         let files =
             s.files.iter().map(|(p, b)| (p.clone(), Arc::new(Mutex::new(guard(b).clone())))).collect();
-        Self(Arc::new(Mutex::new(State { files, dirs: s.dirs.clone(), locks: BTreeSet::new() })))
+        let (dirs, disk_bytes) = (s.dirs.clone(), s.disk_bytes);
+        Self(Arc::new(Mutex::new(State { files, dirs, locks: BTreeSet::new(), disk_bytes })))
     }
 }
 
@@ -202,6 +209,10 @@ impl Fs for MemFs {
     fn exists(&self, path: &Path) -> bool {
         let s = self.state();
         s.files.contains_key(path) || is_dir(&s, path)
+    }
+
+    fn disk_bytes(&self, _: &Path) -> io::Result<u64> {
+        self.state().disk_bytes.ok_or_else(|| io::Error::from(ErrorKind::Unsupported))
     }
 
     fn hard_link(&self, from: &Path, to: &Path) -> io::Result<()> {

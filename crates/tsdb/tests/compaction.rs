@@ -453,6 +453,62 @@ fn size_retention_drops_the_oldest() {
 }
 
 #[test]
+fn a_share_of_the_disk_goes_before_a_size() {
+    let mem = MemFs::new();
+    let fs: Arc<dyn Fs> = Arc::new(mem.clone());
+    fs.create_dir_all(data()).unwrap();
+    four_blocks(&fs);
+    let lines = Arc::new(Mutex::new(Vec::new()));
+    let kept = lines.clone();
+    let db = open_db(fs.clone(), |o| {
+        o.settings.retention_bytes = 1 << 20;
+        o.settings.retention_percentage = 25.0;
+        o.log = Some(Arc::new(move |_, line| kept.lock().unwrap().push(line.to_owned())));
+    });
+    db.tick().unwrap();
+    assert_eq!(db.blocks().len(), 2, "nobody knows the size of the disk");
+    assert!(lines.lock().unwrap().iter().any(|l| l.starts_with("Unable to retrieve filesystem size")));
+    db.close().unwrap();
+    // A quarter is less than both blocks take; with the out-of-order log it is less than one.
+    mem.set_disk_bytes(10_000);
+    let settings = db.settings();
+    let open = || open_db(fs.clone(), |o| o.settings = (*settings).clone());
+    let db = open();
+    db.tick().unwrap();
+    assert_eq!(db.blocks().iter().map(|m| m.min_ms).collect::<Vec<_>>(), [3000]);
+    db.close().unwrap();
+    fs.create_dir_all(&data().join("wbl")).unwrap();
+    fs.create(&data().join("wbl/00000000")).unwrap().append(&[0; 2400]).unwrap();
+    let db = open();
+    db.tick().unwrap();
+    assert_eq!(db.blocks(), []);
+}
+
+#[test]
+fn overlapping_floats_become_what_the_settings_say() {
+    for want in [Encoding::Xor, Encoding::Xor2] {
+        let fs: Arc<dyn Fs> = Arc::new(MemFs::new());
+        fs.create_dir_all(data()).unwrap();
+        let of = |t: std::ops::Range<i64>| BTreeMap::from([(series(0), t.map(|t| (t, t as f64)).collect())]);
+        write(&fs, 1, (0, 1000), &of(0..100), 120).unwrap();
+        write(&fs, 2, (0, 1000), &of(50..150), 120).unwrap();
+        // The settings of the moment count, not those of the opening.
+        let db = open_db(fs.clone(), |_| {});
+        let mut settings = (*db.settings()).clone();
+        settings.float_encoding = want;
+        db.apply(settings).unwrap();
+        db.tick().unwrap();
+        assert_eq!(read(&db), of(0..150));
+        let [name] = &block_names(&*fs)[..] else { panic!("one block") };
+        let block = Block::open(&*fs, &data().join(name)).unwrap();
+        let set = block.chunk_querier(i64::MIN, i64::MAX).select_chunks(&everything(), &[]).unwrap();
+        let mut chunks = Vec::new();
+        set.chunks(0, &mut chunks).unwrap();
+        assert_eq!(chunks.iter().map(|c| c.encoding).collect::<Vec<_>>(), [want; 2]);
+    }
+}
+
+#[test]
 fn a_cancelled_merge_leaves_nothing() {
     let fs: Arc<dyn Fs> = Arc::new(MemFs::new());
     fs.create_dir_all(data()).unwrap();

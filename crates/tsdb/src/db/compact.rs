@@ -11,7 +11,7 @@ use storage::StorageError;
 use super::options::LogLevel;
 use super::{Inner, blocks};
 use crate::block::{Block, BlockMeta, ChunkData, SymbolBlockWriter, Ulid};
-use crate::compact::{block_ranges_ms, max_block_duration_ms, plan};
+use crate::compact::{Compactor, block_ranges_ms, max_block_duration_ms, plan};
 use crate::head::{Truncation, range_end_ms};
 use crate::retention::{BlockSize, Retention, beyond_size, beyond_time};
 use crate::wal::segment::directory_bytes;
@@ -177,7 +177,7 @@ impl Inner {
             self.counters.vertical_compactions.add(1);
             self.options.log(LogLevel::Info, "Found overlapping blocks during compaction");
         }
-        let merged = self.compactor.merge(self.new_ulid(), parents);
+        let merged = self.compactor().merge(self.new_ulid(), parents);
         self.counters.compactions.add(1);
         let sources: Vec<_> = parents.iter().map(|b| b.meta().ulid.to_string()).collect();
         let sources = sources.join(" ");
@@ -201,6 +201,11 @@ impl Inner {
                 Err(e)
             }
         }
+    }
+
+    /// The compactor as the settings want it now: what it encodes anew becomes what the head writes.
+    fn compactor(&self) -> Compactor {
+        Compactor { float_encoding: self.settings().float_encoding, ..self.compactor.clone() }
     }
 
     /// Puts the block that was written in the place of its parents, for queries that begin from
@@ -227,7 +232,7 @@ impl Inner {
     pub(super) fn clean_tombstones(&self) -> Result<(), StorageError> {
         let start_ns = self.options.clock.monotonic_ns();
         while let Some(block) = self.blocks.all().iter().find(|b| !b.tombstones().is_empty()) {
-            let written = self.compactor.rewrite(self.new_ulid(), block)?;
+            let written = self.compactor().rewrite(self.new_ulid(), block)?;
             self.counters.compactions.add(1);
             self.replaced(std::slice::from_ref(block), written.as_ref())?;
         }
@@ -265,11 +270,11 @@ impl Inner {
         if !beyond.is_empty() {
             self.counters.time_retentions.add(1);
         }
-        let limit_bytes = retention.limit_bytes(None);
+        let limit_bytes = retention.limit_bytes(self.disk_bytes(&retention));
         if limit_bytes > 0 {
-            let wal_bytes =
-                self.head.wal().map_or(0, |w| directory_bytes(&*self.options.fs, &w.options().dir));
-            let used_bytes = wal_bytes + self.head.head_chunks().size();
+            // Both logs, with their checkpoints, and the head's chunks count (Prometheus `Head.Size`).
+            let log_bytes = |name| directory_bytes(&*self.options.fs, &self.options.dir.join(name));
+            let used_bytes = log_bytes("wal") + log_bytes("wbl") + self.head.head_chunks().size();
             let large = beyond_size(&sizes, used_bytes, limit_bytes);
             if !large.is_empty() {
                 self.counters.size_retentions.add(1);
@@ -277,6 +282,22 @@ impl Inner {
             beyond.extend(large);
         }
         beyond
+    }
+
+    /// Size of the disk that the data is on, where a share of it is what may be used.
+    fn disk_bytes(&self, retention: &Retention) -> Option<u64> {
+        if retention.percentage <= 0.0 {
+            return None;
+        }
+        let disk_bytes = self.options.fs.disk_bytes(&self.options.dir).ok().filter(|bytes| *bytes > 0);
+        if disk_bytes.is_none() {
+            let dir = self.options.dir.display();
+            let text = format!(
+                "Unable to retrieve filesystem size of database directory, skip percentage limitation and default to fixed size limitation dir={dir}"
+            );
+            self.options.log(LogLevel::Warn, &text);
+        }
+        disk_bytes
     }
 
     fn collect_waiting(&self, upkeep: &mut Upkeep) -> Result<(), StorageError> {
