@@ -4,9 +4,11 @@
 //! Traits are synchronous and fill columns that the caller owns; nothing passes sample by sample.
 
 pub mod appender;
+pub mod chain;
 pub mod clock;
 pub mod error;
 pub mod fs;
+pub mod heap;
 pub mod mem_fs;
 pub mod merge;
 #[cfg(not(target_family = "wasm"))]

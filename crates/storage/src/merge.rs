@@ -3,11 +3,14 @@
 use model::{Columns, Labels, Matcher};
 
 use crate::StorageError;
+use crate::chain::chain;
+use crate::heap::Heap;
 use crate::querier::{LabelHints, LabelQuerier, Querier, SelectHints, SeriesSet};
 use crate::vec_store::append_range;
 
-/// One querier over several. A series that several have is one series; where two have a sample at
-/// the same time, that of the later querier in the list wins.
+/// One querier over several. A series that several have is one series; where several have a sample
+/// at the same time, one of them is taken, the same that [`chain`] takes and so does compaction:
+/// Prometheus' choice where the queriers are in its order, head first, then blocks by time.
 #[must_use]
 pub fn merge_queriers(mut queriers: Vec<Box<dyn Querier>>) -> Box<dyn Querier> {
     if queriers.len() == 1 {
@@ -80,21 +83,33 @@ struct MergeSeriesSet {
     places: Vec<(u32, u32)>,
 }
 
+/// The place in a set that comes next, and its labels.
+struct Next {
+    labels: Labels,
+    set: usize,
+    at: usize,
+}
+
 impl MergeSeriesSet {
+    /// Takes series off a heap as Prometheus' `genericMergeSeriesSet` does: in which order equal
+    /// ones come out decides whose samples count.
     fn new(sets: Vec<Box<dyn SeriesSet>>, limit: usize) -> Self {
-        let mut heads: Vec<(usize, Option<Labels>)> =
-            sets.iter().map(|s| (0, (!s.is_empty()).then(|| s.labels(0)))).collect();
         let mut merged = Self { sets: Vec::new(), labels: Vec::new(), starts: vec![0], places: Vec::new() };
+        let next = |set: usize, at: usize| {
+            (at < sets[set].len()).then(|| Next { labels: sets[set].labels(at), set, at })
+        };
+        let mut heap = Heap::new(|a: &Next, b: &Next| a.labels < b.labels);
+        (0..sets.len()).filter_map(|set| next(set, 0)).for_each(|n| heap.push(n));
+        let mut current: Vec<(usize, usize)> = Vec::new();
         while merged.labels.len() < limit {
-            let Some(least) = heads.iter().filter_map(|(_, l)| l.as_ref()).min().cloned() else { break };
-            for (s, (i, head)) in heads.iter_mut().enumerate() {
-                if head.as_ref() == Some(&least) {
-                    merged.places.push((narrow(s), narrow(*i)));
-                    *i += 1;
-                    *head = (*i < sets[s].len()).then(|| sets[s].labels(*i));
-                }
+            current.drain(..).filter_map(|(set, at)| next(set, at + 1)).for_each(|n| heap.push(n));
+            let Some(Next { labels, set, at }) = heap.pop() else { break };
+            current.push((set, at));
+            while heap.top().is_some_and(|n| n.labels == labels) {
+                current.extend(heap.pop().map(|n| (n.set, n.at)));
             }
-            merged.labels.push(least);
+            merged.places.extend(current.iter().map(|(set, at)| (narrow(*set), narrow(*at))));
+            merged.labels.push(labels);
             merged.starts.push(narrow(merged.places.len()));
         }
         merged.sets = sets;
@@ -121,13 +136,15 @@ impl SeriesSet for MergeSeriesSet {
         if let [only] = places {
             return read(only, columns);
         }
-        let mut merged = Columns::default();
+        let mut runs = Vec::with_capacity(places.len());
         for place in places {
-            let mut more = Columns::default();
-            read(place, &mut more)?;
-            merged = merge_columns(merged, more);
+            let mut run = Columns::default();
+            read(place, &mut run)?;
+            if !run.is_empty() {
+                runs.push(run);
+            }
         }
-        append_range(&merged, i64::MIN, i64::MAX, columns);
+        append_chained(&runs, columns);
         Ok(())
     }
 
@@ -136,40 +153,17 @@ impl SeriesSet for MergeSeriesSet {
     }
 }
 
-/// Both in order of time; at equal times `b` wins.
-fn merge_columns(a: Columns, b: Columns) -> Columns {
-    let disjoint = match (a.t.last(), b.t.first()) {
-        (Some(last), Some(first)) => last < first,
-        _ => true,
-    };
-    let mut out = a;
-    if disjoint {
-        append_range(&b, i64::MIN, i64::MAX, &mut out);
-        return out;
-    }
-    let a = std::mem::take(&mut out);
-    let (mut i, mut j) = (0, 0);
-    while i < a.t.len() || j < b.t.len() {
-        let take_a = j >= b.t.len() || (i < a.t.len() && a.t[i] < b.t[j]);
-        let (from, k) = if take_a { (&a, i) } else { (&b, j) };
-        push_from(from, k, &mut out);
-        if take_a {
-            i += 1;
-        } else {
-            if i < a.t.len() && a.t[i] == b.t[j] {
-                i += 1;
-            }
-            j += 1;
-        }
-    }
-    out
-}
-
-fn push_from(from: &Columns, k: usize, out: &mut Columns) {
-    let st = from.st.get(k).copied().unwrap_or(0);
-    match from.h.binary_search_by_key(&k, |(i, _)| *i as usize) {
-        Ok(at) => out.push_histogram(from.t[k], st, from.h[at].1.clone()),
-        Err(_) => out.push_started(from.t[k], st, from.v[k]),
+/// Appends the samples of `runs`, none of which is empty. Where they do not overlap, which is nearly
+/// always, they are copied one behind the other.
+fn append_chained(runs: &[Columns], columns: &mut Columns) {
+    let span = |run: &Columns| run.t.first().copied().zip(run.t.last().copied());
+    let mut in_order: Vec<&Columns> = runs.iter().collect();
+    in_order.sort_by_key(|run| span(run));
+    let apart = in_order.windows(2).all(|pair| span(pair[0]).map(|s| s.1) < span(pair[1]).map(|s| s.0));
+    if apart {
+        in_order.iter().for_each(|run| append_range(run, i64::MIN, i64::MAX, columns));
+    } else {
+        append_range(&chain(runs).columns, i64::MIN, i64::MAX, columns);
     }
 }
 
@@ -203,7 +197,24 @@ mod tests {
         let mut c = Columns::default();
         set.read(0, &mut c).unwrap();
         assert_eq!(c.t, [1, 2, 3]);
-        assert_eq!(c.v, [1.0, 2.0, 33.0]);
+        assert_eq!(c.v, [1.0, 2.0, 3.0]);
         assert_eq!(q.label_values("__name__", LabelHints { limit: 2 }, &[]).unwrap(), ["a", "b"]);
+    }
+
+    /// Worked out by hand from Prometheus' `chainSampleIterator` over its heap of series sets.
+    #[test]
+    fn which_sample_of_a_time_counts() {
+        let read = |stores: &[&[(i64, f64)]]| {
+            let q = merge_queriers(stores.iter().map(|samples| store(&[("a", samples)])).collect());
+            let hints = SelectHints { start_ms: 0, end_ms: 9, ..SelectHints::default() };
+            let mut c = Columns::default();
+            q.select(&hints, &[]).unwrap().read(0, &mut c).unwrap();
+            c.v
+        };
+        let (one, two) = ([(1, 1.0), (2, 1.0), (3, 1.0)], [(1, 2.0), (2, 2.0), (3, 2.0)]);
+        assert_eq!(read(&[&one, &two]), [2.0, 2.0, 2.0]);
+        assert_eq!(read(&[&one, &two[1..2]]), [1.0, 2.0, 1.0]);
+        assert_eq!(read(&[&two[2..], &one[..2]]), [1.0, 1.0, 2.0]);
+        assert_eq!(read(&[&one[..2], &two[2..], &[]]), [1.0, 1.0, 2.0]);
     }
 }

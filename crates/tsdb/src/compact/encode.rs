@@ -4,8 +4,8 @@ use chunk::histogram::Appended;
 use chunk::{ChunkError, Encoding, FloatHistogramEncoder, HistogramEncoder, Xor2Encoder, XorEncoder};
 use model::histogram::{CounterResetHint, Histogram};
 use model::{Columns, FloatHistogram, TimestampMs};
+use storage::chain::{Chained, histogram};
 
-use super::chain::{Chained, histogram};
 use super::pieces::Piece;
 
 /// Samples per chunk where overlapping chunks are encoded anew.
@@ -242,9 +242,9 @@ mod tests {
     use std::sync::Arc;
 
     use model::histogram::Span;
+    use storage::chain::chain;
 
     use super::*;
-    use crate::compact::chain::chain;
 
     fn counts(n: u32) -> FloatHistogram {
         Histogram {

@@ -6,9 +6,7 @@
 //! which those that overlap nothing are copied without being decoded. Memory follows the symbols
 //! and the number of series (some tens of bytes each), not labels or samples.
 
-mod chain;
 mod encode;
-mod heap;
 mod pieces;
 mod plan;
 mod source;
@@ -20,10 +18,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use chunk::Encoding;
 use model::Labels;
+use storage::heap::Heap;
 use storage::{Fs, StorageError};
 
 use crate::block::{Block, BlockMeta, SymbolBlockWriter, Ulid};
-use heap::Heap;
 use pieces::Piece;
 use source::Source;
 use symbols::MergedSymbols;

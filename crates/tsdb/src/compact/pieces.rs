@@ -5,10 +5,10 @@ use std::borrow::Cow;
 
 use chunk::{ChunkError, Encoding};
 use model::{Columns, Labels, TimestampMs};
+use storage::chain::chain;
+use storage::heap::Heap;
 
-use super::chain::chain;
 use super::encode::encode_many;
-use super::heap::Heap;
 use crate::block::ChunkData;
 
 /// A chunk, its bytes in a mapped file or made here.

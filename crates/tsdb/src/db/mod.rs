@@ -252,12 +252,14 @@ impl Queryable for Db {
         // was cut before is in the list of blocks.
         let head = HeadQuerier::new(inner.head.clone(), start_ms, end_ms);
         let blocks = inner.blocks.all();
-        let mut queriers = Vec::new();
-        for block in blocks.iter().filter(|b| Block::overlaps(b, start_ms, end_ms)) {
-            queriers.push(block.querier(start_ms, end_ms)?);
-        }
-        if queriers.is_empty() || head.overlaps() {
+        // The order decides between samples of the same time; it is Prometheus'.
+        let mut queriers: Vec<Box<dyn Querier>> = Vec::new();
+        let within = |b: &&Block| b.overlaps(start_ms, end_ms);
+        if head.overlaps() || !blocks.iter().any(|b| within(&b)) {
             queriers.push(Box::new(head));
+        }
+        for block in blocks.iter().filter(within) {
+            queriers.push(block.querier(start_ms, end_ms)?);
         }
         Ok(merge_queriers(queriers))
     }

@@ -3,22 +3,25 @@
 /// A heap that sifts as Go's `container/heap` does. Which of two samples at the same time survives
 /// compaction depends on the order in which a heap hands out equals, so it has to be that one for
 /// the same blocks to give the same bytes as in Prometheus.
-pub(super) struct Heap<T, F> {
+#[derive(Debug)]
+pub struct Heap<T, F> {
     items: Vec<T>,
     less: F,
 }
 
 impl<T, F: Fn(&T, &T) -> bool> Heap<T, F> {
     /// An empty heap, the least by `less` on top.
-    pub(super) fn new(less: F) -> Self {
+    pub fn new(less: F) -> Self {
         Self { items: Vec::new(), less }
     }
 
-    pub(super) fn top(&self) -> Option<&T> {
+    /// What would come out next.
+    pub fn top(&self) -> Option<&T> {
         self.items.first()
     }
 
-    pub(super) fn push(&mut self, item: T) {
+    /// Puts an item in.
+    pub fn push(&mut self, item: T) {
         self.items.push(item);
         let mut child = self.items.len() - 1;
         while child > 0 {
@@ -31,7 +34,8 @@ impl<T, F: Fn(&T, &T) -> bool> Heap<T, F> {
         }
     }
 
-    pub(super) fn pop(&mut self) -> Option<T> {
+    /// Takes the least item out.
+    pub fn pop(&mut self) -> Option<T> {
         let last = self.items.len().checked_sub(1)?;
         self.items.swap(0, last);
         let popped = self.items.pop();

@@ -4,32 +4,34 @@ use std::sync::Arc;
 
 use model::{Columns, FloatHistogram};
 
-use super::heap::Heap;
+use crate::heap::Heap;
 
 /// Before the first sample of a run.
 const BEFORE: usize = usize::MAX;
 
 /// Samples of several runs, merged.
 #[derive(Debug, Default)]
-pub(super) struct Chained {
-    pub(super) columns: Columns,
+pub struct Chained {
+    /// The samples.
+    pub columns: Columns,
     /// For each sample where it is from.
-    pub(super) origins: Vec<Origin>,
+    pub origins: Vec<Origin>,
 }
 
 /// Where a merged sample is from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Origin {
+pub struct Origin {
     /// The number of its run.
-    pub(super) run: usize,
+    pub run: usize,
     /// The sample before it in the result is also the one before it in its run.
-    pub(super) consecutive: bool,
+    pub consecutive: bool,
 }
 
 /// The samples of `runs`, each strictly rising, in order of time, one per time. Which one it is
 /// among several follows Prometheus' `chainSampleIterator`: the current run goes on while it is
 /// ahead of the others; at a time that another run has too, the other one takes over.
-pub(super) fn chain(runs: &[Columns]) -> Chained {
+#[must_use]
+pub fn chain(runs: &[Columns]) -> Chained {
     let mut out = Chained::default();
     let mut at = vec![0; runs.len()];
     let mut waiting = Heap::new(|a: &(i64, usize), b: &(i64, usize)| a.0 < b.0);
@@ -82,7 +84,8 @@ impl Chained {
 }
 
 /// The sample at index `at`, if it is a histogram.
-pub(super) fn histogram(columns: &Columns, at: usize) -> Option<&Arc<FloatHistogram>> {
+#[must_use]
+pub fn histogram(columns: &Columns, at: usize) -> Option<&Arc<FloatHistogram>> {
     if columns.h.is_empty() {
         return None;
     }
