@@ -187,8 +187,8 @@ impl FaultFs {
         Err(io::Error::other("input/output error"))
     }
 
-    fn open(&self, inode: Inode, path: &Path) -> Handle {
-        Handle { fs: self.clone(), inode, path: path.to_owned() }
+    fn open(&self, inode: Inode, path: &Path, len: usize) -> Handle {
+        Handle { fs: self.clone(), inode, path: path.to_owned(), len }
     }
 }
 
@@ -200,6 +200,17 @@ struct Handle {
     fs: FaultFs,
     inode: Inode,
     path: PathBuf,
+    /// Where the next bytes go: behind those that were written in full, as in `OsFs`.
+    len: usize,
+}
+
+/// Writes bytes at a place and cuts nothing off.
+fn put(f: &mut FileNode, at: usize, bytes: &[u8]) {
+    let end = at + bytes.len();
+    if f.bytes.len() < end {
+        f.bytes.resize(end, 0);
+    }
+    f.bytes[at..end].copy_from_slice(bytes);
 }
 
 impl Handle {
@@ -210,14 +221,17 @@ impl Handle {
 
 impl FileAppend for Handle {
     fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
-        let inode = self.inode;
+        let (inode, at) = (self.inode, self.len);
         let mut s = self.fs.step_or("append to", &self.path, |disk, noise| {
             let n = noise.below(bytes.len() as u64 + 1) as usize;
             if let Some(f) = disk.file_mut(inode) {
-                f.bytes.extend_from_slice(&bytes[..n]);
+                put(f, at, &bytes[..n]);
             }
         })?;
-        self.file(&mut s, |f| f.bytes.extend_from_slice(bytes))
+        self.file(&mut s, |f| put(f, at, bytes))?;
+        drop(s);
+        self.len += bytes.len();
+        Ok(())
     }
 
     fn write_at(&mut self, offset: u64, bytes: &[u8]) -> io::Result<()> {
@@ -230,7 +244,7 @@ impl FileAppend for Handle {
     }
 
     fn len(&self) -> u64 {
-        self.fs.state().disk.file(self.inode).map_or(0, |f| f.bytes.len() as u64)
+        self.len as u64
     }
 
     fn sync(&mut self) -> io::Result<()> {
@@ -257,7 +271,8 @@ impl FileRead for Handle {
     }
 
     fn len(&self) -> io::Result<u64> {
-        Ok(FileAppend::len(self))
+        let s = self.fs.running()?;
+        Ok(s.disk.file(self.inode).map_or(0, |f| f.bytes.len() as u64))
     }
 }
 
@@ -279,21 +294,27 @@ impl Fs for FaultFs {
             if let Some(f) = s.disk.file_mut(inode) {
                 f.bytes.clear();
             }
-            return Ok(Box::new(self.open(inode, path)));
+            return Ok(Box::new(self.open(inode, path, 0)));
         }
         let (dir, name) = s.disk.parent(path)?;
         let inode = s.disk.make(dir, &name, Node::File(FileNode::default()));
-        Ok(Box::new(self.open(inode, path)))
+        Ok(Box::new(self.open(inode, path, 0)))
     }
 
     fn open_append(&self, path: &Path) -> io::Result<Box<dyn FileAppend>> {
-        let inode = self.running()?.disk.find_file(path)?;
-        Ok(Box::new(self.open(inode, path)))
+        let s = self.running()?;
+        let inode = s.disk.find_file(path)?;
+        let len = s.disk.file(inode).map_or(0, |f| f.bytes.len());
+        drop(s);
+        Ok(Box::new(self.open(inode, path, len)))
     }
 
     fn open_read(&self, path: &Path) -> io::Result<Box<dyn FileRead>> {
-        let inode = self.running()?.disk.find_file(path)?;
-        Ok(Box::new(self.open(inode, path)))
+        let s = self.running()?;
+        let inode = s.disk.find_file(path)?;
+        let len = s.disk.file(inode).map_or(0, |f| f.bytes.len());
+        drop(s);
+        Ok(Box::new(self.open(inode, path, len)))
     }
 
     fn read(&self, path: &Path) -> io::Result<Vec<u8>> {

@@ -128,6 +128,10 @@ impl Wal {
         let fs = &*options.fs;
         fs.create_dir_all(&options.dir)
             .map_err(|e| StorageError::io(format!("create {}", options.dir.display()), e))?;
+        if let Some(parent) = options.dir.parent().filter(|p| !p.as_os_str().is_empty()) {
+            // A directory that power loss takes takes the segments along, synced or not.
+            fs.sync_dir(parent).map_err(|e| StorageError::io(format!("sync {}", parent.display()), e))?;
+        }
         let behind_segments = segments(fs, &options.dir)?.last().map_or(0, |(n, _)| n + 1);
         let behind_checkpoint = checkpoints(fs, &options.dir)?.last().map_or(0, |n| n + 1);
         let number = behind_segments.max(behind_checkpoint);
@@ -316,17 +320,25 @@ impl Wal {
         Ok(())
     }
 
-    /// Completes the segment and begins the next. The completed one is synced in the background.
+    /// Completes the segment and begins the next. The completed one is synced at once where each
+    /// commit is, because the commit may end in it, and otherwise in the background.
     fn begin_segment(&self, segment: &mut Segment) -> Result<(), StorageError> {
         let Segment { fragments, out, .. } = segment;
         fragments.pad(out);
         self.write_out(segment)?;
+        let each_commit = self.options.sync == WalSync::Commit;
+        if each_commit {
+            segment.file.sync().map_err(|e| self.io("sync", segment.number, e))?;
+        }
         let next = create(&self.options, segment.number + 1)?;
         let mut full = std::mem::replace(&mut segment.file, next);
         let number = segment.number;
         segment.number += 1;
         segment.fragments = Fragmenter::new(self.options.segment_bytes);
         self.counters.segment.set(u64::from(segment.number));
+        if each_commit {
+            return Ok(());
+        }
         let state = self.state.clone();
         self.options.spawn.spawn(Box::new(move || {
             if let Err(e) = full.sync() {

@@ -1,0 +1,645 @@
+//! A database on a disk that fails, and what must be in it: a map of what was acknowledged, of what a
+//! crash left in doubt, and of what was ever sent.
+#![allow(dead_code)]
+
+pub(crate) mod script;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+
+use model::histogram::Span;
+use model::{Columns, FloatHistogram, Histogram, Labels, Matcher, SeriesRef};
+use storage::spawn::Job;
+use storage::{
+    AppendError, Appender, Clock, Fs, HistogramValue, Inline, ManualClock, Queryable, SelectHints, Spawn,
+    StorageError,
+};
+use testkit::faults::{Crash, FaultFs};
+use tsdb::{Db, DbOptions, WalCompression, WalSync};
+
+use script::{APPENDERS, Op, RANGE_MS, SERIES};
+
+/// A value: the bits of a float, or the number of a histogram.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Value {
+    Float(u64),
+    Histogram(u16),
+}
+
+pub(crate) type Samples = BTreeMap<i64, Value>;
+
+/// Samples by series; no series without samples.
+pub(crate) type Samplings = BTreeMap<usize, Samples>;
+
+/// Which series have histograms: integer and float ones.
+fn is_histogram(series: usize) -> bool {
+    series >= SERIES - 2
+}
+
+/// Tests write few enough samples for every histogram to tell its number by its sum.
+pub(crate) fn histogram(k: u16) -> Histogram {
+    let n = i64::from(k);
+    let buckets = vec![n % 5 + 1, 2, -1, n % 3];
+    let mut absolute = 0;
+    let in_buckets: i64 = buckets
+        .iter()
+        .map(|d| {
+            absolute += d;
+            absolute
+        })
+        .sum();
+    let zero_count = u64::from(k % 7);
+    Histogram {
+        schema: 1,
+        zero_threshold: 0.001,
+        zero_count,
+        count: zero_count + in_buckets as u64,
+        sum: f64::from(k),
+        positive_spans: vec![Span { offset: 0, length: 2 }, Span { offset: 1, length: 2 }],
+        positive_buckets: buckets,
+        ..Histogram::default()
+    }
+}
+
+fn value_of(h: &FloatHistogram) -> Value {
+    let k = h.sum as u16;
+    let want = FloatHistogram { counter_reset_hint: h.counter_reset_hint, ..histogram(k).to_float() };
+    assert_eq!(*h, want, "a histogram that was never sent");
+    Value::Histogram(k)
+}
+
+pub(crate) fn labels(series: usize) -> Labels {
+    let name = format!("m{}", series % 3);
+    Labels::from_pairs([("__name__", name.as_str()), ("i", &series.to_string()), ("all", "yes")])
+}
+
+/// Everything that a query sees.
+///
+/// # Errors
+/// The query's.
+pub(crate) fn read(db: &dyn Queryable) -> Result<Samplings, StorageError> {
+    let hints = SelectHints { start_ms: i64::MIN, end_ms: i64::MAX, ..SelectHints::default() };
+    let set = db.querier(i64::MIN, i64::MAX)?.select(&hints, &[Matcher::equal("all", "yes")])?;
+    let mut out = Samplings::new();
+    for i in 0..set.len() {
+        let mut c = Columns::default();
+        set.read(i, &mut c)?;
+        assert!(c.t.windows(2).all(|w| w[0] < w[1]), "times rise");
+        let labels_found = set.labels(i);
+        let series: usize = labels_found.get("i").unwrap_or_default().parse().unwrap_or(usize::MAX);
+        assert_eq!(labels_found, labels(series), "labels that were never sent");
+        let mut values: Vec<Value> = c.v.iter().map(|v| Value::Float(v.to_bits())).collect();
+        c.h.iter().for_each(|(at, h)| values[*at as usize] = value_of(h));
+        if !c.t.is_empty() {
+            let old = out.insert(series, c.t.into_iter().zip(values).collect());
+            assert!(old.is_none(), "a series comes once");
+        }
+    }
+    Ok(out)
+}
+
+/// Keeps what is to run in the background until it is told to.
+#[derive(Default)]
+pub(crate) struct Later(Mutex<Vec<Job>>);
+
+impl Later {
+    pub(crate) fn run(&self) {
+        let jobs = std::mem::take(&mut *self.0.lock().unwrap());
+        jobs.into_iter().for_each(|job| job());
+    }
+}
+
+impl Spawn for Later {
+    fn spawn(&self, job: Job) {
+        self.0.lock().unwrap().push(job);
+    }
+    fn for_each(&self, n: usize, f: &(dyn Fn(usize) + Sync)) {
+        Inline.for_each(n, f);
+    }
+    fn parallelism(&self) -> usize {
+        1
+    }
+}
+
+/// How the database is set up.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Setup {
+    pub(crate) sync: WalSync,
+    pub(crate) compression: WalCompression,
+    pub(crate) snapshot_on_close: bool,
+    /// How far behind samples may come, 0 for not at all.
+    pub(crate) window_ms: i64,
+}
+
+struct Tx {
+    appender: Box<dyn Appender>,
+    samples: Vec<(usize, i64, Value)>,
+}
+
+/// A commit and where the log ended behind it: segment and bytes.
+struct Logged {
+    samples: Vec<(usize, i64, Value)>,
+    end: (u32, u64),
+}
+
+/// What a crash in the middle of something leaves open.
+enum Doubt {
+    /// All of these are there, or none.
+    Commit(Vec<(usize, i64, Value)>),
+    /// Each of these is there or not.
+    Deletion(Vec<(usize, i64)>),
+}
+
+pub(crate) struct World {
+    pub(crate) fs: FaultFs,
+    pub(crate) setup: Setup,
+    clock: Arc<ManualClock>,
+    later: Arc<Later>,
+    db: Option<Db>,
+    /// Acknowledged, not deleted, and not past retention where that has taken it.
+    must: Samplings,
+    doubts: Vec<Doubt>,
+    /// Whatever was in a commit.
+    sent: BTreeSet<(usize, i64, Value)>,
+    log: Vec<Logged>,
+    /// Samples before this may go by retention.
+    horizon_ms: i64,
+    retention_ms: i64,
+    now_ms: i64,
+    tx: [Option<Tx>; APPENDERS],
+    snapshots: Vec<(PathBuf, Samplings, bool)>,
+    snapshots_made: usize,
+    /// Where blocks ended when last looked.
+    blocks_end_ms: i64,
+    /// The log has lost something that head chunks may still have.
+    torn: bool,
+    logged_lines: Arc<Mutex<Vec<String>>>,
+}
+
+impl World {
+    /// An empty database on a disk without faults.
+    pub(crate) fn new(setup: Setup) -> Self {
+        let fs = FaultFs::new();
+        fs.create_dir_all(Path::new("data")).unwrap();
+        fs.settle();
+        let mut world = Self {
+            fs,
+            setup,
+            clock: Arc::new(ManualClock::new(1_700_000_000_000)),
+            later: Arc::default(),
+            db: None,
+            must: Samplings::new(),
+            doubts: Vec::new(),
+            sent: BTreeSet::new(),
+            log: Vec::new(),
+            horizon_ms: i64::MIN,
+            retention_ms: 0,
+            now_ms: 1_000_000,
+            tx: Default::default(),
+            snapshots: Vec::new(),
+            snapshots_made: 0,
+            blocks_end_ms: i64::MIN,
+            torn: false,
+            logged_lines: Arc::default(),
+        };
+        world.open().unwrap();
+        world
+    }
+
+    fn options(&self) -> DbOptions {
+        let spawn: Arc<dyn Spawn> = self.later.clone();
+        let clock: Arc<dyn Clock> = self.clock.clone();
+        let mut o = DbOptions::new("data", Arc::new(self.fs.clone()), clock, spawn);
+        o.min_block_duration_ms = RANGE_MS;
+        o.wal_segment_bytes = 32 * 1024;
+        o.wal_compression = self.setup.compression;
+        o.wal_sync = self.setup.sync;
+        o.snapshot_on_close = self.setup.snapshot_on_close;
+        o.settings.retention_ms = self.retention_ms;
+        o.settings.out_of_order_window_ms = self.setup.window_ms;
+        let lines = self.logged_lines.clone();
+        o.log = Some(Arc::new(move |_, text| lines.lock().unwrap().push(text.to_owned())));
+        o
+    }
+
+    /// Opens the database.
+    pub(crate) fn open(&mut self) -> Result<(), StorageError> {
+        self.tx = Default::default();
+        self.db = None;
+        self.db = Some(Db::open(self.options())?);
+        Ok(())
+    }
+
+    pub(crate) fn db(&self) -> &Db {
+        self.db.as_ref().unwrap()
+    }
+
+    pub(crate) fn lines(&self) -> Vec<String> {
+        self.logged_lines.lock().unwrap().clone()
+    }
+
+    fn last(&self, series: usize) -> Option<i64> {
+        self.must.get(&series)?.last_key_value().map(|(t, _)| *t)
+    }
+
+    /// Does one step. An error is one that a fault has caused, or a failure of the test.
+    pub(crate) fn run(&mut self, op: &Op) -> Result<(), StorageError> {
+        let done = self.run_op(op);
+        if self.now_ms % 2 == 0 {
+            self.later.run();
+        }
+        self.clock.advance_ms(61_000);
+        done
+    }
+
+    /// Whether the database is open: a fault may have kept it from opening.
+    pub(crate) fn is_open(&self) -> bool {
+        self.db.is_some()
+    }
+
+    fn run_op(&mut self, op: &Op) -> Result<(), StorageError> {
+        if self.db.is_none() {
+            return self.open();
+        }
+        match op {
+            Op::Append { appender, series, ahead_ms, step_ms, n, v } => {
+                let start = self.now_ms + ahead_ms;
+                for k in 0..*n {
+                    // Now and then a value comes twice.
+                    let v = v.wrapping_add(k as u64 / 2);
+                    self.append(*appender, *series, start + step_ms * k as i64, v);
+                }
+                Ok(())
+            }
+            Op::Commit(i) => self.commit(*i),
+            Op::Rollback(i) => {
+                if let Some(tx) = self.tx[*i].take() {
+                    tx.appender.rollback();
+                }
+                Ok(())
+            }
+            Op::Tick => self.tick(),
+            Op::Delete { series, ago_ms, length_ms } => self.delete(*series, *ago_ms, *length_ms),
+            Op::Clean => self.db().clean_tombstones(),
+            Op::Snapshot { with_head } => self.snapshot(*with_head),
+            Op::Retention(ms) => {
+                self.retention_ms = *ms;
+                let mut settings = (*self.db().settings()).clone();
+                settings.retention_ms = *ms;
+                self.db().apply(settings)
+            }
+            Op::Check => {
+                self.check();
+                Ok(())
+            }
+            Op::Reopen => {
+                self.tx = Default::default();
+                self.later.run();
+                let closed = self.db().close();
+                if self.fs.is_down() {
+                    return closed;
+                }
+                self.open()?;
+                self.verify("after closing");
+                closed
+            }
+        }
+    }
+
+    fn append(&mut self, i: usize, series: usize, t: i64, v: u64) {
+        let Some(db) = &self.db else { return };
+        let tx = self.tx[i].get_or_insert_with(|| Tx { appender: db.appender(), samples: Vec::new() });
+        let k = (v % 1000) as u16;
+        let (value, done) = if is_histogram(series) {
+            let (h, value) = (histogram(k), Value::Histogram(k));
+            let float = h.to_float();
+            let h = if series.is_multiple_of(2) {
+                HistogramValue::Integer(&h)
+            } else {
+                HistogramValue::Float(&float)
+            };
+            (value, tx.appender.append_histogram(SeriesRef::NONE, &labels(series), t, 0, h))
+        } else {
+            let v = f64::from_bits(if v.is_multiple_of(2) { v } else { f64::from(k).to_bits() });
+            (Value::Float(v.to_bits()), tx.appender.append(SeriesRef::NONE, &labels(series), t, 0, v))
+        };
+        match done {
+            Ok(_) => tx.samples.push((series, t, value)),
+            Err(
+                AppendError::OutOfBounds
+                | AppendError::OutOfOrder
+                | AppendError::DuplicateTimestamp
+                | AppendError::TooOld
+                | AppendError::ReadOnly(_)
+                | AppendError::Unsupported(_),
+            ) => {}
+            Err(other) => panic!("{other}"),
+        }
+    }
+
+    fn commit(&mut self, i: usize) -> Result<(), StorageError> {
+        let Some(tx) = self.tx[i].take() else { return Ok(()) };
+        // Of what another appender has overtaken nothing is kept, unless out-of-order samples are.
+        let mut ends: BTreeMap<usize, i64> = BTreeMap::new();
+        let mut taken = Vec::new();
+        for (series, t, v) in tx.samples {
+            let end = *ends.entry(series).or_insert_with(|| self.last(series).unwrap_or(i64::MIN));
+            let fits = if self.setup.window_ms > 0 {
+                let newer = taken.iter().any(|(s, at, _)| (*s, *at) == (series, t));
+                !newer && !self.must.get(&series).is_some_and(|s| s.contains_key(&t))
+            } else {
+                t > end
+            };
+            if fits {
+                taken.push((series, t, v));
+                ends.insert(series, t.max(end));
+            }
+            self.sent.insert((series, t, v));
+        }
+        if let Err(e) = tx.appender.commit() {
+            self.doubts.push(Doubt::Commit(taken));
+            return Err(e);
+        }
+        for (series, t, v) in &taken {
+            self.now_ms = self.now_ms.max(*t);
+            self.must.entry(*series).or_default().insert(*t, *v);
+        }
+        self.log.push(Logged { samples: taken, end: self.log_end() });
+        Ok(())
+    }
+
+    /// The last segment of the log and its length.
+    fn log_end(&self) -> (u32, u64) {
+        if self.fs.is_down() {
+            // It went down right behind the commit: whatever was durable then was so before.
+            return (u32::MAX, 0);
+        }
+        let entries = self.fs.read_dir(Path::new("data/wal")).unwrap_or_default();
+        entries.iter().filter_map(|e| Some((e.name.parse().ok()?, e.len))).max().unwrap_or_default()
+    }
+
+    fn tick(&mut self) -> Result<(), StorageError> {
+        if self.retention_ms > 0 {
+            self.horizon_ms = self.horizon_ms.max(self.now_ms.saturating_add(RANGE_MS) - self.retention_ms);
+        }
+        let done = self.db().tick();
+        if !self.fs.is_down() {
+            self.forget_expired();
+        }
+        done
+    }
+
+    /// Notes what retention has taken, and where blocks end.
+    fn forget_expired(&mut self) {
+        self.blocks_end_ms = self.db().blocks().iter().map(|b| b.max_ms).max().unwrap_or(i64::MIN);
+        let Ok(got) = read(self.db()) else { return };
+        let horizon_ms = self.horizon_ms;
+        for (series, samples) in &mut self.must {
+            let there = got.get(series);
+            samples.retain(|t, _| *t >= horizon_ms || there.is_some_and(|s| s.contains_key(t)));
+        }
+        self.must.retain(|_, samples| !samples.is_empty());
+    }
+
+    fn delete(&mut self, series: Option<usize>, ago_ms: i64, length_ms: i64) -> Result<(), StorageError> {
+        let (min_ms, max_ms) = (self.now_ms - ago_ms, self.now_ms - ago_ms + length_ms);
+        let matcher = series.map_or(Matcher::equal("all", "yes"), |i| Matcher::equal("i", i.to_string()));
+        let mut gone = Vec::new();
+        for (i, samples) in self.must.iter().filter(|(i, _)| series.is_none_or(|s| s == **i)) {
+            gone.extend(samples.range(min_ms..=max_ms).map(|(t, _)| (*i, *t)));
+        }
+        if let Err(e) = self.db().delete(min_ms, max_ms, &[matcher]) {
+            self.doubts.push(Doubt::Deletion(gone));
+            return Err(e);
+        }
+        for (i, t) in gone {
+            self.must.get_mut(&i).map(|s| s.remove(&t));
+        }
+        self.must.retain(|_, samples| !samples.is_empty());
+        Ok(())
+    }
+
+    fn snapshot(&mut self, with_head: bool) -> Result<(), StorageError> {
+        self.snapshots_made += 1;
+        let dir = PathBuf::from(format!("data/snapshots/{}", self.snapshots_made));
+        self.db().snapshot(&dir, with_head)?;
+        self.snapshots.push((dir, self.must.clone(), with_head));
+        Ok(())
+    }
+
+    /// While the database runs a query sees what was acknowledged, neither more nor less.
+    pub(crate) fn check(&mut self) {
+        let got = read(self.db()).unwrap();
+        let deletions: BTreeSet<(usize, i64)> = self.deletions();
+        compare(&got, &self.must, |s, t| deletions.contains(&(s, t)), |_, _, _| false, "while it runs");
+    }
+
+    fn deletions(&self) -> BTreeSet<(usize, i64)> {
+        let each = self.doubts.iter().filter_map(|d| match d {
+            Doubt::Deletion(list) => Some(list),
+            Doubt::Commit(_) => None,
+        });
+        each.flatten().copied().collect()
+    }
+
+    /// Goes down as `crash` says, comes up again without faults and checks what is there; goes on
+    /// from that.
+    pub(crate) fn crash(&mut self, crash: Crash, seed: u64) {
+        let kept_log = self.kept_log();
+        let fs = self.fs.after(crash, seed);
+        self.tx = Default::default();
+        self.db = None;
+        self.later = Arc::default();
+        self.fs = fs;
+        if let Err(e) = self.open() {
+            panic!("it does not open: {e}");
+        }
+        if crash == Crash::Kill || self.setup.sync == WalSync::Commit {
+            self.verify("after the crash");
+        } else {
+            self.verify_lossy(&kept_log);
+        }
+        self.verify_snapshots();
+    }
+
+    /// Which commits a loss of power cannot take now, by the length of the log that is on the disk.
+    fn kept_log(&self) -> BTreeSet<(usize, i64, Value)> {
+        let dir = Path::new("data/wal");
+        let entries = self.fs.after(Crash::Kill, 0).read_dir(dir).unwrap_or_default();
+        let mut end = (0, 0);
+        for e in entries.iter().filter(|e| !e.is_dir) {
+            let Ok(number) = e.name.parse::<u32>() else { continue };
+            let durable = self.fs.durable_len(&dir.join(&e.name));
+            end = (number, durable.unwrap_or(0));
+            if durable != Some(e.len) {
+                break;
+            }
+        }
+        self.log.iter().filter(|l| l.end <= end).flat_map(|l| l.samples.iter().copied()).collect()
+    }
+
+    /// All that was acknowledged is there; what was under way is there as a whole or not at all.
+    fn verify(&mut self, when: &str) {
+        let got = match read(self.db()) {
+            Ok(got) => got,
+            Err(e) => panic!("{when}: {e}"),
+        };
+        let mut allowed: BTreeSet<(usize, i64, Value)> = BTreeSet::new();
+        for doubt in &self.doubts {
+            let Doubt::Commit(samples) = doubt else { continue };
+            let has = |(s, t, v): &&(usize, i64, Value)| got.get(s).and_then(|x| x.get(t)) == Some(v);
+            let there = samples.iter().filter(has).count();
+            assert!(
+                there == 0 || there == samples.len() || samples.iter().any(|(_, t, _)| *t < self.horizon_ms),
+                "{when}: {there} of {} samples of a commit",
+                samples.len()
+            );
+            allowed.extend(samples.iter().filter(has));
+        }
+        let deletions = self.deletions();
+        let horizon_ms = self.horizon_ms;
+        let sent = &self.sent;
+        compare(
+            &got,
+            &self.must,
+            |s, t| t < horizon_ms || deletions.contains(&(s, t)),
+            |s, t, v| allowed.contains(&(s, t, v)) || t < horizon_ms && sent.contains(&(s, t, v)),
+            when,
+        );
+        self.adopt(got);
+    }
+
+    /// After a loss of power with a log that is synced now and then: nothing that was never sent, and
+    /// of each series the beginning of what was acknowledged, with all that the disk had.
+    fn verify_lossy(&mut self, kept: &BTreeSet<(usize, i64, Value)>) {
+        let got = read(self.db()).unwrap_or_else(|e| panic!("{e}"));
+        let deletions = self.deletions();
+        for (series, samples) in &got {
+            for (t, v) in samples {
+                assert!(self.sent.contains(&(*series, *t, *v)), "{series} {t}: never sent");
+            }
+        }
+        for (series, samples) in &self.must {
+            let empty = Samples::new();
+            let mine = got.get(series).unwrap_or(&empty);
+            let mut lost = None;
+            for (t, v) in samples.iter().filter(|(t, _)| **t >= self.horizon_ms) {
+                if deletions.contains(&(*series, *t)) {
+                    continue;
+                }
+                if mine.get(t) == Some(v) {
+                    assert!(lost.is_none() || self.setup.window_ms > 0, "{series}: {lost:?} lost, {t} not");
+                    continue;
+                }
+                lost.get_or_insert(*t);
+                assert!(!kept.contains(&(*series, *t, *v)), "{series} {t}: the log on disk had it");
+                assert!(*t >= self.blocks_end_ms, "{series} {t}: a block had it");
+            }
+        }
+        self.torn = true;
+        self.adopt(got);
+    }
+
+    fn verify_snapshots(&mut self) {
+        for (dir, want, with_head) in std::mem::take(&mut self.snapshots) {
+            let mut o = self.options();
+            o.dir = dir.clone();
+            o.settings.retention_ms = 0;
+            let db = Db::open(o).unwrap_or_else(|e| panic!("snapshot {}: {e}", dir.display()));
+            let got = read(&db).unwrap();
+            let when = format!("snapshot {}", dir.display());
+            compare(&got, &want, |_, _| !with_head, |_, _, _| false, &when);
+            db.close().unwrap();
+        }
+    }
+
+    /// Opens a damaged copy of the files and says what came of it. Every sample it shows was sent.
+    pub(crate) fn judge_damage(&self, fs: FaultFs) -> &'static str {
+        let mut o = self.options();
+        o.fs = Arc::new(fs);
+        let lines = self.lines().len();
+        let db = match Db::open(o) {
+            Ok(db) => db,
+            Err(e) => {
+                assert!(
+                    e.to_string().contains("data/") || e.to_string().contains("block"),
+                    "names no file: {e}"
+                );
+                return "refused";
+            }
+        };
+        let said = self.lines().len() > lines;
+        let got = match read(&db) {
+            Ok(got) => got,
+            Err(e) => {
+                assert!(e.to_string().contains("data/"), "names no file: {e}");
+                return "query refused";
+            }
+        };
+        for (series, samples) in &got {
+            for (t, v) in samples {
+                assert!(self.sent.contains(&(*series, *t, *v)), "{series} {t}: never sent");
+            }
+        }
+        let lost = self.must.iter().any(|(series, samples)| {
+            samples.iter().any(|(t, v)| got.get(series).and_then(|s| s.get(t)) != Some(v))
+        });
+        // What a torn end of the log had and nobody can know of is lost in silence.
+        match (lost, said) {
+            (false, false) => "unharmed",
+            (false, true) => "repaired without loss",
+            (true, true) => "repaired with loss",
+            (true, false) => "lost in silence",
+        }
+    }
+
+    fn adopt(&mut self, got: Samplings) {
+        self.must = got;
+        self.doubts.clear();
+        self.log.clear();
+        self.now_ms =
+            self.must.values().filter_map(|s| s.keys().last()).max().copied().unwrap_or(self.now_ms);
+        self.blocks_end_ms = self.db().blocks().iter().map(|b| b.max_ms).max().unwrap_or(i64::MIN);
+    }
+
+    /// The database works: it takes samples, cuts blocks, and has all of it after the next start.
+    pub(crate) fn goes_on(&mut self, seed: u64) {
+        for round in 0..3 {
+            for series in 0..SERIES {
+                self.append(0, series, self.now_ms + 1 + RANGE_MS / 2 * round, seed + round as u64);
+            }
+            self.commit(0).unwrap();
+            self.tick().unwrap();
+        }
+        self.check();
+        self.run_op(&Op::Reopen).unwrap();
+    }
+}
+
+/// Compares what is there with what must be; samples that `may_miss` names need not be there,
+/// those that `may_have` names may be.
+fn compare(
+    got: &Samplings,
+    want: &Samplings,
+    may_miss: impl Fn(usize, i64) -> bool,
+    may_have: impl Fn(usize, i64, Value) -> bool,
+    when: &str,
+) {
+    let empty = Samples::new();
+    for series in want.keys().chain(got.keys()).collect::<BTreeSet<_>>() {
+        let (got, want) = (got.get(series).unwrap_or(&empty), want.get(series).unwrap_or(&empty));
+        let lost: Vec<_> =
+            want.iter().filter(|(t, v)| got.get(t) != Some(v) && !may_miss(*series, **t)).collect();
+        let new: Vec<_> =
+            got.iter().filter(|(t, v)| want.get(t) != Some(v) && !may_have(*series, **t, **v)).collect();
+        assert!(
+            lost.is_empty() && new.is_empty(),
+            "{when}: series {series}: lost {} {:?}, never sent or deleted {} {:?}",
+            lost.len(),
+            lost.iter().take(3).collect::<Vec<_>>(),
+            new.len(),
+            new.iter().take(3).collect::<Vec<_>>()
+        );
+    }
+}
