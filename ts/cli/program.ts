@@ -9,6 +9,7 @@ import { runServer } from './run-server.ts';
 import { SERVER_FLAGS } from './server-flags.ts';
 import { startOptions } from './start.ts';
 import { checkConfig } from './tool.ts';
+import { addTsdbCommands } from './tsdb.ts';
 
 /** Exit codes of a wrong command line, as with Prometheus. */
 const UNKNOWN_FLAG = 1;
@@ -69,5 +70,6 @@ function commands(finish: (exitCode: number) => void): Command {
     .command('config <files...>')
     .description('Check configuration files.')
     .action(async (files: string[]) => finish(await checkConfig(files)));
+  for (const parent of [program, tool]) addTsdbCommands(parent, finish);
   return program;
 }

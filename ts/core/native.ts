@@ -34,6 +34,7 @@ import type {
   ValidationScheme,
 } from './engine.ts';
 import { EngineError } from './errors.ts';
+import type { ToolOptions, ToolRun } from './tools.ts';
 
 /** How often an open database looks whether a block is due. */
 const MAINTENANCE_INTERVAL_MS = 60_000;
@@ -66,6 +67,7 @@ interface Addon {
     settings: StorageSettings,
     progress: (p: ReplayProgress) => void,
   ): Promise<NativeEngine>;
+  startTool(options: ToolOptions): ToolRun;
 }
 
 let loaded: Addon | undefined;
@@ -97,6 +99,18 @@ export async function open(
 ): Promise<Engine> {
   const native = await settled(() => addon().openEngine(options, options, onReplay));
   return new AddonEngine(native, addon().Cancel);
+}
+
+/** Starts a tool on a data directory. */
+export function startTool(options: ToolOptions): ToolRun {
+  const run = checked(() => addon().startTool(options));
+  return {
+    next: () => settled(() => run.next()),
+    get clean() {
+      return run.clean;
+    },
+    cancel: () => run.cancel(),
+  };
 }
 
 /** Turns what the addon throws, at once or later, into `EngineError`. */

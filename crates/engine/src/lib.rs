@@ -21,6 +21,7 @@ mod running;
 pub mod scrape;
 pub mod status;
 pub mod syntax;
+pub mod tools;
 
 pub use body::Body;
 pub use engine::Engine;

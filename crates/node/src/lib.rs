@@ -19,6 +19,7 @@ mod promise;
 mod relabel;
 mod remote_write;
 mod target;
+mod tools;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;

@@ -13,6 +13,7 @@ pub mod index;
 mod int_map;
 pub mod retention;
 mod tombstones;
+pub mod verify;
 mod wal;
 
 pub use db::{

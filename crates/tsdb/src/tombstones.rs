@@ -115,6 +115,11 @@ impl Tombstones {
         });
     }
 
+    /// The series of which something is deleted, ascending.
+    pub(crate) fn references(&self) -> impl Iterator<Item = u64> {
+        self.series.keys().copied()
+    }
+
     /// Number of intervals.
     #[must_use]
     pub fn len(&self) -> usize {

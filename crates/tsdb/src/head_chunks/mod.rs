@@ -2,7 +2,7 @@
 //! open chunks, and a restart does not have to encode them again. Everything in here is also in
 //! the log; a file that is damaged is dropped with those behind it. Knows no series.
 
-mod file;
+pub(crate) mod file;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};

@@ -45,7 +45,7 @@ impl IndexReader {
         Self::parse(map, path).map_err(|c| c.in_file(path))
     }
 
-    fn parse(map: Map, path: &Path) -> Result<Self, Corruption> {
+    pub(crate) fn parse(map: Map, path: &Path) -> Result<Self, Corruption> {
         let mut head = Cursor::new(&map, 0, map.len());
         if head.be32()? != MAGIC {
             return Err(Corruption::new(0, "invalid magic number"));
@@ -99,7 +99,7 @@ impl IndexReader {
     }
 
     /// Appends the postings at `offset` to `out`.
-    pub(super) fn postings(&self, offset: u64, out: &mut Vec<u32>) -> Result<(), Corruption> {
+    pub(crate) fn postings(&self, offset: u64, out: &mut Vec<u32>) -> Result<(), Corruption> {
         let mut body = Cursor::section(&self.map, offset)?;
         let at = body.offset();
         let count = body.be32()? as usize;

@@ -4,7 +4,7 @@
 mod bytes;
 mod checkpoint;
 mod commit;
-mod compress;
+pub(crate) mod compress;
 pub(crate) mod fragment;
 pub(crate) mod reader;
 pub(crate) mod record;

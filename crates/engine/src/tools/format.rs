@@ -1,0 +1,145 @@
+//! Text as Go's standard library prints it.
+
+use model::TimestampMs;
+
+/// A duration in milliseconds as Go's `time.Duration` prints it: `2h0m0s`, `1.5s`, `20ms`.
+pub(super) fn duration(ms: i64) -> String {
+    let (sign, ms) = (if ms < 0 { "-" } else { "" }, ms.unsigned_abs());
+    if ms == 0 {
+        return "0s".to_owned();
+    }
+    if ms < 1000 {
+        return format!("{sign}{ms}ms");
+    }
+    let (h, m, s, rest) = (ms / 3_600_000, ms / 60_000 % 60, ms / 1000 % 60, ms % 1000);
+    let fraction =
+        if rest == 0 { String::new() } else { format!(".{rest:03}").trim_end_matches('0').to_owned() };
+    match (h, m) {
+        (0, 0) => format!("{sign}{s}{fraction}s"),
+        (0, m) => format!("{sign}{m}m{s}{fraction}s"),
+        (h, m) => format!("{sign}{h}h{m}m{s}{fraction}s"),
+    }
+}
+
+/// Bytes in powers of 1024, as many units as are needed: `52KiB687B`.
+pub(super) fn base2_bytes(mut n: u64) -> String {
+    if n == 0 {
+        return "0B".to_owned();
+    }
+    let mut parts = Vec::new();
+    for unit in ["B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"] {
+        if !n.is_multiple_of(1024) {
+            parts.push(format!("{}{unit}", n % 1024));
+        }
+        n /= 1024;
+    }
+    parts.reverse();
+    parts.concat()
+}
+
+/// A time as Go prints one in UTC: `2026-01-01 00:00:00 +0000 UTC`; milliseconds are left out.
+pub(super) fn utc_seconds(ms: TimestampMs) -> String {
+    // Go divides towards zero.
+    let seconds = ms / 1000;
+    let (days, rest) = (seconds.div_euclid(86_400), seconds.rem_euclid(86_400));
+    let (year, month, day) = civil(days);
+    format!(
+        "{year:04}-{month:02}-{day:02} {:02}:{:02}:{:02} +0000 UTC",
+        rest / 3600,
+        rest / 60 % 60,
+        rest % 60
+    )
+}
+
+/// Year, month and day of a day counted from 1970 (Howard Hinnant, "chrono-Compatible Low-Level
+/// Date Algorithms", `civil_from_days`).
+fn civil(days: i64) -> (i64, i64, i64) {
+    let z = days + 719_468;
+    let era = z.div_euclid(146_097);
+    let day_of_era = z.rem_euclid(146_097);
+    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let shifted = (5 * day_of_year + 2) / 153;
+    let month = if shifted < 10 { shifted + 3 } else { shifted - 9 };
+    let year = year_of_era + era * 400 + i64::from(month <= 2);
+    (year, month, day_of_year - (153 * shifted + 2) / 5 + 1)
+}
+
+/// Appends a string as Go's `encoding/json` does: `<`, `>` and `&` are escaped too.
+pub(super) fn json_string(s: &str, out: &mut Vec<u8>) {
+    out.push(b'"');
+    for c in s.chars() {
+        match c {
+            '"' => out.extend(b"\\\""),
+            '\\' => out.extend(b"\\\\"),
+            '\n' => out.extend(b"\\n"),
+            '\r' => out.extend(b"\\r"),
+            '\t' => out.extend(b"\\t"),
+            '\u{8}' => out.extend(b"\\b"),
+            '\u{c}' => out.extend(b"\\f"),
+            '\0'..='\u{1f}' | '<' | '>' | '&' | '\u{2028}' | '\u{2029}' => {
+                out.extend(format!("\\u{:04x}", c as u32).as_bytes());
+            }
+            c => out.extend(c.encode_utf8(&mut [0; 4]).as_bytes()),
+        }
+    }
+    out.push(b'"');
+}
+
+/// Rows in columns as Go's `tabwriter` aligns them with a least width of 13 and two spaces between;
+/// the last column is not filled up.
+pub(super) fn table(rows: &[Vec<String>]) -> String {
+    const WIDTH_MIN: usize = 13;
+    const PADDING: usize = 2;
+    let columns = rows.iter().map(Vec::len).max().unwrap_or_default();
+    let width = |c: usize| {
+        let longest = rows.iter().filter_map(|r| r.get(c)).map(|cell| cell.chars().count()).max();
+        (longest.unwrap_or_default() + PADDING).max(WIDTH_MIN)
+    };
+    let widths: Vec<_> = (0..columns).map(width).collect();
+    let mut out = String::new();
+    for row in rows {
+        for (i, cell) in row.iter().enumerate() {
+            out.push_str(cell);
+            if i + 1 < row.len() {
+                out.extend(std::iter::repeat_n(' ', widths[i] - cell.chars().count()));
+            }
+        }
+        out.push('\n');
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn as_go_prints() {
+        for (ms, want) in [
+            (0, "0s"),
+            (20, "20ms"),
+            (1500, "1.5s"),
+            (7_200_000, "2h0m0s"),
+            (7_185_001, "1h59m45.001s"),
+            (61_000, "1m1s"),
+            (-90_000, "-1m30s"),
+        ] {
+            assert_eq!(duration(ms), want);
+        }
+        for (n, want) in [(0, "0B"), (53_935, "52KiB687B"), (1 << 20, "1MiB"), ((1 << 30) + 1, "1GiB1B")] {
+            assert_eq!(base2_bytes(n), want);
+        }
+        for (ms, want) in [
+            (1_767_225_600_000, "2026-01-01 00:00:00 +0000 UTC"),
+            (0, "1970-01-01 00:00:00 +0000 UTC"),
+            (-1000, "1969-12-31 23:59:59 +0000 UTC"),
+            (951_782_400_000, "2000-02-29 00:00:00 +0000 UTC"),
+        ] {
+            assert_eq!(utc_seconds(ms), want);
+        }
+        let mut out = Vec::new();
+        json_string("a\"<\u{1}é", &mut out);
+        assert_eq!(String::from_utf8(out).unwrap(), "\"a\\\"\\u003c\\u0001é\"");
+    }
+}
