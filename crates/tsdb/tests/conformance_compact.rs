@@ -223,3 +223,49 @@ fn overlapping_chunks_of_every_encoding() {
         }
     }
 }
+
+/// Chunks that hold deleted samples are handed out without them, in their own encoding, whichever
+/// that is.
+#[test]
+fn chunks_come_without_deleted_samples() {
+    let mut seen = std::collections::BTreeSet::new();
+    for name in ["a-blocks-wal", "b-histograms", "d-xor2", "d2-xor2-start-timestamps"] {
+        let Some(dir) = conformance("chunks_come_without_deleted_samples", name) else { return };
+        let fs = unpack(&dir);
+        for block in open_blocks(&*fs) {
+            let (min_ms, max_ms) = (block.meta().min_ms, block.meta().max_ms);
+            let third_ms = (max_ms - min_ms) / 3;
+            let deleted = block.delete(&*fs, min_ms + third_ms, max_ms - third_ms, &[]).unwrap().unwrap();
+            let hints = SelectHints { start_ms: i64::MIN, end_ms: i64::MAX, ..SelectHints::default() };
+            let samples = deleted.querier(i64::MIN, i64::MAX).unwrap().select(&hints, &[]).unwrap();
+            let chunks = deleted.chunk_querier(i64::MIN, i64::MAX).select_chunks(&hints, &[]).unwrap();
+            assert_eq!(samples.len(), chunks.len());
+            for i in 0..samples.len() {
+                let (mut want, mut got, mut found) = (Columns::default(), Columns::default(), Vec::new());
+                samples.read(i, &mut want).unwrap();
+                chunks.chunks(i, &mut found).unwrap();
+                for c in &found {
+                    seen.insert(c.encoding.as_str());
+                    let from = got.t.len();
+                    chunk::decode(c.encoding, &c.data, i64::MIN, i64::MAX, &mut got).unwrap();
+                    assert_eq!((got.t[from], got.t[got.t.len() - 1]), (c.min_ms, c.max_ms));
+                }
+                assert_eq!(got.t, want.t, "{name} {}", chunks.labels(i));
+                assert!(got.t.iter().all(|t| *t < min_ms + third_ms || *t > max_ms - third_ms));
+                // Whether a counter was reset across the gap is another matter.
+                let shown = |c: &Columns| {
+                    let forget = |h: &FloatHistogram| FloatHistogram {
+                        counter_reset_hint: CounterResetHint::Unknown,
+                        ..h.clone()
+                    };
+                    let h: Vec<_> = c.h.iter().map(|(at, h)| (*at, forget(h))).collect();
+                    let st: Vec<_> = (0..c.t.len()).map(|i| c.st.get(i).copied().unwrap_or(0)).collect();
+                    let v: Vec<_> = c.v.iter().map(|v| v.to_bits()).collect();
+                    format!("{v:?} {st:?} {h:?}")
+                };
+                assert_eq!(shown(&got), shown(&want), "{name} {}", chunks.labels(i));
+            }
+        }
+    }
+    assert_eq!(seen.len(), 6, "{seen:?}");
+}

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use chunk::{ChunkError, Encoding, XorEncoder};
+use chunk::{ChunkError, Encoding};
 use model::{Columns, Labels, Matcher, TimestampMs};
 use storage::{
     ChunkQuerier, ChunkSeriesSet, EncodedChunk, LabelHints, LabelQuerier, Querier, SelectHints, SeriesSet,
@@ -10,6 +10,7 @@ use storage::{
 };
 
 use super::Block;
+use crate::compact::encode_one;
 use crate::index::{ChunkMeta, postings_for_matchers};
 use crate::tombstones;
 
@@ -113,17 +114,13 @@ impl Selection {
         let mut columns = Columns::default();
         self.block.decode(meta, TimestampMs::MIN, TimestampMs::MAX, &mut columns)?;
         tombstones::remove(deleted, &mut columns, 0);
-        let (Some(min_ms), Some(max_ms)) = (columns.t.first().copied(), columns.t.last().copied()) else {
-            return Ok(None);
-        };
-        if encoding != Encoding::Xor {
-            return Err(self.block.chunk_error(meta, ChunkError::Unsupported(encoding)));
-        }
-        let mut encoder = XorEncoder::new();
-        for (t, v) in columns.t.iter().zip(&columns.v) {
-            encoder.append(*t, *v);
-        }
-        Ok(Some(EncodedChunk { min_ms, max_ms, encoding, data: encoder.into_bytes().into() }))
+        let piece = encode_one(&columns, encoding).map_err(|e| self.block.chunk_error(meta, e))?;
+        Ok(piece.map(|p| EncodedChunk {
+            min_ms: p.min_ms,
+            max_ms: p.max_ms,
+            encoding: p.encoding,
+            data: p.data.into(),
+        }))
     }
 }
 

@@ -17,7 +17,7 @@ const EXACT_COUNT_MAX: f64 = (1u64 << 53) as f64;
 ///
 /// # Errors
 /// Where histograms do not fit into one chunk, or are not those of `encoding`.
-pub(super) fn encode_one(
+pub(crate) fn encode_one(
     columns: &Columns,
     encoding: Encoding,
 ) -> Result<Option<Piece<'static>>, ChunkError> {

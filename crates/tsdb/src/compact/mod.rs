@@ -26,6 +26,7 @@ use pieces::Piece;
 use source::Source;
 use symbols::MergedSymbols;
 
+pub(crate) use encode::encode_one;
 pub use plan::{block_ranges_ms, max_block_duration_ms, plan};
 
 /// Every so many series the progress is told.

@@ -13,11 +13,11 @@ use crate::block::ChunkData;
 
 /// A chunk, its bytes in a mapped file or made here.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Piece<'a> {
-    pub(super) min_ms: TimestampMs,
-    pub(super) max_ms: TimestampMs,
-    pub(super) encoding: Encoding,
-    pub(super) data: Cow<'a, [u8]>,
+pub(crate) struct Piece<'a> {
+    pub(crate) min_ms: TimestampMs,
+    pub(crate) max_ms: TimestampMs,
+    pub(crate) encoding: Encoding,
+    pub(crate) data: Cow<'a, [u8]>,
 }
 
 impl Piece<'_> {
