@@ -52,9 +52,45 @@ impl Inner {
     pub(super) fn metrics(&self) -> Vec<Metric> {
         let mut m = List(Vec::with_capacity(64));
         self.head_metrics(&mut m);
+        self.exemplar_metrics(&mut m);
         self.wal_metrics(&mut m);
         self.block_metrics(&mut m);
         m.0
+    }
+
+    fn exemplar_metrics(&self, m: &mut List) {
+        let ring = &self.head.exemplars;
+        let stats = ring.stats();
+        m.counter(
+            "prometheus_tsdb_exemplar_exemplars_appended_total",
+            ring.appended.get(),
+            "Total number of appended exemplars.",
+        );
+        m.gauge(
+            "prometheus_tsdb_exemplar_exemplars_in_storage",
+            stats.exemplars as f64,
+            "Number of exemplars currently in circular storage.",
+        );
+        m.gauge(
+            "prometheus_tsdb_exemplar_series_with_exemplars_in_storage",
+            stats.series as f64,
+            "Number of series with exemplars currently in circular storage.",
+        );
+        m.gauge(
+            "prometheus_tsdb_exemplar_last_exemplars_timestamp_seconds",
+            stats.last_ms as f64 / 1000.0,
+            "The timestamp of the exemplar that has been in circular storage for the longest time.",
+        );
+        m.gauge(
+            "prometheus_tsdb_exemplar_max_exemplars",
+            stats.max as f64,
+            "Total number of exemplars the exemplar storage can store, resizeable.",
+        );
+        m.counter(
+            "prometheus_tsdb_exemplar_out_of_order_exemplars_total",
+            ring.out_of_order.get(),
+            "Total number of out of order exemplar ingestion failed attempts.",
+        );
     }
 
     fn head_metrics(&self, m: &mut List) {

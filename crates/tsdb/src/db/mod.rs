@@ -11,8 +11,10 @@ mod stats;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
-use model::TimestampMs;
-use storage::{Appender, FileLock, Querier, Queryable, StorageError, merge_queriers};
+use model::{Matcher, TimestampMs};
+use storage::{
+    Appender, ExemplarQuerier, ExemplarSeries, FileLock, Querier, Queryable, StorageError, merge_queriers,
+};
 
 use crate::block::{Block, BlockMeta};
 use crate::compact::Compactor;
@@ -72,6 +74,7 @@ impl Db {
         if let Some(end_ms) = blocks.end_ms() {
             head.raise_min_valid_ms(end_ms);
         }
+        head.exemplars.resize(options.settings.exemplars_max, options.settings.out_of_order_window_ms);
         let wal_dir = dir.join("wal");
         let report = replay(
             &head,
@@ -125,6 +128,7 @@ impl Db {
             let name = settings.float_encoding.as_str();
             return Err(StorageError::Invalid(format!("floats cannot be encoded as {name}")));
         }
+        self.inner.head.exemplars.resize(settings.exemplars_max, settings.out_of_order_window_ms);
         *self.inner.settings.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(settings);
         Ok(())
     }
@@ -265,11 +269,25 @@ impl Queryable for Db {
     }
 }
 
+impl ExemplarQuerier for Db {
+    fn exemplars(
+        &self,
+        start_ms: TimestampMs,
+        end_ms: TimestampMs,
+        matchers: &[Vec<Matcher>],
+    ) -> Result<Vec<ExemplarSeries>, StorageError> {
+        if self.inner.closed.load(Ordering::Acquire) {
+            return Err(StorageError::Closed);
+        }
+        Ok(self.inner.head.exemplars.select(start_ms, end_ms, matchers))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use model::{Columns, Labels, Matcher, SeriesRef};
-    use storage::{Inline, ManualClock, MemFs, SelectHints};
+    use model::{Columns, Labels, SeriesRef};
+    use storage::{Exemplar, Inline, ManualClock, MemFs, SelectHints};
 
     #[test]
     fn append_commit_query() {
@@ -292,5 +310,35 @@ mod tests {
         let mut c = Columns::default();
         set.read(0, &mut c).unwrap();
         assert_eq!((c.t, c.v), (vec![1000, 2000], vec![1.0, 2.0]));
+    }
+
+    #[test]
+    fn exemplars_are_kept_and_come_back() {
+        let fs = Arc::new(MemFs::new());
+        let mut o = DbOptions::new("data", fs, Arc::new(ManualClock::new(0)), Arc::new(Inline));
+        o.settings.exemplars_max = 10;
+        let db = Db::open(o.clone()).unwrap();
+        let up = Labels::from_pairs([("__name__", "up")]);
+        let exemplar =
+            Exemplar { labels: Labels::from_pairs([("id", "x")]), value: 0.5, timestamp_ms: Some(900) };
+        let mut a = db.appender();
+        let unknown = a.append_exemplar(SeriesRef::NONE, &up, &exemplar);
+        assert_eq!(unknown, Err(storage::AppendError::UnknownSeries));
+        let r = a.append(SeriesRef::NONE, &up, 1000, 0, 1.0).unwrap();
+        assert_eq!(a.append_exemplar(SeriesRef::NONE, &up, &exemplar), Ok(r));
+        assert_eq!(db.exemplars(0, 1000, &[Vec::new()]).unwrap(), []);
+        a.commit().unwrap();
+        // Without a sample, and one that is there already.
+        let later = Exemplar { timestamp_ms: Some(950), ..exemplar.clone() };
+        let mut a = db.appender();
+        assert_eq!(a.append_exemplar(r, &Labels::empty(), &exemplar), Ok(r));
+        assert_eq!(a.append_exemplar(r, &Labels::empty(), &later), Ok(r));
+        a.commit().unwrap();
+        let want = [ExemplarSeries { series: up, exemplars: vec![exemplar, later] }];
+        assert_eq!(db.exemplars(0, 1000, &[Vec::new()]).unwrap(), want);
+        db.close().unwrap();
+        let db = Db::open(o).unwrap();
+        assert_eq!(db.exemplars(0, 1000, &[Vec::new()]).unwrap(), want);
+        assert_eq!(db.replay_report().wal_exemplars, 2);
     }
 }

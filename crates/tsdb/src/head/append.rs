@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use model::{Labels, SeriesRef, TimestampMs};
-use storage::{AppendError, Appender, StorageError};
+use storage::{AppendError, Appender, Exemplar, StorageError};
 
+use super::exemplars::Pending;
 use super::isolation::CommitSeq;
 use super::page::{Page, page_number, slot};
 use super::series::Pushed;
@@ -30,6 +31,7 @@ pub(crate) struct Batch {
     runs: Vec<Run>,
     /// Series that this appender found or made by labels; each is owed one pending count.
     held: Vec<u64>,
+    exemplars: Pending,
     record: RecordBuffers,
 }
 
@@ -38,6 +40,7 @@ impl Batch {
         self.samples.clear();
         self.runs.clear();
         self.held.clear();
+        self.exemplars.clear();
     }
 }
 
@@ -256,14 +259,26 @@ impl Appender for HeadAppender {
         self.add(series.0, t, v, min_valid_ms).inspect_err(|e| self.refused(e))
     }
 
+    fn append_exemplar(
+        &mut self,
+        series: SeriesRef,
+        labels: &Labels,
+        exemplar: &Exemplar,
+    ) -> Result<SeriesRef, AppendError> {
+        self.head.take_exemplar(&mut self.batch.exemplars, series, labels, exemplar)
+    }
+
     fn commit(mut self: Box<Self>) -> Result<(), StorageError> {
-        if self.batch.samples.is_empty() {
+        let Batch { samples, exemplars, record, .. } = &mut self.batch;
+        if samples.is_empty() && exemplars.records.is_empty() {
             return Ok(());
         }
         if let Some(wal) = self.head.wal.get() {
-            let records = CommitRecords { samples: &self.batch.samples, ..CommitRecords::default() };
-            wal.log_commit(&records, &mut self.batch.record)?;
+            let records =
+                CommitRecords { samples, exemplars: &exemplars.records, ..CommitRecords::default() };
+            wal.log_commit(&records, record)?;
         }
+        exemplars.apply(&self.head.exemplars);
         self.apply();
         Ok(())
     }

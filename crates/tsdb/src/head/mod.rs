@@ -5,6 +5,7 @@
 mod append;
 mod blocks;
 mod delete;
+mod exemplars;
 mod index;
 mod isolation;
 mod open_chunk;
@@ -70,6 +71,7 @@ pub(crate) struct Head {
     min_valid_ms: AtomicI64,
     batches: Mutex<Vec<append::Batch>>,
     chunks: HeadChunks,
+    pub(crate) exemplars: exemplars::ExemplarRing,
     /// What is deleted though chunks still hold it, by reference. Readers take it as it is.
     tombstones: RwLock<Arc<Tombstones>>,
     /// Set once the log has been replayed.
@@ -111,6 +113,7 @@ impl Head {
         Self {
             options,
             chunks,
+            exemplars: exemplars::ExemplarRing::default(),
             tombstones: RwLock::default(),
             wal: OnceLock::new(),
             wal_expiries: Mutex::default(),

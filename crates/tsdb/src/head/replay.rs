@@ -16,7 +16,7 @@ use crate::db::{LogLevel, ReplayProgress};
 use crate::int_map::IntMap;
 use crate::wal::fragment::{Records, Torn};
 use crate::wal::reader::{LogFiles, log_files, map_segment, repair};
-use crate::wal::record::{self, Record, RefSample, Stone};
+use crate::wal::record::{self, Record, RefExemplar, RefSample, Stone};
 use crate::wal::{decompress, segment::segment_path};
 
 /// Records are decoded and applied in batches of so many bytes, compressed.
@@ -41,8 +41,8 @@ pub struct ReplayReport {
     pub head_chunks_dropped: Option<String>,
     /// Records with native histograms, which are not read yet.
     pub skipped_histogram_records: u64,
-    /// Records with exemplars, which are not read yet.
-    pub skipped_exemplar_records: u64,
+    /// Exemplars that the log had.
+    pub wal_exemplars: u64,
     /// Deletions applied to the head.
     pub tombstones: u64,
     /// Full chunks of other kinds than floats in order, which are not read yet.
@@ -240,8 +240,19 @@ impl Replay<'_> {
             Owned::Tombstones(stones) => self.tombstones(stones),
             Owned::MinValidTime(t) => self.head.raise_min_valid_ms(t),
             Owned::Histograms => self.report.skipped_histogram_records += 1,
-            Owned::Exemplars => self.report.skipped_exemplar_records += 1,
+            Owned::Exemplars(exemplars) => self.exemplars(exemplars),
             Owned::Other => {}
+        }
+    }
+
+    /// Puts exemplars into the ring.
+    fn exemplars(&mut self, mut exemplars: Vec<RefExemplar>) {
+        let min_valid_ms = self.head.min_valid_ms();
+        self.report.wal_exemplars += exemplars.len() as u64;
+        for e in exemplars.iter_mut().filter(|e| e.t >= min_valid_ms) {
+            self.highest_ref = self.highest_ref.max(e.series);
+            e.series = self.other_names.get(&e.series).copied().unwrap_or(e.series);
+            self.head.replay_exemplar(e);
         }
     }
 
@@ -446,7 +457,7 @@ enum Owned {
     Tombstones(Vec<Stone>),
     MinValidTime(TimestampMs),
     Histograms,
-    Exemplars,
+    Exemplars(Vec<RefExemplar>),
     Other,
 }
 
@@ -464,7 +475,7 @@ fn decode(bits: u8, data: &[u8]) -> Result<Owned, String> {
         Record::Tombstones(t) => Owned::Tombstones(t),
         Record::MinValidTime(t) => Owned::MinValidTime(t),
         Record::Histograms(_) => Owned::Histograms,
-        Record::Exemplars(_) => Owned::Exemplars,
+        Record::Exemplars(e) => Owned::Exemplars(e),
         // Markers belong into the other log.
         Record::Metadata(_) | Record::Markers(_) | Record::Other => Owned::Other,
     })
