@@ -58,12 +58,17 @@ impl Db {
         }
         self.exclusively(|_| {
             let fs = &*inner.options.fs;
+            let made: Vec<&Path> = dir.ancestors().take_while(|d| !fs.exists(d)).collect();
             fs.create_dir_all(dir).map_err(|e| StorageError::io(format!("create {}", dir.display()), e))?;
             for block in inner.blocks.all().iter() {
                 block.snapshot(fs, dir)?;
             }
             if with_head && inner.head.initialized() {
                 inner.write_head(dir, inner.head.min_ms(), inner.head.max_ms().saturating_add(1))?;
+            }
+            // A copy in a directory whose entry power loss takes is none.
+            for parent in made.iter().filter_map(|d| d.parent()).filter(|d| !d.as_os_str().is_empty()) {
+                fs.sync_dir(parent).map_err(|e| StorageError::io(format!("sync {}", parent.display()), e))?;
             }
             Ok(())
         })

@@ -38,6 +38,17 @@ pub(crate) fn log_files(fs: &dyn Fs, dir: &Path) -> Result<LogFiles, StorageErro
         files.checkpoint = Some((n, paths));
     }
     let from = files.checkpoint.as_ref().map_or(0, |(n, _)| n + 1);
+    if segments(fs, dir).is_err() {
+        // Power loss while covered segments were being removed can leave any of them behind.
+        for e in fs.read_dir(dir).map_err(io)? {
+            if !e.is_dir
+                && e.name.bytes().all(|b| b.is_ascii_digit())
+                && e.name.parse().is_ok_and(|n: u32| n < from)
+            {
+                fs.remove_file(&dir.join(&e.name)).map_err(io)?;
+            }
+        }
+    }
     files.segments = segments(fs, dir)?.into_iter().map(|(n, _)| n).filter(|n| *n >= from).collect();
     if files.checkpoint.is_some() && files.segments.first().is_some_and(|first| *first != from) {
         let path = segment_path(dir, from);

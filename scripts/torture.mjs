@@ -1,0 +1,59 @@
+#!/usr/bin/env node
+/**
+ * The crash, fault and damage suites in full: every step of many runs fails or goes down, files of each kind are damaged
+ * many times, and a real process is killed at least 200 times. About ten
+ * minutes on two cores. `--seed N` begins at another seed, `--seeds N` takes so many; both are printed, and the same
+ * ones give the same run, moments of real kills apart. Exits 1 where a step failed.
+ */
+import { spawnSync } from 'node:child_process';
+import { dirname } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+import { runSteps } from './lib/steps.mjs';
+
+const root = dirname(dirname(fileURLToPath(import.meta.url)));
+const { values } = parseArgs({
+  options: {
+    seed: { type: 'string', default: '1' },
+    seeds: { type: 'string', default: '20' },
+    kills: { type: 'string', default: '250' },
+  },
+});
+const seed = number('seed');
+const seeds = number('seeds');
+const kills = number('kills');
+console.log(`torture: --seed ${seed} --seeds ${seeds} --kills ${kills}`);
+
+const steps = [
+  {
+    name: `every step of ${seeds} runs fails or goes down`,
+    run: () => suite('crashes', { NARTHEX_TORTURE: `${seeds}:${seed}` }),
+  },
+  { name: '500 damages to files of each kind', run: () => suite('damage', { NARTHEX_TORTURE_DAMAGE: '500' }) },
+  {
+    name: `${kills} kills of a real process`,
+    run: () => suite('kill', { NARTHEX_TORTURE_KILLS: `${kills}`, NARTHEX_TORTURE_SEED: `${seed}` }),
+  },
+];
+
+process.exitCode = (await runSteps('torture', steps)) ? 0 : 1;
+
+function number(name) {
+  const n = Number(values[name]);
+  if (!Number.isInteger(n) || n < 1) throw new Error(`--${name}: not a positive number: ${values[name]}`);
+  return n;
+}
+
+/** Runs a test file of the crate tsdb. */
+function suite(name, env) {
+  const args = ['test', '--locked', '-p', 'tsdb', '--test', name, '--', '--nocapture'];
+  const { status, error } = spawnSync('cargo', args, {
+    cwd: root,
+    env: { ...process.env, ...env },
+    stdio: 'inherit',
+    timeout: 900_000,
+  });
+  if (error) throw error;
+  if (status !== 0) throw new Error(`exit ${status}`);
+  return undefined;
+}
