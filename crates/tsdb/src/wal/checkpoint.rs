@@ -270,3 +270,98 @@ fn create(
     let path = segment_path(dir, number);
     options.fs.create(&path).map_err(|e| StorageError::io(format!("create {}", path.display()), e))
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use std::sync::Arc;
+
+    use model::{Histogram, Labels, MetricType};
+    use storage::{Fs, Inline, MemFs};
+
+    use super::*;
+    use crate::db::{WalCompression, WalSync};
+    use crate::histogram::OwnedHistogram;
+    use crate::wal::record::{RefExemplar, RefHistogram, RefSample, Stone};
+    use crate::wal::{RecordBuffers, Wal};
+
+    fn read(fs: &dyn Fs, dir: &std::path::Path) -> Vec<Record> {
+        let data = fs.read(&segment_path(dir, 0)).unwrap();
+        let mut records = Records::new(&data);
+        let (mut out, mut raw) = (Vec::new(), Vec::new());
+        while let Some(found) = records.next().unwrap() {
+            decompress(found.bits, &found.data, &mut raw).unwrap();
+            out.push(record::decode(&raw).unwrap());
+        }
+        out
+    }
+
+    /// One of each kind per series and time; series 2 is gone, what is before 10 is too old.
+    #[test]
+    fn keeps_what_is_still_needed() {
+        for start_timestamps in [false, true] {
+            let fs = MemFs::new();
+            let options = WalOptions {
+                dir: "wal".into(),
+                fs: Arc::new(fs.clone()),
+                spawn: Arc::new(Inline),
+                segment_bytes: 64 * 1024,
+                compression: WalCompression::Snappy,
+                sync: WalSync::Segment,
+                start_timestamps,
+            };
+            let wal = Wal::open(options.clone()).unwrap();
+            let labels = |n: &str| Labels::from_pairs([("n", n)]);
+            wal.add_series(1, &labels("1"));
+            wal.add_series(2, &labels("2"));
+            let st = i64::from(start_timestamps) * 5;
+            let samples = [9, 10].map(|t| RefSample { series: 1, t, v: 1.0 });
+            let histogram = |t| RefHistogram {
+                series: 1,
+                t,
+                st,
+                h: OwnedHistogram::Integer(Arc::new(Histogram { count: 3, ..Histogram::default() })),
+            };
+            let exemplar = |t| RefExemplar { series: 1, t, v: 2.0, labels: labels("x") };
+            let metadata = |series, help: &str| {
+                let metadata =
+                    Metadata { kind: MetricType::Gauge, help: help.to_owned(), ..Metadata::default() };
+                RefMetadata { series, metadata }
+            };
+            let starts = [0, st];
+            let commit = CommitRecords {
+                metadata: &[metadata(1, "old"), metadata(2, "gone"), metadata(1, "new")],
+                samples: &samples,
+                starts: &starts,
+                histograms: &[histogram(9), histogram(10)],
+                exemplars: &[exemplar(9), exemplar(10)],
+                ..CommitRecords::default()
+            };
+            wal.log_commit(&commit, &mut RecordBuffers::default()).unwrap();
+            let stone = |series, max_ms| Stone { series, min_ms: 0, max_ms };
+            wal.log_tombstones(&[stone(1, 9), stone(1, 10), stone(2, 10)]).unwrap();
+            let last = wal.next_segment().unwrap() - 1;
+            write_checkpoint(&options, last, 10, &|r| r == 1).unwrap();
+            let starts = if start_timestamps { vec![st] } else { Vec::new() };
+            let want = [
+                Record::MinValidTime(10),
+                Record::Series(vec![(1, labels("1"))]),
+                Record::Samples(Samples { samples: samples[1..].to_vec(), starts }),
+                Record::Histograms(vec![histogram(10)]),
+                Record::Exemplars(vec![exemplar(10)]),
+                Record::Tombstones(vec![stone(1, 10)]),
+                Record::Metadata(vec![metadata(1, "new")]),
+            ];
+            let first = checkpoint_path(&options.dir, last);
+            assert_eq!(read(&fs, &first), want);
+
+            // The next one starts from it; its time never falls.
+            let last = wal.next_segment().unwrap();
+            write_checkpoint(&options, last, 4, &|_| true).unwrap();
+            assert_eq!(read(&fs, &checkpoint_path(&options.dir, last)), want);
+            write_checkpoint(&options, last + 1, 11, &|_| false).unwrap();
+            let left = read(&fs, &checkpoint_path(&options.dir, last + 1));
+            assert_eq!(left, [Record::MinValidTime(11)]);
+        }
+    }
+}
