@@ -14,7 +14,6 @@ pub(crate) enum OwnedHistogram {
 
 impl OwnedHistogram {
     /// Borrows it as appenders and encoders take it.
-    #[allow(dead_code)] // The head's encoders take it up.
     pub(crate) fn value(&self) -> HistogramValue<'_> {
         match self {
             Self::Integer(h) => HistogramValue::Integer(h),

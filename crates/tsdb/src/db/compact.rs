@@ -123,7 +123,7 @@ impl Inner {
             let data = chunks.iter().map(|c| ChunkData {
                 min_ms: c.min_ms,
                 max_ms: c.max_ms,
-                encoding: chunk::Encoding::Xor,
+                encoding: c.encoding,
                 data: &c.data,
             });
             writer.add_series(labels, data)

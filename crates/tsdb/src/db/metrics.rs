@@ -173,7 +173,13 @@ impl Inner {
             c.samples_appended.get() as f64,
             help,
         );
-        m.push(MetricKind::Counter, "prometheus_tsdb_head_samples_appended_total", HISTOGRAM, 0.0, help);
+        m.push(
+            MetricKind::Counter,
+            "prometheus_tsdb_head_samples_appended_total",
+            HISTOGRAM,
+            c.histograms_appended.get() as f64,
+            help,
+        );
         let help = "Total number of out of order samples ingestion failed attempts due to out of order being disabled.";
         m.push(
             MetricKind::Counter,
@@ -182,13 +188,26 @@ impl Inner {
             c.out_of_order.get() as f64,
             help,
         );
-        m.push(MetricKind::Counter, "prometheus_tsdb_out_of_order_samples_total", HISTOGRAM, 0.0, help);
+        m.push(
+            MetricKind::Counter,
+            "prometheus_tsdb_out_of_order_samples_total",
+            HISTOGRAM,
+            c.out_of_order_histograms.get() as f64,
+            help,
+        );
         let help = "Total number of out of bound samples ingestion failed attempts with out of order support disabled.";
         m.push(
             MetricKind::Counter,
             "prometheus_tsdb_out_of_bound_samples_total",
             FLOAT,
             c.out_of_bound.get() as f64,
+            help,
+        );
+        m.push(
+            MetricKind::Counter,
+            "prometheus_tsdb_out_of_bound_samples_total",
+            HISTOGRAM,
+            c.out_of_bound_histograms.get() as f64,
             help,
         );
         m.counter(

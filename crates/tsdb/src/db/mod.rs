@@ -70,7 +70,14 @@ impl Db {
         };
         let blocks = Blocks::load(&**fs, dir, &|level, text| options.log(level, text))?;
         let chunks = HeadChunks::open(fs.clone(), dir.join("chunks_head"))?;
-        let head = Arc::new(Head::new(HeadOptions { range_ms: options.min_block_duration_ms }, chunks));
+        let head_options = HeadOptions {
+            range_ms: options.min_block_duration_ms,
+            start_timestamps: options.start_timestamps,
+            histogram_starts: options.start_timestamps || options.histogram_start_encoding,
+            metadata_records: options.metadata_records,
+        };
+        let head = Arc::new(Head::new(head_options, chunks));
+        head.set_float_encoding(options.settings.float_encoding);
         if let Some(end_ms) = blocks.end_ms() {
             head.raise_min_valid_ms(end_ms);
         }
@@ -129,6 +136,7 @@ impl Db {
             return Err(StorageError::Invalid(format!("floats cannot be encoded as {name}")));
         }
         self.inner.head.exemplars.resize(settings.exemplars_max, settings.out_of_order_window_ms);
+        self.inner.head.set_float_encoding(settings.float_encoding);
         *self.inner.settings.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(settings);
         Ok(())
     }

@@ -2,54 +2,26 @@
 
 use std::sync::Arc;
 
-use model::{Labels, SeriesRef, TimestampMs};
-use storage::{AppendError, Appender, Exemplar, StorageError};
+use model::{FloatHistogram, Histogram, Labels, Metadata, STALE_NAN_BITS, SeriesRef, TimestampMs, stale_nan};
+use storage::{AppendError, Appender, Exemplar, HistogramValue, StorageError};
 
-use super::exemplars::Pending;
-use super::isolation::CommitSeq;
-use super::page::{Page, page_number, slot};
-use super::series::Pushed;
+use super::batch::{Batch, Part, Sample, SampleKind};
+use super::isolation::{Commit, CommitSeq};
+use super::page::{Page, slot};
+use super::series::{ChunkRules, Pushed, Series};
 use super::{Head, lock};
-use crate::wal::record::RefSample;
-use crate::wal::{CommitRecords, RecordBuffers};
+use crate::histogram::OwnedHistogram;
+use crate::wal::CommitRecords;
+use crate::wal::record::{RefHistogram, RefMetadata, RefSample};
 
-/// So many batches are kept for later appenders, none with room for more samples than this.
+/// So many batches are kept for later appenders.
 const BATCHES_MAX: usize = 16;
-const BATCH_SAMPLES_MAX: usize = 1 << 17;
-
-/// Consecutive samples of a batch whose series are in one page.
-struct Run {
-    page: Arc<Page>,
-    /// Index behind the last of them.
-    end: usize,
-}
-
-/// What an appender gathers; its memory is used again by later appenders.
-#[derive(Default)]
-pub(crate) struct Batch {
-    samples: Vec<RefSample>,
-    runs: Vec<Run>,
-    /// Series that this appender found or made by labels; each is owed one pending count.
-    held: Vec<u64>,
-    exemplars: Pending,
-    record: RecordBuffers,
-}
-
-impl Batch {
-    fn clear(&mut self) {
-        self.samples.clear();
-        self.runs.clear();
-        self.held.clear();
-        self.exemplars.clear();
-    }
-}
 
 /// One transaction on the head.
 pub(crate) struct HeadAppender {
     head: Arc<Head>,
     batch: Batch,
-    /// Page of the last sample.
-    page: u64,
+    rules: ChunkRules,
     /// Fixed with the first sample.
     min_valid_ms: Option<TimestampMs>,
     id: u64,
@@ -65,108 +37,158 @@ impl HeadAppender {
         if let Some(from) = min_valid_ms {
             head.isolation.narrow_appender(id, from);
         }
-        Self { head, batch, page: u64::MAX, min_valid_ms, id }
+        let rules = head.chunk_rules();
+        Self { head, batch, rules, min_valid_ms, id }
     }
 
-    fn min_valid_ms(&mut self, t: TimestampMs) -> TimestampMs {
-        if let Some(ms) = self.min_valid_ms {
-            return ms;
-        }
-        self.head.initialize(t);
-        *self.min_valid_ms.insert(self.head.appendable_min_ms())
+    /// From when on samples are taken; `t` is the time of the first.
+    #[inline]
+    fn min_valid_ms(&mut self, t: TimestampMs) -> Result<TimestampMs, AppendError> {
+        let min_valid_ms = self.min_valid_ms.unwrap_or_else(|| {
+            self.head.initialize(t);
+            *self.min_valid_ms.insert(self.head.appendable_min_ms())
+        });
+        if t < min_valid_ms { Err(AppendError::OutOfBounds) } else { Ok(min_valid_ms) }
     }
 
     /// Checks a sample against its series and takes it into the batch.
+    #[inline]
     fn add(
         &mut self,
-        series: u64,
-        t: TimestampMs,
-        v: f64,
+        sample: RefSample,
+        st: TimestampMs,
         min_valid_ms: TimestampMs,
     ) -> Result<(), AppendError> {
-        if page_number(series) != self.page {
-            self.turn_to(series)?;
+        let RefSample { series, t, v } = sample;
+        if !self.batch.part.kinds.is_empty() {
+            let there = self.batch.part.kinds.get(&series).copied();
+            if v.to_bits() == STALE_NAN_BITS
+                && let Some(kind) = there
+            {
+                return self.add_stale(series, kind, t, st, min_valid_ms);
+            }
+            self.batch.turn_to(series, SampleKind::Float);
         }
-        loop {
-            let run = self.batch.runs.last_mut().ok_or(AppendError::UnknownSeries)?;
-            let mut page = run.page.lock();
-            if let Some(s) = page.get_mut(series) {
-                s.verdict(t, v, min_valid_ms)?;
-                s.pending += 1;
-                drop(page);
-                self.batch.samples.push(RefSample { series, t, v });
-                run.end = self.batch.samples.len();
-                return Ok(());
-            }
-            if !page.retired() {
-                return Err(AppendError::UnknownSeries);
-            }
-            drop(page);
-            self.turn_to(series)?;
+        let part = &mut self.batch.part;
+        let check = |s: &Series| s.verdict(t, v, min_valid_ms).map(|_| ());
+        part.sample_runs.hold(&self.head, series, part.samples.len(), check)?;
+        part.push(sample, if self.rules.starts { st } else { 0 });
+        Ok(())
+    }
+
+    /// As [`Self::add`], for a histogram.
+    fn add_histogram(
+        &mut self,
+        series: u64,
+        h: HistogramValue<'_>,
+        (t, st): (TimestampMs, TimestampMs),
+        min_valid_ms: TimestampMs,
+    ) -> Result<(), AppendError> {
+        self.batch.turn_to(series, SampleKind::of(h));
+        let part = &mut self.batch.part;
+        let check = |s: &Series| s.verdict_histogram(t, h, min_valid_ms).map(|_| ());
+        part.histogram_runs.hold(&self.head, series, part.histograms.len(), check)?;
+        let st = if self.rules.starts { st } else { 0 };
+        part.histograms.push(RefHistogram { series, t, st, h: OwnedHistogram::from(h) });
+        Ok(())
+    }
+
+    /// Takes the stale marker of a series that has histograms in this batch.
+    fn add_stale(
+        &mut self,
+        series: u64,
+        kind: SampleKind,
+        t: TimestampMs,
+        st: TimestampMs,
+        min_valid_ms: TimestampMs,
+    ) -> Result<(), AppendError> {
+        let sum = stale_nan();
+        if matches!(kind, SampleKind::Histogram | SampleKind::CustomHistogram) {
+            let h = Histogram { sum, ..Histogram::default() };
+            self.add_histogram(series, HistogramValue::Integer(&h), (t, st), min_valid_ms)
+        } else {
+            let h = FloatHistogram { sum, ..FloatHistogram::default() };
+            self.add_histogram(series, HistogramValue::Float(&h), (t, st), min_valid_ms)
         }
     }
 
-    /// Starts a run in the page of `series`.
-    fn turn_to(&mut self, series: u64) -> Result<(), AppendError> {
-        self.page = u64::MAX;
-        let number = page_number(series);
-        let page = self.head.pages.get(number).ok_or(AppendError::UnknownSeries)?;
-        self.batch.runs.push(Run { page, end: self.batch.samples.len() });
-        self.page = number;
-        Ok(())
+    /// Finds or makes the series of `labels` and has `add` take a sample of it.
+    fn with_labels(
+        &mut self,
+        labels: &Labels,
+        add: impl FnOnce(&mut Self, u64) -> Result<(), AppendError>,
+    ) -> Result<SeriesRef, AppendError> {
+        if labels.is_empty() {
+            return Err(AppendError::InvalidLabels("empty labelset: invalid sample".to_owned()));
+        }
+        if let Some(why) = self.head.refusal() {
+            return Err(AppendError::ReadOnly(why.to_string()));
+        }
+        let (found, _) = self.head.get_or_create(labels);
+        self.batch.held.push(found);
+        add(self, found)?;
+        Ok(SeriesRef(found))
     }
 
     /// Gives back all pending counts.
     fn release(&mut self) {
-        let mut at = 0;
-        for run in &self.batch.runs {
-            let mut page = run.page.lock();
-            for sample in &self.batch.samples[at..run.end] {
-                if let Some(s) = page.get_mut(sample.series) {
+        fn give_back(page: &Page, series: impl Iterator<Item = u64>) {
+            let mut page = page.lock();
+            for series in series {
+                if let Some(s) = page.get_mut(series) {
                     s.pending -= 1;
                 }
             }
-            at = run.end;
         }
-        self.release_held();
-    }
-
-    fn release_held(&mut self) {
+        for part in self.batch.parts() {
+            for (page, range) in part.sample_runs.iter() {
+                give_back(page, part.samples[range].iter().map(|s| s.series));
+            }
+            for (page, range) in part.histogram_runs.iter() {
+                give_back(page, part.histograms[range].iter().map(|s| s.series));
+            }
+        }
         for series in self.batch.held.drain(..) {
-            if let Some(page) = self.head.page_of(series)
-                && let Some(s) = page.lock().get_mut(series)
-            {
-                s.pending -= 1;
+            if let Some(page) = self.head.page_of(series) {
+                give_back(&page, [series].into_iter());
             }
         }
     }
 
     /// Puts the batch into its series, hidden until all of it is there.
-    fn apply(&mut self) {
-        let commit = self.head.isolation.begin();
-        let low = self.head.isolation.low();
-        let mut span = Span::default();
-        let mut at = 0;
-        for run in &self.batch.runs {
-            apply_run(&self.head, run, &self.batch.samples[at..run.end], (commit.seq(), low), &mut span);
-            at = run.end;
+    fn apply(&mut self, commit: Commit<'_>) {
+        let mut work = Apply {
+            head: &self.head,
+            low: self.head.isolation.low(),
+            commit: &commit,
+            rules: self.rules,
+            span: Span::default(),
+        };
+        for part in self.batch.parts() {
+            work.part(part);
         }
-        if span.samples > 0 {
+        let span = work.span;
+        if span.min_ms <= span.max_ms {
             self.head.widen(span.min_ms, span.max_ms);
         }
-        self.batch.samples.clear();
-        self.batch.runs.clear();
+        self.batch.earlier.clear();
+        self.batch.part.clear();
         let counters = &self.head.counters;
-        counters.samples_appended.add(span.samples);
+        counters.samples_appended.add(span.floats);
+        counters.histograms_appended.add(span.histograms);
         counters.out_of_order.add(span.out_of_order);
+        counters.out_of_order_histograms.add(span.out_of_order_histograms);
         commit.finish();
     }
 
     /// Counts why a sample was refused.
-    fn refused(&self, why: &AppendError) {
-        let counter = match why {
-            AppendError::OutOfBounds => &self.head.counters.out_of_bound,
-            AppendError::OutOfOrder => &self.head.counters.out_of_order,
+    fn refused(&self, why: &AppendError, histogram: bool) {
+        let c = &self.head.counters;
+        let counter = match (why, histogram) {
+            (AppendError::OutOfBounds, false) => &c.out_of_bound,
+            (AppendError::OutOfBounds, true) => &c.out_of_bound_histograms,
+            (AppendError::OutOfOrder, false) => &c.out_of_order,
+            (AppendError::OutOfOrder, true) => &c.out_of_order_histograms,
             _ => return,
         };
         counter.add(1);
@@ -177,43 +199,84 @@ impl HeadAppender {
 struct Span {
     min_ms: TimestampMs,
     max_ms: TimestampMs,
-    samples: u64,
+    floats: u64,
+    histograms: u64,
     out_of_order: u64,
+    out_of_order_histograms: u64,
 }
 
 impl Default for Span {
     fn default() -> Self {
-        Self { min_ms: TimestampMs::MAX, max_ms: TimestampMs::MIN, samples: 0, out_of_order: 0 }
+        Self {
+            min_ms: TimestampMs::MAX,
+            max_ms: TimestampMs::MIN,
+            floats: 0,
+            histograms: 0,
+            out_of_order: 0,
+            out_of_order_histograms: 0,
+        }
     }
 }
 
-/// Puts the samples of one page into their series.
-fn apply_run(
-    head: &Head,
-    run: &Run,
-    samples: &[RefSample],
-    (seq, low): (CommitSeq, CommitSeq),
-    span: &mut Span,
-) {
-    let range_ms = head.options.range_ms;
-    let mut page = run.page.lock();
-    page.old_ends.retain(|o| o.seq > low);
-    for sample in samples {
-        let Some((s, old_ends)) = page.parts(sample.series) else { continue };
-        s.pending -= 1;
-        let slot = slot(sample.series) as u8;
-        match s.commit(slot, (sample.t, sample.v), seq, low, range_ms, old_ends) {
-            Pushed::Refused => {
-                // Another appender was faster; the same sample once more is nothing to count.
-                span.out_of_order += u64::from(s.end_ms().is_some_and(|end| sample.t < end));
-                continue;
-            }
-            Pushed::Appended => {}
-            Pushed::NewChunk(full) => head.keep_full(sample.series, s, full),
+/// A commit on its way into the series.
+struct Apply<'a> {
+    head: &'a Head,
+    low: CommitSeq,
+    commit: &'a Commit<'a>,
+    rules: ChunkRules,
+    span: Span,
+}
+
+impl Apply<'_> {
+    fn part(&mut self, part: &Part) {
+        for (page, range) in part.sample_runs.iter() {
+            let starts = part.starts.get(range.clone()).unwrap_or(&[]);
+            let counts = self.run(page, &part.samples[range], starts);
+            self.span.floats += counts.0;
+            self.span.out_of_order += counts.1;
         }
-        span.samples += 1;
-        span.min_ms = span.min_ms.min(sample.t);
-        span.max_ms = span.max_ms.max(sample.t);
+        for (page, range) in part.histogram_runs.iter() {
+            let counts = self.run(page, &part.histograms[range], &[]);
+            self.span.histograms += counts.0;
+            self.span.out_of_order_histograms += counts.1;
+        }
+        for m in &part.metadata {
+            self.head.set_metadata(m.series, &m.metadata);
+        }
+    }
+
+    /// Puts the samples of one page into their series; returns how many there were, and how many
+    /// came too late.
+    fn run<S: Sample>(&mut self, page: &Page, samples: &[S], starts: &[TimestampMs]) -> (u64, u64) {
+        let (mut appended, mut out_of_order) = (0, 0);
+        let seq = (self.commit.seq(), self.low);
+        let mut inner = page.lock();
+        inner.old_ends.retain(|o| o.seq > seq.1);
+        for (i, sample) in samples.iter().enumerate() {
+            let series = sample.series();
+            let st = starts.get(i).copied().unwrap_or(0);
+            if inner.get(series).is_some_and(|s| s.pending > 1) && !self.commit.is_next() {
+                // Another appender holds the series too, perhaps one that has logged before us.
+                drop(inner);
+                self.commit.wait_for_turn();
+                inner = page.lock();
+            }
+            let Some((s, old_ends)) = inner.parts(series) else { continue };
+            s.pending -= 1;
+            match s.commit(slot(series) as u8, seq, old_ends, |s| sample.push_to(s, st, &self.rules)) {
+                Pushed::Refused => {
+                    // Another appender was faster; the same sample once more is nothing to count.
+                    out_of_order += u64::from(s.end_ms().is_some_and(|end| sample.t() < end));
+                    continue;
+                }
+                Pushed::Appended => {}
+                Pushed::NewChunk(full) => self.head.keep_full(series, s, full),
+            }
+            appended += 1;
+            self.span.min_ms = self.span.min_ms.min(sample.t());
+            self.span.max_ms = self.span.max_ms.max(sample.t());
+        }
+        (appended, out_of_order)
     }
 }
 
@@ -223,40 +286,52 @@ impl Appender for HeadAppender {
         series: SeriesRef,
         labels: &Labels,
         t: TimestampMs,
-        _st: TimestampMs,
+        st: TimestampMs,
         v: f64,
     ) -> Result<SeriesRef, AppendError> {
-        if !series.is_none() {
-            match self.append_known(series, t, v) {
-                Err(AppendError::UnknownSeries) => {}
-                other => return other.map(|()| series),
+        let added = self.min_valid_ms(t).and_then(|from| {
+            let sample = |series| RefSample { series, t, v };
+            if !series.is_none() {
+                match self.add(sample(series.0), st, from) {
+                    Err(AppendError::UnknownSeries) => {}
+                    other => return other.map(|()| series),
+                }
             }
-        }
-        let min_valid_ms = self.min_valid_ms(t);
-        if t < min_valid_ms {
-            self.refused(&AppendError::OutOfBounds);
-            return Err(AppendError::OutOfBounds);
-        }
-        if labels.is_empty() {
-            return Err(AppendError::InvalidLabels("empty labelset: invalid sample".to_owned()));
-        }
-        if let Some(why) = self.head.refusal() {
-            return Err(AppendError::ReadOnly(why.to_string()));
-        }
-        let (found, _) = self.head.get_or_create(labels);
-        self.batch.held.push(found);
-        self.add(found, t, v, min_valid_ms).inspect_err(|e| self.refused(e))?;
-        Ok(SeriesRef(found))
+            self.with_labels(labels, |this, found| this.add(sample(found), st, from))
+        });
+        added.inspect_err(|e| self.refused(e, false))
     }
 
     #[inline]
     fn append_known(&mut self, series: SeriesRef, t: TimestampMs, v: f64) -> Result<(), AppendError> {
-        let min_valid_ms = self.min_valid_ms(t);
-        if t < min_valid_ms {
-            self.refused(&AppendError::OutOfBounds);
-            return Err(AppendError::OutOfBounds);
-        }
-        self.add(series.0, t, v, min_valid_ms).inspect_err(|e| self.refused(e))
+        let added =
+            self.min_valid_ms(t).and_then(|from| self.add(RefSample { series: series.0, t, v }, 0, from));
+        added.inspect_err(|e| self.refused(e, false))
+    }
+
+    fn append_histogram(
+        &mut self,
+        series: SeriesRef,
+        labels: &Labels,
+        t: TimestampMs,
+        st: TimestampMs,
+        h: HistogramValue<'_>,
+    ) -> Result<SeriesRef, AppendError> {
+        let valid = match h {
+            HistogramValue::Integer(h) => h.validate(),
+            HistogramValue::Float(h) => h.validate(),
+        };
+        valid.map_err(|e| AppendError::InvalidHistogram(e.to_string()))?;
+        let added = self.min_valid_ms(t).and_then(|from| {
+            if !series.is_none() {
+                match self.add_histogram(series.0, h, (t, st), from) {
+                    Err(AppendError::UnknownSeries) => {}
+                    other => return other.map(|()| series),
+                }
+            }
+            self.with_labels(labels, |this, found| this.add_histogram(found, h, (t, st), from))
+        });
+        added.inspect_err(|e| self.refused(e, true))
     }
 
     fn append_exemplar(
@@ -268,18 +343,42 @@ impl Appender for HeadAppender {
         self.head.take_exemplar(&mut self.batch.exemplars, series, labels, exemplar)
     }
 
+    fn update_metadata(
+        &mut self,
+        series: SeriesRef,
+        labels: &Labels,
+        metadata: &Metadata,
+    ) -> Result<SeriesRef, AppendError> {
+        let series = self.head.existing(series, labels).ok_or(AppendError::UnknownSeries)?;
+        if self.head.options.metadata_records && !self.head.has_metadata(series, metadata) {
+            self.batch.part.metadata.push(RefMetadata { series, metadata: metadata.clone() });
+        }
+        Ok(SeriesRef(series))
+    }
+
     fn commit(mut self: Box<Self>) -> Result<(), StorageError> {
-        let Batch { samples, exemplars, record, .. } = &mut self.batch;
-        if samples.is_empty() && exemplars.records.is_empty() {
+        if self.batch.parts().all(Part::is_empty) && self.batch.exemplars.records.is_empty() {
             return Ok(());
         }
-        if let Some(wal) = self.head.wal.get() {
-            let records =
-                CommitRecords { samples, exemplars: &exemplars.records, ..CommitRecords::default() };
-            wal.log_commit(&records, record)?;
+        let head = self.head.clone();
+        // Its number is its place in the log.
+        let mut commit = None;
+        let mut begin = || commit = Some(head.isolation.begin());
+        if let Some(wal) = head.wal.get() {
+            let Batch { earlier, part, exemplars, record, .. } = &mut self.batch;
+            let last = CommitRecords { exemplars: &exemplars.records, ..part.records() };
+            if earlier.is_empty() {
+                wal.log_commit(&[last], record, begin)?;
+            } else {
+                let records: Vec<_> = earlier.iter().map(Part::records).chain([last]).collect();
+                wal.log_commit(&records, record, begin)?;
+            }
+        } else {
+            begin();
         }
-        exemplars.apply(&self.head.exemplars);
-        self.apply();
+        let Some(commit) = commit else { return Ok(()) };
+        self.batch.exemplars.apply(&head.exemplars);
+        self.apply(commit);
         Ok(())
     }
 
@@ -292,9 +391,9 @@ impl Drop for HeadAppender {
         self.release();
         self.head.isolation.close_appender(self.id);
         let mut batch = std::mem::take(&mut self.batch);
-        batch.clear();
+        let keep = batch.clear();
         let mut kept = lock(&self.head.batches);
-        if kept.len() < BATCHES_MAX && batch.samples.capacity() <= BATCH_SAMPLES_MAX {
+        if keep && kept.len() < BATCHES_MAX {
             kept.push(batch);
         }
     }

@@ -53,6 +53,13 @@ impl Isolation {
         Commit { isolation: self, seq }
     }
 
+    fn wait_for(&self, seq: CommitSeq) {
+        let mut s = self.state();
+        while self.published.load(Ordering::Acquire) < seq {
+            s = self.ended.wait(s).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
     /// No view needs to tell apart commits up to this one.
     pub(crate) fn low(&self) -> CommitSeq {
         self.low.load(Ordering::Acquire)
@@ -124,14 +131,22 @@ impl Commit<'_> {
         self.seq
     }
 
+    /// Whether all commits before it are in their series.
+    #[inline]
+    pub(crate) fn is_next(&self) -> bool {
+        self.isolation.published.load(Ordering::Acquire) + 1 >= self.seq
+    }
+
+    /// Returns when all commits before it are in their series.
+    pub(crate) fn wait_for_turn(&self) {
+        self.isolation.wait_for(self.seq - 1);
+    }
+
     /// Makes the commit visible; returns when it is, that is, when all before it are too.
     pub(crate) fn finish(self) {
         let (isolation, seq) = (self.isolation, self.seq);
         drop(self);
-        let mut s = isolation.state();
-        while isolation.published.load(Ordering::Acquire) < seq {
-            s = isolation.ended.wait(s).unwrap_or_else(PoisonError::into_inner);
-        }
+        isolation.wait_for(seq);
     }
 }
 

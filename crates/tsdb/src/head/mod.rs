@@ -3,6 +3,7 @@
 //! Knows nothing of blocks.
 
 mod append;
+mod batch;
 mod blocks;
 mod delete;
 mod exemplars;
@@ -18,15 +19,17 @@ mod series;
 mod stats;
 mod truncate;
 
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::collections::HashSet;
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 
-use model::symbols::{SymbolLabels, Symbols};
-use model::{Labels, TimestampMs};
+use chunk::Encoding;
+use model::symbols::{SymbolLabels, Symbols, SymbolsReader};
+use model::{Labels, Metadata, SeriesRef, TimestampMs};
 use storage::StorageError;
 
 use crate::counter::Counter;
-use crate::head_chunks::HeadChunks;
+use crate::head_chunks::{HeadChunks, NewChunk};
 use crate::int_map::IntMap;
 use crate::tombstones::Tombstones;
 use crate::wal::Wal;
@@ -34,7 +37,7 @@ use index::HashIndex;
 use isolation::Isolation;
 use page::{PAGE_SERIES, Page, Pages, page_number};
 use postings::Postings;
-use series::{FullChunk, MappedChunk, Series};
+use series::{ChunkRules, FullChunk, MappedChunk, Series};
 
 pub(crate) use append::HeadAppender;
 pub(crate) use querier::HeadQuerier;
@@ -52,11 +55,19 @@ fn lock<T>(m: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 pub(crate) struct HeadOptions {
     /// Length of a block cut from the head, milliseconds > 0.
     pub(crate) range_ms: i64,
+    /// Whether start timestamps are kept.
+    pub(crate) start_timestamps: bool,
+    /// Whether chunks of histograms have room for start timestamps.
+    pub(crate) histogram_starts: bool,
+    /// Whether metadata is logged, and kept to know when it changes.
+    pub(crate) metadata_records: bool,
 }
 
 /// The head.
 pub(crate) struct Head {
     options: HeadOptions,
+    /// Whether new chunks of floats are XOR2.
+    xor2: AtomicBool,
     symbols: Symbols,
     index: HashIndex,
     pages: Pages,
@@ -69,7 +80,10 @@ pub(crate) struct Head {
     max_ms: AtomicI64,
     /// Samples before this belong to blocks.
     min_valid_ms: AtomicI64,
-    batches: Mutex<Vec<append::Batch>>,
+    batches: Mutex<Vec<batch::Batch>>,
+    /// Each text of metadata once, and how many make it worth looking for those no series has.
+    metadata: Mutex<HashSet<Arc<Metadata>>>,
+    metadata_gc_at: AtomicU64,
     chunks: HeadChunks,
     pub(crate) exemplars: exemplars::ExemplarRing,
     /// What is deleted though chunks still hold it, by reference. Readers take it as it is.
@@ -93,8 +107,11 @@ pub(crate) struct HeadCounters {
     pub(crate) chunks_removed: Counter,
     pub(crate) appenders_created: Counter,
     pub(crate) samples_appended: Counter,
+    pub(crate) histograms_appended: Counter,
     pub(crate) out_of_order: Counter,
+    pub(crate) out_of_order_histograms: Counter,
     pub(crate) out_of_bound: Counter,
+    pub(crate) out_of_bound_histograms: Counter,
     pub(crate) gc_runs: Counter,
     pub(crate) gc_ns: Counter,
     pub(crate) truncations: Counter,
@@ -112,6 +129,7 @@ impl Head {
     pub(crate) fn new(options: HeadOptions, chunks: HeadChunks) -> Self {
         Self {
             options,
+            xor2: AtomicBool::new(false),
             chunks,
             exemplars: exemplars::ExemplarRing::default(),
             tombstones: RwLock::default(),
@@ -128,6 +146,8 @@ impl Head {
             max_ms: AtomicI64::new(TimestampMs::MIN),
             min_valid_ms: AtomicI64::new(TimestampMs::MIN),
             batches: Mutex::default(),
+            metadata: Mutex::default(),
+            metadata_gc_at: AtomicU64::new(1024),
         }
     }
 
@@ -160,6 +180,69 @@ impl Head {
     fn widen(&self, min_ms: TimestampMs, max_ms: TimestampMs) {
         self.min_ms.fetch_min(min_ms, Ordering::AcqRel);
         self.max_ms.fetch_max(max_ms, Ordering::AcqRel);
+    }
+
+    /// From now on new chunks of floats are of this encoding: XOR or XOR2.
+    pub(crate) fn set_float_encoding(&self, encoding: Encoding) {
+        self.xor2.store(encoding == Encoding::Xor2, Ordering::Relaxed);
+    }
+
+    /// How chunks are written now.
+    pub(crate) fn chunk_rules(&self) -> ChunkRules {
+        let floats = if self.xor2.load(Ordering::Relaxed) { Encoding::Xor2 } else { Encoding::Xor };
+        ChunkRules {
+            range_ms: self.options.range_ms,
+            floats,
+            starts: self.options.start_timestamps,
+            histogram_starts: self.options.histogram_starts,
+        }
+    }
+
+    /// The series with this reference, or, where there is none, with these labels.
+    fn existing(&self, series: SeriesRef, labels: &Labels) -> Option<u64> {
+        if self.page_of(series.0).is_some_and(|p| p.lock().get(series.0).is_some()) {
+            return Some(series.0);
+        }
+        let hash = labels.hash64();
+        let shard = self.index.shard(hash);
+        let symbols = self.symbols.read();
+        shard.find(hash, |series| self.has_labels(series, labels, &symbols))
+    }
+
+    fn has_labels(&self, series: u64, labels: &Labels, symbols: &SymbolsReader<'_>) -> bool {
+        self.page_of(series)
+            .is_some_and(|p| p.lock().get(series).is_some_and(|s| s.labels.equals(labels, symbols)))
+    }
+
+    fn has_metadata(&self, series: u64, metadata: &Metadata) -> bool {
+        let Some(page) = self.page_of(series) else { return false };
+        let page = page.lock();
+        let known = page.get(series).and_then(Series::extra).and_then(|e| e.metadata.as_deref());
+        known == Some(metadata)
+    }
+
+    fn set_metadata(&self, series: u64, metadata: &Metadata) {
+        let metadata = self.shared_metadata(metadata);
+        if let Some(page) = self.page_of(series)
+            && let Some(s) = page.lock().get_mut(series)
+        {
+            s.extra_mut().metadata = Some(metadata);
+        }
+    }
+
+    /// Series of one metric have one text.
+    fn shared_metadata(&self, metadata: &Metadata) -> Arc<Metadata> {
+        let mut all = lock(&self.metadata);
+        if let Some(known) = all.get(metadata) {
+            return known.clone();
+        }
+        if all.len() >= self.metadata_gc_at.load(Ordering::Relaxed) as usize {
+            all.retain(|m| Arc::strong_count(m) > 1);
+            self.metadata_gc_at.store((all.len() * 2).max(1024) as u64, Ordering::Relaxed);
+        }
+        let shared = Arc::new(metadata.clone());
+        all.insert(shared.clone());
+        shared
     }
 
     /// The series of `labels`, made if there is none. The series is kept from collection by one
@@ -258,7 +341,14 @@ impl Head {
         self.counters.chunks_created.add(1);
         self.counters.chunks.add(1);
         let Some(FullChunk { min_ms, max_ms, chunk }) = full else { return };
-        let place = self.chunks.put(series, min_ms, max_ms, chunk.bytes());
+        let place = self.chunks.put(&NewChunk {
+            series,
+            min_ms,
+            max_ms,
+            encoding: chunk.encoding(),
+            out_of_order: false,
+            data: chunk.bytes(),
+        });
         s.add_mapped(MappedChunk { place, min_ms, max_ms });
         if let (Some(why), Some(wal)) = (self.chunks.failed(), self.wal()) {
             wal.fail(&why);

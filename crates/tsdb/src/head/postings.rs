@@ -1,12 +1,18 @@
 //! Which series have which label: for each pair of name and value the references, sorted.
 
 use std::borrow::Cow;
+use std::sync::{Mutex, PoisonError};
 
 use model::symbols::{SymbolId, SymbolLabels, SymbolsReader};
-use storage::StorageError;
+use storage::{Spawn, StorageError};
 
+use super::page::PAGE_SERIES;
+use super::{Head, lock};
 use crate::index::PostingsIndex;
 use crate::int_map::IntMap;
+
+/// All postings are made in so many parts, by the labels' names, whatever the number of threads.
+const PARTS: usize = 4;
 
 /// The references of one label pair. Most values belong to one series only.
 enum List {
@@ -57,10 +63,17 @@ pub(crate) struct Postings {
 
 impl Postings {
     pub(crate) fn add(&mut self, series: u64, labels: &SymbolLabels) {
-        for (n, v) in labels.iter() {
-            let values = self.names.entry(n).or_default();
-            values.lists.entry(v).and_modify(|l| l.add(series)).or_insert(List::One(series));
-        }
+        labels.iter().for_each(|(n, v)| self.add_pair(series, n, v));
+    }
+
+    fn add_pair(&mut self, series: u64, n: SymbolId, v: SymbolId) {
+        let values = self.names.entry(n).or_default();
+        values.lists.entry(v).and_modify(|l| l.add(series)).or_insert(List::One(series));
+    }
+
+    /// Takes over the names of `other`, none of which are here.
+    fn join(&mut self, other: Self) {
+        self.names.extend(other.names);
     }
 
     /// Forgets series; `gone` is sorted, `pairs` are the label pairs that any of them had.
@@ -101,6 +114,28 @@ impl Postings {
 
     fn get(&self, name: SymbolId, value: SymbolId) -> &[u64] {
         self.names.get(&name).and_then(|v| v.lists.get(&value)).map_or(&[], List::as_slice)
+    }
+}
+
+impl Head {
+    /// Makes the postings of all series there are, when there are none yet.
+    pub(super) fn list_postings(&self, spawn: &dyn Spawn) {
+        let pages = self.pages.all();
+        let parts: Vec<Mutex<Postings>> = (0..PARTS).map(|_| Mutex::default()).collect();
+        spawn.for_each(parts.len(), &|part| {
+            let mut postings = Postings::default();
+            for (number, page) in &pages {
+                for (slot, s) in page.lock().iter() {
+                    let mine = s.labels.iter().filter(|(n, _)| n.0 as usize % PARTS == part);
+                    mine.for_each(|(n, v)| postings.add_pair(number * PAGE_SERIES + slot, n, v));
+                }
+            }
+            *lock(&parts[part]) = postings;
+        });
+        let mut all = self.postings.write().unwrap_or_else(PoisonError::into_inner);
+        for part in parts {
+            all.join(part.into_inner().unwrap_or_else(PoisonError::into_inner));
+        }
     }
 }
 

@@ -4,13 +4,16 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, PoisonError};
 
 use model::{Columns, Labels, Matcher, TimestampMs};
-use storage::{LabelHints, LabelQuerier, Querier, SelectHints, SeriesSet, StorageError};
+use storage::{
+    ChunkQuerier, ChunkSeriesSet, EncodedChunk, LabelHints, LabelQuerier, Querier, SelectHints, SeriesSet,
+    StorageError,
+};
 
 use super::Head;
+use super::blocks::FoundChunks;
 use super::isolation::View;
 use super::page::{Page, page_number};
 use super::postings::PostingsView;
-use super::series::ChunkPlace;
 use crate::index::postings_for_matchers;
 use crate::tombstones::{Tombstones, covers, remove};
 
@@ -114,6 +117,22 @@ fn limited(all: BTreeSet<String>, hints: LabelHints) -> Vec<String> {
 
 impl Querier for HeadQuerier {
     fn select(&self, hints: &SelectHints, matchers: &[Matcher]) -> Result<Box<dyn SeriesSet>, StorageError> {
+        Ok(Box::new(self.found(hints, matchers)?))
+    }
+}
+
+impl ChunkQuerier for HeadQuerier {
+    fn select_chunks(
+        &self,
+        hints: &SelectHints,
+        matchers: &[Matcher],
+    ) -> Result<Box<dyn ChunkSeriesSet>, StorageError> {
+        Ok(Box::new(self.found(hints, matchers)?))
+    }
+}
+
+impl HeadQuerier {
+    fn found(&self, hints: &SelectHints, matchers: &[Matcher]) -> Result<HeadSeriesSet, StorageError> {
         let (start_ms, end_ms) = (hints.start_ms.max(self.start_ms), hints.end_ms.min(self.end_ms));
         let refs = self.matching(matchers)?;
         let tombstones = self.head.tombstones();
@@ -131,14 +150,14 @@ impl Querier for HeadQuerier {
         if hints.limit > 0 {
             series.truncate(hints.limit);
         }
-        Ok(Box::new(HeadSeriesSet {
+        Ok(HeadSeriesSet {
             head: self.head.clone(),
             view: self.view.clone(),
             tombstones,
             series,
             start_ms,
             end_ms,
-        }))
+        })
     }
 }
 
@@ -157,6 +176,18 @@ struct HeadSeriesSet {
     end_ms: TimestampMs,
 }
 
+impl HeadSeriesSet {
+    /// The chunks of a series that reach into the span, and up to when the view sees their samples.
+    fn find(&self, i: usize) -> Option<(FoundChunks, TimestampMs)> {
+        let found = &self.series[i];
+        let page = found.page.lock();
+        let s = page.get(found.series)?;
+        let visible_ms = page.visible_end(found.series, self.view.sees()).unwrap_or(TimestampMs::MAX);
+        // Copied under the lock, decoded behind it.
+        Some((FoundChunks::of(s, self.start_ms, self.end_ms.min(visible_ms)), visible_ms))
+    }
+}
+
 impl SeriesSet for HeadSeriesSet {
     fn len(&self) -> usize {
         self.series.len()
@@ -167,30 +198,39 @@ impl SeriesSet for HeadSeriesSet {
     }
 
     fn read(&self, i: usize, columns: &mut Columns) -> Result<(), StorageError> {
-        let found = &self.series[i];
-        let page = found.page.lock();
-        let Some(s) = page.get(found.series) else { return Ok(()) };
-        let visible = page.visible_end(found.series, self.view.sees());
-        let end_ms = visible.map_or(self.end_ms, |t| t.min(self.end_ms));
-        // Copied under the lock, decoded behind it.
-        let mut places: Vec<ChunkPlace> = Vec::new();
-        let within = s.mapped.iter().filter(|m| m.min_ms <= end_ms && m.max_ms >= self.start_ms);
-        places.extend(within.map(|m| m.place));
-        let open = s.open.as_ref().filter(|o| o.min_ms() <= end_ms && o.max_ms() >= self.start_ms);
-        let open = open.map(|o| o.bytes().to_vec());
-        drop(page);
-        let (mut scratch, base) = (Vec::new(), columns.len());
-        for place in places {
-            self.head.head_chunks().decode(place, (self.start_ms, end_ms), &mut scratch, columns)?;
-        }
-        if let Some(bytes) = open {
-            chunk::xor::decode(&bytes, self.start_ms, end_ms, columns)
-                .map_err(|e| StorageError::Corrupt(format!("head chunk of {}: {e}", found.labels)))?;
-        }
-        let deleted = self.tombstones.get(found.series);
+        let Some((found, visible_ms)) = self.find(i) else { return Ok(()) };
+        let span = (self.start_ms, self.end_ms.min(visible_ms));
+        let base = columns.len();
+        let read = found.decode(self.head.head_chunks(), span, columns);
+        read.map_err(|e| StorageError::Corrupt(format!("{}: {e}", self.series[i].labels)))?;
+        let deleted = self.tombstones.get(self.series[i].series);
         if !deleted.is_empty() {
             remove(deleted, columns, base);
         }
         Ok(())
+    }
+}
+
+impl ChunkSeriesSet for HeadSeriesSet {
+    fn len(&self) -> usize {
+        self.series.len()
+    }
+
+    fn labels(&self, i: usize) -> Labels {
+        self.series[i].labels.clone()
+    }
+
+    /// A chunk some of whose samples are deleted, or not visible yet, comes without them.
+    fn chunks(&self, i: usize, out: &mut Vec<EncodedChunk>) -> Result<(), StorageError> {
+        let Some((found, visible_ms)) = self.find(i) else { return Ok(()) };
+        let deleted = self.tombstones.get(self.series[i].series);
+        found.read(self.head.head_chunks(), (TimestampMs::MIN, visible_ms), deleted, |c| {
+            out.push(EncodedChunk {
+                min_ms: c.min_ms,
+                max_ms: c.max_ms,
+                encoding: c.encoding,
+                data: c.data.into(),
+            });
+        })
     }
 }

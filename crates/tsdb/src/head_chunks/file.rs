@@ -41,6 +41,19 @@ pub(crate) fn check_file_header(data: &[u8]) -> Result<(), String> {
     Ok(())
 }
 
+/// A chunk on its way to a file.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct NewChunk<'a> {
+    pub(crate) series: u64,
+    pub(crate) min_ms: TimestampMs,
+    pub(crate) max_ms: TimestampMs,
+    pub(crate) encoding: Encoding,
+    /// Whether its samples came out of order.
+    pub(crate) out_of_order: bool,
+    /// At most [`DATA_BYTES_MAX`] bytes.
+    pub(crate) data: &'a [u8],
+}
+
 /// A chunk as it lies in a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct FileChunk<'a> {
@@ -53,19 +66,14 @@ pub(crate) struct FileChunk<'a> {
     pub(crate) data: &'a [u8],
 }
 
-/// Appends an XOR chunk.
-pub(crate) fn put_chunk(
-    out: &mut Vec<u8>,
-    series: u64,
-    min_ms: TimestampMs,
-    max_ms: TimestampMs,
-    data: &[u8],
-) {
+/// Appends a chunk.
+pub(crate) fn put_chunk(out: &mut Vec<u8>, chunk: &NewChunk<'_>) {
     let start = out.len();
-    out.extend_from_slice(&series.to_be_bytes());
-    out.extend_from_slice(&min_ms.to_be_bytes());
-    out.extend_from_slice(&max_ms.to_be_bytes());
-    out.push(Encoding::Xor as u8);
+    out.extend_from_slice(&chunk.series.to_be_bytes());
+    out.extend_from_slice(&chunk.min_ms.to_be_bytes());
+    out.extend_from_slice(&chunk.max_ms.to_be_bytes());
+    out.push(chunk.encoding as u8 | if chunk.out_of_order { OUT_OF_ORDER } else { 0 });
+    let data = chunk.data;
     let mut n = data.len();
     while n >= 0x80 {
         out.push((n as u8) | 0x80);
@@ -75,6 +83,23 @@ pub(crate) fn put_chunk(
     out.extend_from_slice(data);
     let crc = crc32c::crc32c(&out[start..]);
     out.extend_from_slice(&crc.to_be_bytes());
+}
+
+/// How many bytes the chunk takes that begins like this, as far as it says so: to read that many.
+pub(crate) fn chunk_bytes(data: &[u8]) -> Option<usize> {
+    let (mut len, mut shift) = (0u64, 0);
+    for (i, b) in data.get(CHUNK_HEADER_BYTES + 1..)?.iter().enumerate() {
+        len |= u64::from(b & 0x7f) << shift;
+        if *b < 0x80 {
+            let header = CHUNK_HEADER_BYTES + 1 + i + 1;
+            return (len <= DATA_BYTES_MAX).then_some(header + len as usize + CRC_BYTES);
+        }
+        shift += 7;
+        if shift > 28 {
+            return None;
+        }
+    }
+    None
 }
 
 /// Reads the chunk at the start of `data`, and how many bytes it takes; `None` where the file's
@@ -139,7 +164,15 @@ mod tests {
     #[test]
     fn golden_bytes_and_damage() {
         let mut out = Vec::new();
-        put_chunk(&mut out, 5, -1, 2, b"\x00\x01abc");
+        let chunk = NewChunk {
+            series: 5,
+            min_ms: -1,
+            max_ms: 2,
+            encoding: Encoding::Xor,
+            out_of_order: false,
+            data: b"\x00\x01abc",
+        };
+        put_chunk(&mut out, &chunk);
         let want = b"\0\0\0\0\0\0\0\x05\xff\xff\xff\xff\xff\xff\xff\xff\0\0\0\0\0\0\0\x02\x01\x05\0\x01abc";
         assert_eq!(out[..want.len()], want[..]);
         assert_eq!(out[want.len()..], crc32c::crc32c(want).to_be_bytes());
@@ -156,5 +189,16 @@ mod tests {
             bad[i] ^= 0x10;
             assert!(read_chunk(&bad).is_err(), "{i}");
         }
+        assert_eq!(chunk_bytes(&out), Some(whole));
+        out.clear();
+        let data = [7; 300];
+        put_chunk(
+            &mut out,
+            &NewChunk { encoding: Encoding::Histogram, out_of_order: true, data: &data, ..chunk },
+        );
+        assert_eq!(out[24..27], [0x82, 0xac, 2]);
+        assert_eq!(chunk_bytes(&out[..30]), Some(out.len()));
+        let (c, n) = read_chunk(&out).unwrap().unwrap();
+        assert_eq!((c.encoding, c.out_of_order, c.data, n), (2, true, &data[..], out.len()));
     }
 }

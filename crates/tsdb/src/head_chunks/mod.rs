@@ -7,11 +7,14 @@ pub(crate) mod file;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
+use chunk::Encoding;
 use model::{Columns, TimestampMs};
 use storage::{FileAppend, FileRead, Fs, Map, StorageError};
 
 use crate::head::ChunkPlace;
 use crate::int_map::IntMap;
+
+pub(crate) use file::NewChunk;
 
 /// A file is complete at this size.
 const FILE_BYTES_MAX: u64 = 128 << 20;
@@ -32,8 +35,8 @@ pub(crate) struct LoadedChunk {
     pub(crate) place: ChunkPlace,
     pub(crate) min_ms: TimestampMs,
     pub(crate) max_ms: TimestampMs,
-    /// Whether it holds floats that we can read.
-    pub(crate) readable: bool,
+    /// `None` for one that we do not know.
+    pub(crate) encoding: Option<Encoding>,
     pub(crate) out_of_order: bool,
 }
 
@@ -139,15 +142,10 @@ impl HeadChunks {
 
     /// Takes a full chunk in, and says where it is from now on. Where the disk refuses, it stays
     /// readable in memory, and [`Self::failed`] says why.
-    pub(crate) fn put(
-        &self,
-        series: u64,
-        min_ms: TimestampMs,
-        max_ms: TimestampMs,
-        data: &[u8],
-    ) -> ChunkPlace {
+    pub(crate) fn put(&self, chunk: &NewChunk<'_>) -> ChunkPlace {
         let mut state = self.state();
-        let full = |c: &Current| c.file.len() + (c.buffer.len() + data.len() + 64) as u64 > FILE_BYTES_MAX;
+        let bytes = chunk.data.len() + 64;
+        let full = |c: &Current| c.file.len() + (c.buffer.len() + bytes) as u64 > FILE_BYTES_MAX;
         if (state.cut || state.current.as_ref().is_none_or(full))
             && let Err(e) = self.begin_file(&mut state)
         {
@@ -156,12 +154,12 @@ impl HeadChunks {
         let State { current, failed, stranded, .. } = &mut *state;
         let Some(current) = current else {
             let mut bytes = Vec::new();
-            file::put_chunk(&mut bytes, series, min_ms, max_ms, data);
+            file::put_chunk(&mut bytes, chunk);
             stranded.push(bytes);
             return ChunkPlace { file: STRANDED, offset: (stranded.len() - 1) as u32 };
         };
         let offset = current.file.len() as usize + current.buffer.len();
-        file::put_chunk(&mut current.buffer, series, min_ms, max_ms, data);
+        file::put_chunk(&mut current.buffer, chunk);
         if current.buffer.len() >= BUFFER_BYTES
             && failed.is_none()
             && let Err(e) = flush(current)
@@ -236,26 +234,25 @@ impl HeadChunks {
         current.file.sync().map_err(|e| self.io("sync", number, e))
     }
 
-    /// Copies the data of a chunk to `out`, which becomes exactly that.
+    fn corrupt(&self, place: ChunkPlace, why: &str) -> StorageError {
+        let name = path(&self.dir, place.file);
+        let at = place.offset;
+        StorageError::Corrupt(format!("corruption in head chunk file {} at {at}: {why}", name.display()))
+    }
+
+    /// Copies the data of a chunk to `out`, which becomes exactly that, and says how it is encoded.
     ///
     /// # Errors
     /// Where the file cannot be read or the bytes are damaged.
-    pub(crate) fn read(&self, place: ChunkPlace, out: &mut Vec<u8>) -> Result<(), StorageError> {
+    pub(crate) fn read(&self, place: ChunkPlace, out: &mut Vec<u8>) -> Result<Encoding, StorageError> {
         out.clear();
-        let corrupt = |why: String| {
-            let name = path(&self.dir, place.file);
-            StorageError::Corrupt(format!(
-                "corruption in head chunk file {} at {}: {why}",
-                name.display(),
-                place.offset
-            ))
-        };
+        let corrupt = |why: String| self.corrupt(place, &why);
         let source = self.sources.read().unwrap_or_else(PoisonError::into_inner).get(&place.file).cloned();
         let at = place.offset as usize;
         let take = |bytes: &[u8], out: &mut Vec<u8>| {
             let (chunk, _) = file::read_chunk(bytes)?.ok_or("no chunk here")?;
             out.extend_from_slice(chunk.data);
-            Ok::<(), String>(())
+            Encoding::try_from(chunk.encoding).map_err(|e| e.to_string())
         };
         match source {
             None if place.file == STRANDED => {
@@ -272,10 +269,19 @@ impl HeadChunks {
                         return take(c.buffer.get(from..).unwrap_or(&[]), out).map_err(corrupt);
                     }
                 }
-                // Written already: chunks are about 1 KiB at most.
+                // Written already. Chunks of floats are about 1 KiB at most.
                 let mut bytes = vec![0; 2048];
-                let n = reader.read_at(u64::from(place.offset), &mut bytes);
-                let n = n.map_err(|e| self.io("read", place.file, e))?;
+                let read = |bytes: &mut [u8]| {
+                    let n = reader.read_at(u64::from(place.offset), bytes);
+                    n.map_err(|e| self.io("read", place.file, e))
+                };
+                let mut n = read(&mut bytes)?;
+                if let Some(more) =
+                    file::chunk_bytes(&bytes[..n]).filter(|more| *more > n && n == bytes.len())
+                {
+                    bytes.resize(more, 0);
+                    n = read(&mut bytes)?;
+                }
                 take(&bytes[..n], out).map_err(corrupt)
             }
         }
@@ -293,15 +299,9 @@ impl HeadChunks {
         scratch: &mut Vec<u8>,
         columns: &mut Columns,
     ) -> Result<(), StorageError> {
-        self.read(place, scratch)?;
-        chunk::xor::decode(scratch, min_ms, max_ms, columns).map_err(|e| {
-            let name = path(&self.dir, place.file);
-            StorageError::Corrupt(format!(
-                "corruption in head chunk file {} at {}: {e}",
-                name.display(),
-                place.offset
-            ))
-        })
+        let encoding = self.read(place, scratch)?;
+        chunk::decode(encoding, scratch, min_ms, max_ms, columns)
+            .map_err(|e| self.corrupt(place, &e.to_string()))
     }
 
     /// Ends the file being written where it is large, so that reading all of its chunks is reading
@@ -375,7 +375,7 @@ fn walk(
             place: ChunkPlace { file: number, offset },
             min_ms: chunk.min_ms,
             max_ms: chunk.max_ms,
-            readable: chunk.encoding == chunk::Encoding::Xor as u8,
+            encoding: Encoding::try_from(chunk.encoding).ok(),
             out_of_order: chunk.out_of_order,
         })?;
         at += n;

@@ -337,7 +337,7 @@ mod tests {
                 exemplars: &[exemplar(9), exemplar(10)],
                 ..CommitRecords::default()
             };
-            wal.log_commit(&commit, &mut RecordBuffers::default()).unwrap();
+            wal.log_commit(&[commit], &mut RecordBuffers::default(), || {}).unwrap();
             let stone = |series, max_ms| Stone { series, min_ms: 0, max_ms };
             wal.log_tombstones(&[stone(1, 9), stone(1, 10), stone(2, 10)]).unwrap();
             let last = wal.next_segment().unwrap() - 1;

@@ -173,32 +173,21 @@ impl Wal {
         }
     }
 
-    /// Logs a commit; when it returns, write(2) has returned for all of it.
+    /// Logs a commit, batch after batch; when it returns, write(2) has returned for all of it. Calls
+    /// `queued` as soon as the commit's place in the log is certain, before any other commit gets one.
     ///
     /// # Errors
     /// Where the log cannot be written, now or since earlier: nothing is acknowledged.
     pub(crate) fn log_commit(
         &self,
-        records: &CommitRecords<'_>,
-        buffers: &mut RecordBuffers,
-    ) -> Result<(), StorageError> {
-        self.log_batches(std::slice::from_ref(records), buffers)
-    }
-
-    /// Logs a commit that has more than one of each kind of record, batch after batch, as
-    /// [`Self::log_commit`] does.
-    ///
-    /// # Errors
-    /// As [`Self::log_commit`].
-    pub(crate) fn log_batches(
-        &self,
         batches: &[CommitRecords<'_>],
         buffers: &mut RecordBuffers,
+        queued: impl FnOnce(),
     ) -> Result<(), StorageError> {
         let WalOptions { start_timestamps, compression, .. } = self.options;
         let saved = buffers.fill(batches, start_timestamps, compression);
         self.counters.record_bytes_saved.add(saved);
-        self.commit(&mut buffers.records)
+        self.commit(&mut buffers.records, queued)
     }
 
     /// Logs deletions; when it returns, write(2) has returned.
@@ -210,7 +199,7 @@ impl Wal {
         record::put_tombstones(&mut raw, stones);
         let queued = Queued::compressed(&raw, self.options.compression, &mut Compressor::default());
         self.counters.record_bytes_saved.add(queued.saved_bytes(raw.len()));
-        self.commit(&mut vec![queued])
+        self.commit(&mut vec![queued], || {})
     }
 
     /// Writes out the series that are queued.
@@ -218,11 +207,11 @@ impl Wal {
     /// # Errors
     /// As [`Self::log_commit`].
     pub(crate) fn flush(&self) -> Result<(), StorageError> {
-        self.commit(&mut Vec::new())
+        self.commit(&mut Vec::new(), || {})
     }
 
     /// Queues the records, which are taken out, and returns once they are written.
-    fn commit(&self, records: &mut Vec<Queued>) -> Result<(), StorageError> {
+    fn commit(&self, records: &mut Vec<Queued>, queued: impl FnOnce()) -> Result<(), StorageError> {
         let mut s = lock(&self.state);
         if let Some(refusal) = s.refusal() {
             return Err(refusal);
@@ -231,6 +220,7 @@ impl Wal {
         s.queue.append(records);
         s.queued += 1;
         let mine = s.queued;
+        queued();
         loop {
             if s.written >= mine {
                 return Ok(());
@@ -437,7 +427,7 @@ mod tests {
             wal.add_series(i, &Labels::from_pairs([("i", i.to_string())]));
             let batch: Vec<_> = (0..150).map(|k| RefSample { series: i, t: k, v: k as f64 }).collect();
             let records = CommitRecords { samples: &batch, ..CommitRecords::default() };
-            wal.log_commit(&records, &mut buffers).unwrap();
+            wal.log_commit(&[records], &mut buffers, || {}).unwrap();
         }
         wal.close().unwrap();
         assert!(matches!(wal.flush(), Err(StorageError::Closed)));

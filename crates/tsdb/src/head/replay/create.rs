@@ -1,0 +1,119 @@
+//! Making the series that the log names.
+
+use std::sync::Mutex;
+
+use model::TimestampMs;
+use model::symbols::SymbolLabels;
+
+use super::work::NamedSeries;
+use super::{Mapped, Replay};
+use crate::head::series::Series;
+use crate::head::{Head, lock};
+
+/// Series are made in so many groups, by their labels' hash, whatever the number of threads.
+const GROUPS: u64 = 8;
+
+/// Fewer series than this are made on one thread.
+const MANY_SERIES: usize = 64;
+
+impl Replay<'_> {
+    /// Makes the series of a record, or notes that they have one of these labels already.
+    pub(super) fn series(&mut self, all: &[NamedSeries]) {
+        self.highest_ref = all.iter().map(|s| s.series).fold(self.highest_ref, u64::max);
+        let head = self.head;
+        // Index in `all` and name under which the series is known.
+        let known = Mutex::new(Vec::new());
+        if all.len() < MANY_SERIES {
+            let found = all.iter().enumerate().filter_map(|(i, s)| Some((i, head.make(s)?)));
+            lock(&known).extend(found);
+        } else {
+            // Equal labels have equal hashes, so they are in one group, and in order.
+            self.context.spawn.for_each(GROUPS as usize, &|group| {
+                let mine = all.iter().enumerate().filter(|(_, s)| (s.hash >> 32) % GROUPS == group as u64);
+                let found: Vec<_> = mine.filter_map(|(i, s)| Some((i, head.make(s)?))).collect();
+                lock(&known).extend(found);
+            });
+        }
+        let mut known = std::mem::take(&mut *lock(&known));
+        let made = (all.len() - known.len()) as u64;
+        head.counters.series.add(made);
+        head.counters.series_created.add(made);
+        if !known.is_empty() {
+            // What the log said about these series so far comes before what the new names have.
+            self.apply();
+            known.sort_unstable();
+        }
+        if known.is_empty() && self.mapped.is_empty() {
+            return;
+        }
+        let mut known = known.into_iter().peekable();
+        for (i, s) in all.iter().enumerate() {
+            let name = known.next_if(|(at, _)| *at == i).map_or(s.series, |(_, name)| name);
+            if name != s.series {
+                self.other_names.insert(s.series, name);
+                if let Some((chunks, _)) = self.mapped.get(&s.series) {
+                    // The record of the other name must stay as long as its chunks.
+                    let until = chunks.last().map_or(TimestampMs::MIN, |c| c.max_ms);
+                    lock(&self.head.wal_expiries).insert(s.series, until);
+                }
+            }
+            if let Some(chunks) = self.mapped.remove(&s.series) {
+                self.attach(name, chunks);
+            }
+        }
+    }
+
+    /// Gives a series the full chunks found under one of its names.
+    fn attach(&self, series: u64, (mut chunks, kind): Mapped) {
+        let (Some(first), Some(last)) = (chunks.first().copied(), chunks.last().copied()) else { return };
+        let Some(page) = self.head.page_of(series) else { return };
+        let mut page = page.lock();
+        let Some(s) = page.get_mut(series) else { return };
+        if let Some(full) = s.take_open() {
+            // Its samples are in the chunks, or before them.
+            if full.max_ms < first.min_ms {
+                self.head.keep_full(series, s, Some(full));
+            }
+        }
+        let counters = &self.head.counters;
+        counters.chunks.add(chunks.len() as u64);
+        counters.chunks_created.add(chunks.len() as u64);
+        s.mapped.retain(|m| m.max_ms < first.min_ms);
+        s.mapped.append(&mut chunks);
+        s.mapped.shrink_to_fit();
+        s.set_kind(kind);
+        self.head.widen(first.min_ms, last.max_ms);
+    }
+
+    /// Takes a series out, with all that it has.
+    pub(super) fn remove_series(&self, series: u64) {
+        let head = self.head;
+        let Some(page) = head.page_of(series) else { return };
+        let Some(gone) = page.lock().remove(series) else { return };
+        let hash = gone.labels.resolve(&head.symbols.read()).hash64();
+        head.index.shard(hash).remove(hash, series);
+        head.symbols.release(gone.labels.ids());
+        head.counters.series.sub(1);
+        head.counters.series_removed.add(1);
+        head.counters.chunks.sub(gone.num_chunks() as u64);
+        head.counters.chunks_removed.add(gone.num_chunks() as u64);
+    }
+}
+
+impl Head {
+    /// Makes a series without postings, unless there is one of these labels: its name is returned.
+    fn make(&self, s: &NamedSeries) -> Option<u64> {
+        let mut shard = self.index.shard(s.hash);
+        let known = {
+            let symbols = self.symbols.read();
+            shard.find(s.hash, |series| self.has_labels(series, &s.labels, &symbols))
+        };
+        if known.is_some() {
+            return known;
+        }
+        let labels = SymbolLabels::intern(&s.labels, &self.symbols);
+        self.pages.put(s.series, Series::new(labels));
+        shard.insert(s.hash, s.series);
+        None
+    }
+}
