@@ -18,7 +18,9 @@ if (command === 'compare' && workloads.includes(name)) {
 } else if (command === 'suite') {
   await (await load('suites', 'binding')).run();
 } else {
-  console.log(`usage: npm run bench -- compare ${workloads.join('|')} [--runs=N]\n       npm run bench -- suite`);
+  console.log(
+    `usage: npm run bench -- compare ${workloads.join('|')} [--runs=N] [--only=NAME,…]\n       npm run bench -- suite`,
+  );
   process.exitCode = 1;
 }
 process.exit();
@@ -28,7 +30,10 @@ function load(folder, file) {
 }
 
 async function compare(workload) {
-  const runs = Number(flags.find((f) => f.startsWith('--runs='))?.slice('--runs='.length) ?? workload.runs);
+  const flag = (name) => flags.find((f) => f.startsWith(`--${name}=`))?.slice(name.length + 3);
+  const runs = Number(flag('runs') ?? workload.runs);
+  // A workload with figures of its own reports them itself.
+  if (workload.compare) return workload.compare({ runs, only: flag('only')?.split(','), flags });
   const contestants = await workload.contestants();
   console.log(`${workload.title}; medians of ${runs} interleaved runs`);
   for (const c of contestants) console.log(`  ${c.name}: ${c.version}`);

@@ -1,15 +1,18 @@
-//! Load for the comparison benches. Everything a peer is sent is encoded before the clock starts,
-//! so that the generator is never the bottleneck.
+//! Load for the comparison benches. What a peer is sent while its CPU time is measured is encoded
+//! beforehand, so that the generator is never the bottleneck.
 //!
 //! - `load exporter TARGETS SERIES VARIANTS`: an HTTP server on a free port of 127.0.0.1 with
 //!   `/metrics/N` for each target; prints `{"port":…}`, ends when its standard input closes.
 //! - `load series COUNT`: a file for `promtool tsdb bench write`, a label set a line.
 //! - `load append FILE SERIES SCRAPES DIR`: what `promtool tsdb bench write` does, into our database;
 //!   prints `{"samples":…,"wallSeconds":…}`.
+//! - `load remote-write HOST:PORT SERIES SAMPLES START_MS INTERVAL_MS SECONDS_MAX`: sends the workload by
+//!   remote write 1.0; prints `{"samples":…,"retries":…,"wallSeconds":…}`.
 #![allow(clippy::print_stdout, clippy::disallowed_methods, reason = "a program that measures")]
 
 mod append;
 mod exporter;
+mod remote_write;
 mod workload;
 
 use std::process::ExitCode;
@@ -36,8 +39,18 @@ fn run(words: &[&str]) -> Result<(), Box<dyn std::error::Error>> {
             Ok(())
         }
         ["append", file, series, scrapes, dir] => append::run(file, series.parse()?, scrapes.parse()?, dir),
+        ["remote-write", address, series, samples, start_ms, interval_ms, seconds_max] => {
+            remote_write::run(remote_write::Load {
+                address,
+                series: series.parse()?,
+                samples: samples.parse()?,
+                start_ms: start_ms.parse()?,
+                interval_ms: interval_ms.parse()?,
+                seconds_max: seconds_max.parse()?,
+            })
+        }
         _ => Err(
-            "usage: load exporter TARGETS SERIES VARIANTS | series COUNT | append FILE SERIES SCRAPES DIR"
+            "usage: load exporter TARGETS SERIES VARIANTS | series COUNT | append FILE SERIES SCRAPES DIR | remote-write HOST:PORT SERIES SAMPLES START_MS INTERVAL_MS SECONDS_MAX"
                 .into(),
         ),
     }

@@ -65,6 +65,36 @@ pub(crate) fn body(target: usize, series: usize, step: usize) -> String {
     out
 }
 
+/// Series of an instance.
+const INSTANCE_SERIES: usize = 1000;
+
+/// The labels of series `id`, sorted by name.
+pub(crate) fn series_labels(id: usize) -> [(&'static str, String); 6] {
+    let (instance, series) = (id / INSTANCE_SERIES, id % INSTANCE_SERIES);
+    let (metric, device) = (series / 8, series % 8);
+    [
+        ("__name__", format!("bench_metric_{metric:03}")),
+        ("cpu", (metric % 16).to_string()),
+        ("device", format!("nvme{device}n1")),
+        ("instance", format!("node-{instance:03}")),
+        ("job", "node".to_owned()),
+        ("mode", "read".to_owned()),
+    ]
+}
+
+/// The value of series `id` at `step`.
+pub(crate) fn value(id: usize, step: usize) -> f64 {
+    let noise = mix((id as u64).wrapping_mul(1_000_003).wrapping_add(step as u64));
+    let base = mix(id as u64) % 1_000_000_000;
+    match shape(id) {
+        Shape::Constant => (base % 100_000) as f64,
+        Shape::Counter => (base + step as u64 * (100 + id as u64 % 900) + noise % 100) as f64,
+        Shape::Centiseconds => (base + step as u64 * 100 + noise % 60) as f64 / 100.0,
+        Shape::Pages => ((base % 4_000_000 + noise % 5000) * 4096) as f64,
+        Shape::Decimals => (base % 100 * 1000 + noise % 1000) as f64 / 1000.0,
+    }
+}
+
 /// Prints `count` label sets as `promtool tsdb bench write` reads them.
 pub(crate) fn print_series(count: usize) {
     use std::io::Write as _;

@@ -1,0 +1,125 @@
+/**
+ * Workload `block`: 24 M samples of 50,000 series fill two hours; one sample an hour later makes their block due. The
+ * figures: bytes of the block's chunks for each sample, with XOR and with XOR2, and the CPU seconds that the whole server
+ * spends from then until it is idle again, less what it spends idle. `--encoding=xor|xor2` picks one.
+ */
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+
+import { cpuSeconds, sleep } from '../lib/process.mjs';
+import { load, record, Site, scratchDir, servers } from '../lib/storage.mjs';
+import { median } from '../lib/table.mjs';
+
+const SERIES = 50_000;
+const SAMPLES = 480;
+const INTERVAL_MS = 15_000;
+const RANGE_MS = 2 * 3_600_000;
+const IDLE_SECONDS = 5;
+const BLOCK_SECONDS_MAX = 180;
+const COMPACTION_FLOOR = 2;
+
+export const runs = 5;
+
+export async function compare({ runs, only, flags }) {
+  const wanted = flags.find((f) => f.startsWith('--encoding='))?.slice('--encoding='.length);
+  let code = 0;
+  for (const encoding of ['xor', 'xor2']) {
+    if (wanted === undefined || wanted === encoding) code |= await compareEncoding(encoding, runs, only);
+  }
+  return code;
+}
+
+async function compareEncoding(encoding, runs, only) {
+  const contestants = servers(only ?? ['narthex', 'prometheus']);
+  const scratch = scratchDir();
+  const results = Object.fromEntries(contestants.map(({ name }) => [name, []]));
+  const config = `storage: {tsdb: {chunk_encoding: {floats: ${encoding}}}}\n`;
+  for (let run = 1; run <= runs; run++) {
+    // The same samples for all: the last two-hour range that ended an hour and a bit ago.
+    const endMs = Math.floor((Date.now() - 70 * 60_000) / RANGE_MS) * RANGE_MS;
+    for (const server of contestants) {
+      const result = await measure(server, scratch, config, endMs - RANGE_MS);
+      results[server.name].push(result);
+      console.log(
+        `  run ${run}, ${encoding}, ${server.name}: ${result.bytesPerSample.toFixed(4)} bytes/sample, ${result.cpuSeconds.toFixed(2)} CPU s, load ${result.loadCpuSeconds.toFixed(1)} CPU s`,
+      );
+    }
+  }
+  return report(encoding, results, runs);
+}
+
+async function measure(server, scratch, config, startMs) {
+  const site = new Site(server, scratch, config);
+  try {
+    await site.start();
+    await load(site, { series: SERIES, samples: SAMPLES, startMs, intervalMs: INTERVAL_MS });
+    const { pid } = site.program;
+    await sleep(1000);
+    const loadCpuSeconds = cpuSeconds(pid);
+    await sleep(IDLE_SECONDS * 1000);
+    const before = cpuSeconds(pid);
+    const idlePerSecond = (before - loadCpuSeconds) / IDLE_SECONDS;
+    const started = Date.now();
+    await load(site, { series: 1, samples: 1, startMs: startMs + 1.5 * RANGE_MS + 1000, intervalMs: INTERVAL_MS });
+    const block = await finishedBlock(site);
+    // The log is cut behind the block: until nothing more is done than when idle.
+    let last = cpuSeconds(pid);
+    for (;;) {
+      await sleep(2000);
+      const now = cpuSeconds(pid);
+      if (now - last <= idlePerSecond * 2 + 0.1) break;
+      last = now;
+    }
+    const used = cpuSeconds(pid) - before - (idlePerSecond * (Date.now() - started)) / 1000;
+    return { ...block, cpuSeconds: used, loadCpuSeconds };
+  } finally {
+    await site.remove();
+  }
+}
+
+/** Waits for the block; its bytes for each sample. */
+async function finishedBlock(site) {
+  const deadline = Date.now() + BLOCK_SECONDS_MAX * 1000;
+  while (Date.now() < deadline) {
+    const name = readdirSync(site.dir).find(
+      (entry) => /^[0-9A-Z]{26}$/.test(entry) && existsSync(join(site.dir, entry, 'meta.json')),
+    );
+    if (name !== undefined) {
+      const { numSamples } = JSON.parse(readFileSync(join(site.dir, name, 'meta.json'), 'utf8')).stats;
+      if (numSamples !== SERIES * SAMPLES) throw new Error(`${site.name}: a block of ${numSamples} samples`);
+      const chunks = join(site.dir, name, 'chunks');
+      const bytes = readdirSync(chunks).reduce((sum, file) => sum + statSync(join(chunks, file)).size, 0);
+      return { bytesPerSample: bytes / numSamples };
+    }
+    await sleep(200);
+  }
+  throw new Error(`${site.name} cut no block:\n${site.program.output.slice(-2000)}`);
+}
+
+function report(encoding, results, runs) {
+  const medians = (field) =>
+    Object.fromEntries(Object.entries(results).map(([name, all]) => [name, median(all.map((r) => r[field]))]));
+  const cells = (values, digits, unit) =>
+    Object.fromEntries(Object.entries(values).map(([name, v]) => [name, `${v.toFixed(digits)}${unit}`]));
+  const bytes = medians('bytesPerSample');
+  const sizeReached = bytes.narthex <= bytes.prometheus * 1.0001;
+  record({
+    figure: `bytes per sample of a block's chunks, ${encoding.toUpperCase()}`,
+    cells: cells(bytes, 4, ''),
+    ratio: (bytes.prometheus / bytes.narthex).toFixed(4),
+    floor: 'equal',
+    reached: sizeReached,
+    runs,
+  });
+  const cpu = medians('cpuSeconds');
+  const ratio = cpu.prometheus / cpu.narthex;
+  record({
+    figure: `compaction of 2 h × ${SERIES} series, ${encoding.toUpperCase()}`,
+    cells: cells(cpu, 2, ' CPU s'),
+    ratio: ratio.toFixed(2),
+    floor: `${COMPACTION_FLOOR} × less`,
+    reached: ratio >= COMPACTION_FLOOR,
+    runs,
+  });
+  return sizeReached && ratio >= COMPACTION_FLOOR ? 0 : 1;
+}

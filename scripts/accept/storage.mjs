@@ -1,0 +1,47 @@
+/**
+ * Acceptance of the storage stage: Prometheus' directories open as described, Prometheus reads ours, crashes and faults
+ * lose nothing that was acknowledged, and the figures stay above their floors.
+ */
+import { spawnSync } from 'node:child_process';
+import { existsSync, readFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const root = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
+const conformance = process.env.NARTHEX_CONFORMANCE ?? join(root, '..', 'shared', 'conformance');
+/** Nothing may be skipped here. */
+const strict = { NARTHEX_REQUIRE: 'conformance,promtool,peers', NARTHEX_CONFORMANCE: conformance };
+
+export const steps = [
+  { name: 'conformance', run: conformanceTests },
+  { name: 'prometheus-reads-ours', run: () => vitest(['test/compat']) },
+  { name: 'remote-write', run: () => vitest(['test/e2e/remote-write.test.ts']) },
+  { name: 'torture', run: torture },
+  ...['append', 'block', 'memory', 'restart'].map((workload) => ({
+    name: `bench-${workload}`,
+    run: () => command('npm', ['run', '--silent', 'bench', '--', 'compare', workload]),
+  })),
+];
+
+/** All of the database's own tests, those over Prometheus' directories among them: none may be skipped. */
+function conformanceTests() {
+  if (!existsSync(join(conformance, 'tsdb'))) throw new Error(`no test vectors in ${conformance}/tsdb`);
+  command('cargo', ['test', '--locked', '-p', 'tsdb', '-p', 'chunk'], { env: strict });
+}
+
+/** The crash, fault and fuzz-replay suites in full. */
+function torture() {
+  const { scripts } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
+  if (scripts.torture === undefined) throw new Error('package.json has no script `torture`');
+  command('npm', ['run', '--silent', 'torture']);
+}
+
+function vitest(files) {
+  command(join(root, 'node_modules', '.bin', 'vitest'), ['run', ...files], { env: strict });
+}
+
+function command(program, args, { env = {} } = {}) {
+  const { status, error } = spawnSync(program, args, { cwd: root, env: { ...process.env, ...env }, stdio: 'inherit' });
+  if (error) throw error;
+  if (status !== 0) throw new Error(`${program} ${args.join(' ')}: exit ${status}`);
+}
