@@ -2,6 +2,7 @@
 //! literals with gaps between them (`a.*`, `.*b`, `.*c.+d`), or at least how a match begins and ends.
 
 use super::ast::{Kind, Look, Node};
+use super::class;
 
 /// The most texts that products of classes and alternations may unfold to.
 const SET_MAX: usize = 256;
@@ -192,10 +193,25 @@ fn product(parts: &[&Node], limit: usize) -> Option<Vec<String>> {
     Some(texts)
 }
 
+/// All spellings of a literal whose case does not matter.
+fn folded(chars: &[Option<char>], limit: usize) -> Option<Vec<String>> {
+    let mut texts = vec![String::new()];
+    for c in chars {
+        let class = class::folded_char((*c)?);
+        let spellings = || class.ranges().iter().flat_map(|r| r.start()..=r.end());
+        if texts.len() * spellings().count() > limit {
+            return None;
+        }
+        texts = texts.iter().flat_map(|t| spellings().map(move |c| format!("{t}{c}"))).collect();
+    }
+    Some(texts)
+}
+
 fn texts_of(node: &Node, limit: usize) -> Option<Vec<String>> {
     match &node.kind {
         Kind::Empty => Some(vec![String::new()]),
-        Kind::Literal { .. } => plain_literal(node).map(|t| vec![t]),
+        Kind::Literal { chars, fold: true } => folded(chars, limit),
+        Kind::Literal { fold: false, .. } => plain_literal(node).map(|t| vec![t]),
         Kind::Class(class) => {
             let count: usize = class.ranges().iter().map(|r| r.len()).sum();
             let chars = || class.ranges().iter().flat_map(|r| r.start()..=r.end());

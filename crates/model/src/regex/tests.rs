@@ -106,7 +106,7 @@ fn finds_sets_and_prefixes() {
     assert_eq!(set("b|a|b"), Some(vec!["a".to_owned(), "b".to_owned()]));
     assert_eq!(set("foo(1|[23])"), Some(vec!["foo1".to_owned(), "foo2".to_owned(), "foo3".to_owned()]));
     assert_eq!(set(""), Some(vec![String::new()]));
-    assert_eq!(set("(?i)a"), None);
+    assert_eq!(set("(?i)a"), Some(vec!["A".to_owned(), "a".to_owned()]));
     assert_eq!(set("[0-9][0-9][0-9]"), None);
     assert_eq!(
         set(&(0..5000).map(|i| i.to_string()).collect::<Vec<_>>().join("|")).map(|s| s.len()),
@@ -157,4 +157,50 @@ fn templates_expand_as_in_go() {
         CaptureRegex::new("a(").unwrap_err().to_string(),
         "error parsing regexp: missing closing ): `^(?s:a()$`"
     );
+}
+
+/// What is found without an automaton is what the automaton finds.
+#[test]
+fn fast_paths_agree_with_the_automaton() {
+    let pieces = [
+        "a",
+        "B",
+        "ab",
+        ".*",
+        ".+",
+        "(?i:a)",
+        "(?i:kb)",
+        "(?i:é)",
+        "[ab]",
+        "(a|b)",
+        "(?:ab|(?i:s)|)",
+        "b?",
+        "x",
+    ];
+    let texts: Vec<String> =
+        ["", "a", "A", "b", "B", "x", "ab", "AB", "kb", "\u{212a}B", "é", "É", "ſ", "s", "\n"]
+            .iter()
+            .flat_map(|a| ["", "a", "B", "ab", "ſ", "xa"].iter().map(move |b| format!("{a}{b}")))
+            .collect();
+    let mut patterns: Vec<String> = Vec::new();
+    for a in pieces {
+        patterns.push(format!("(?i){a}b"));
+        for b in pieces {
+            patterns.push(format!("{a}{b}"));
+            patterns.extend(pieces.map(|c| format!("{a}{b}|{c}")));
+        }
+    }
+    for pattern in patterns {
+        let fast = Regex::new_anchored(&pattern).unwrap();
+        let root = super::parse::parse(&pattern, true).unwrap().root;
+        let slow = super::compile::compile_anchored(&root, &pattern).unwrap();
+        for text in &texts {
+            assert_eq!(fast.is_match(text), slow.is_match(text.as_str()), "{pattern} {text:?}");
+            if let Some(set) = fast.set_matches() {
+                assert_eq!(set.contains(text), slow.is_match(text.as_str()), "{pattern} {text:?}");
+            }
+        }
+    }
+    let sets = |pattern: &str| Regex::new_anchored(pattern).unwrap().set_matches().map(<[String]>::len);
+    assert_eq!((sets("(?i)api"), sets("(?i)api|B"), sets("(?i)prometheus")), (Some(8), Some(10), None));
 }
