@@ -6,6 +6,8 @@ mod common;
 use common::{Bench, T0, wait};
 use engine::remote_write::{RefusalKind, RemoteWriteReport, RemoteWriteRequest};
 use engine::{EngineError, ErrorCode};
+use model::Histogram;
+use model::histogram::Span;
 use wire::write_v2::{Metadata, RequestWriter};
 use wire::{snappy, write_v1};
 
@@ -228,6 +230,60 @@ fn a_series_that_the_database_has_dropped_is_made_again() {
         assert_eq!((report.refusal, report.samples), (None, 1));
         b.check(late, "a", &[&format!("{{__name__=\"a\", x=\"1\"}} {late}")]);
     }
+}
+
+#[test]
+fn histograms_are_stored_and_faulty_ones_refused() {
+    let b = Bench::new();
+    let good = Histogram {
+        count: 3,
+        sum: 6.5,
+        schema: 0,
+        positive_spans: vec![Span { offset: 0, length: 2 }],
+        positive_buckets: vec![1, 1],
+        ..Histogram::default()
+    };
+    let bad = Histogram { count: 9, ..good.clone() };
+    let mut v1 = Vec::new();
+    write_v1::put_series(&mut v1, labels("__name__=h v=1"), |w| w.histogram(T0, &good));
+    let report = send(&b, V1, &v1).unwrap();
+    assert_eq!((report.refusal, report.histograms), (None, 1));
+
+    let mut writer = RequestWriter::default();
+    writer.put_series(labels("__name__=h v=2"), &Metadata::default(), |w| {
+        w.histogram(T0, 0, &good);
+        w.histogram(T0 + 1000, 0, &bad);
+    });
+    let mut v2 = Vec::new();
+    writer.finish(&mut v2);
+    let report = send(&b, V2, &v2).unwrap();
+    assert_eq!(report.histograms, 1);
+    let (kind, text) = refused(&report);
+    assert_eq!(kind, RefusalKind::Invalid);
+    assert!(text.ends_with(" for series {__name__=\"h\", v=\"2\"}"), "{text}");
+    b.check(1, "histogram_count(h)", &["{v=\"1\"} 3", "{v=\"2\"} 3"]);
+
+    let mut v1 = Vec::new();
+    write_v1::put_series(&mut v1, labels("__name__=h v=3"), |w| w.histogram(T0, &bad));
+    assert_eq!(refused(&send(&b, V1, &v1).unwrap()).0, RefusalKind::Invalid);
+    b.check(1, "count(h)", &["{} 2"]);
+}
+
+#[test]
+fn an_exemplar_of_a_series_that_is_not_there_costs_only_itself() {
+    let b = Bench::new();
+    let mut writer = RequestWriter::default();
+    writer.put_series(labels("__name__=late"), &Metadata::default(), |w| {
+        w.sample(T0 + 3_600_000, 1.0, 0);
+        w.exemplar([("trace", "1")], 1.0, T0);
+    });
+    writer.put_series(labels("__name__=good"), &Metadata::default(), |w| w.sample(T0, 1.0, 0));
+    let mut body = Vec::new();
+    writer.finish(&mut body);
+    let report = send(&b, V2, &body).unwrap();
+    assert_eq!((report.samples, report.exemplars), (1, 0));
+    assert!(refused(&report).1.starts_with("out of bounds: timestamp is too far"));
+    b.check(0, "good", &["{__name__=\"good\"} 1"]);
 }
 
 #[test]

@@ -4,7 +4,7 @@
 use std::fmt;
 
 use model::histogram::{EXPONENTIAL_SCHEMA_MAX, EXPONENTIAL_SCHEMA_MAX_RESERVED};
-use model::{Labels, SeriesRef, TimestampMs};
+use model::{Labels, Metadata, SeriesRef, TimestampMs};
 use storage::{AppendError, Appender, Exemplar, HistogramValue};
 use wire::{EncodedLabels, HistogramSample, LabelsError, WireError};
 
@@ -42,12 +42,10 @@ impl fmt::Display for Fault {
 
 impl From<AppendError> for Fault {
     fn from(e: AppendError) -> Self {
-        let code = match &e {
-            AppendError::ReadOnly(_) => ErrorCode::ReadOnly,
-            AppendError::UnknownSeries => ErrorCode::Internal,
-            _ => return Self::Sample(e),
-        };
-        Self::Engine(EngineError::new(code, e.to_string()))
+        match e {
+            AppendError::ReadOnly(_) => Self::Engine(EngineError::new(ErrorCode::ReadOnly, e.to_string())),
+            e => Self::Sample(e),
+        }
     }
 }
 
@@ -126,6 +124,11 @@ impl<'k> SeriesHandle<'k> {
     /// Adds an exemplar.
     pub(super) fn exemplar(&mut self, app: &mut dyn Appender, exemplar: &Exemplar) -> Result<(), Fault> {
         self.with_labels(|series, labels| app.append_exemplar(series, labels, exemplar))
+    }
+
+    /// Notes what the series' metric is.
+    pub(super) fn metadata(&mut self, app: &mut dyn Appender, metadata: &Metadata) -> Result<(), Fault> {
+        self.with_labels(|series, labels| app.update_metadata(series, labels, metadata))
     }
 
     /// The labels, parsed where they have not been.

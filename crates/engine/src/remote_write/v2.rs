@@ -2,6 +2,7 @@
 
 use std::sync::PoisonError;
 
+use model::{Metadata, MetricType};
 use storage::{AppendError, Appender, Exemplar};
 use wire::write_v2::{Request, TimeSeries};
 use wire::{EncodedLabels, LabelsError, Symbols};
@@ -108,9 +109,19 @@ impl Receiver<'_> {
             self.report.histograms += self.count(stored, &mut handle)?;
         }
         let stored = self.report.samples + self.report.histograms - stored_before;
-        if metadata.kind == model::MetricType::Unknown && metadata.help.is_empty() && metadata.unit.is_empty()
-        {
+        if metadata.kind == MetricType::Unknown && metadata.help.is_empty() && metadata.unit.is_empty() {
             self.without_metadata += stored;
+        }
+        if stored > 0 && self.inner.options.features.metadata_wal_records {
+            let metadata = Metadata {
+                kind: metadata.kind,
+                unit: metadata.unit.into_owned(),
+                help: metadata.help.into_owned(),
+            };
+            // Metadata that the store does not keep costs nothing else: the samples are what counts.
+            if let Err(Fault::Engine(e)) = handle.metadata(app, &metadata) {
+                return Err(Fault::Engine(e));
+            }
         }
         if series.exemplar_count > 0 {
             self.exemplars(app, series, &mut handle, refs, exemplars)?;
