@@ -14,7 +14,10 @@ const SERIES = 50_000;
 const SAMPLES = 480;
 const INTERVAL_MS = 15_000;
 const RANGE_MS = 2 * 3_600_000;
+const SETTLE_SECONDS = 5;
 const IDLE_SECONDS = 5;
+/** In two seconds; more than this is work. */
+const BUSY_CPU_SECONDS = 0.1;
 const BLOCK_SECONDS_MAX = 180;
 const COMPACTION_FLOOR = 2;
 
@@ -54,24 +57,27 @@ async function measure(server, scratch, config, startMs) {
     await site.start();
     await load(site, { series: SERIES, samples: SAMPLES, startMs, intervalMs: INTERVAL_MS });
     const { pid } = site.program;
-    await sleep(1000);
+    await sleep(SETTLE_SECONDS * 1000);
     const loadCpuSeconds = cpuSeconds(pid);
-    await sleep(IDLE_SECONDS * 1000);
-    const before = cpuSeconds(pid);
-    const idlePerSecond = (before - loadCpuSeconds) / IDLE_SECONDS;
+    const before = loadCpuSeconds;
     const started = Date.now();
     await load(site, { series: 1, samples: 1, startMs: startMs + 1.5 * RANGE_MS + 1000, intervalMs: INTERVAL_MS });
     const block = await finishedBlock(site);
-    // The log is cut behind the block: until nothing more is done than when idle.
+    // The log is cut behind the block: until next to nothing more is done.
     let last = cpuSeconds(pid);
     for (;;) {
       await sleep(2000);
       const now = cpuSeconds(pid);
-      if (now - last <= idlePerSecond * 2 + 0.1) break;
+      if (now - last <= BUSY_CPU_SECONDS) break;
       last = now;
     }
-    const used = cpuSeconds(pid) - before - (idlePerSecond * (Date.now() - started)) / 1000;
-    return { ...block, cpuSeconds: used, loadCpuSeconds };
+    const seconds = (Date.now() - started) / 1000;
+    const used = last - before;
+    // What it costs to do nothing is measured once all is done: before, the load may still be worked off.
+    const idleFrom = cpuSeconds(pid);
+    await sleep(IDLE_SECONDS * 1000);
+    const idle = ((cpuSeconds(pid) - idleFrom) / IDLE_SECONDS) * seconds;
+    return { ...block, cpuSeconds: used - idle, loadCpuSeconds };
   } finally {
     await site.remove();
   }
