@@ -135,6 +135,8 @@ pub(crate) struct Setup {
 struct Tx {
     appender: Box<dyn Appender>,
     samples: Vec<(usize, i64, Value)>,
+    /// Where series end that others have committed to since it began, deleted samples included.
+    overtaken: BTreeMap<usize, i64>,
 }
 
 /// A commit and where the log ended behind it: segment and bytes.
@@ -309,7 +311,11 @@ impl World {
 
     fn append(&mut self, i: usize, series: usize, t: i64, v: u64) {
         let Some(db) = &self.db else { return };
-        let tx = self.tx[i].get_or_insert_with(|| Tx { appender: db.appender(), samples: Vec::new() });
+        let tx = self.tx[i].get_or_insert_with(|| Tx {
+            appender: db.appender(),
+            samples: Vec::new(),
+            overtaken: BTreeMap::new(),
+        });
         let k = (v % 1000) as u16;
         let (value, done) = if is_histogram(series) {
             let (h, value) = (histogram(k), Value::Histogram(k));
@@ -331,8 +337,7 @@ impl World {
                 | AppendError::OutOfOrder
                 | AppendError::DuplicateTimestamp
                 | AppendError::TooOld
-                | AppendError::ReadOnly(_)
-                | AppendError::Unsupported(_),
+                | AppendError::ReadOnly(_),
             ) => {}
             Err(other) => panic!("{other}"),
         }
@@ -344,7 +349,10 @@ impl World {
         let mut ends: BTreeMap<usize, i64> = BTreeMap::new();
         let mut taken = Vec::new();
         for (series, t, v) in tx.samples {
-            let end = *ends.entry(series).or_insert_with(|| self.last(series).unwrap_or(i64::MIN));
+            let end = *ends.entry(series).or_insert_with(|| {
+                let last = self.last(series).unwrap_or(i64::MIN);
+                tx.overtaken.get(&series).map_or(last, |end| last.max(*end))
+            });
             let fits = if self.setup.window_ms > 0 {
                 let newer = taken.iter().any(|(s, at, _)| (*s, *at) == (series, t));
                 !newer && !self.must.get(&series).is_some_and(|s| s.contains_key(&t))
@@ -364,6 +372,10 @@ impl World {
         for (series, t, v) in &taken {
             self.now_ms = self.now_ms.max(*t);
             self.must.entry(*series).or_default().insert(*t, *v);
+            for other in self.tx.iter_mut().flatten() {
+                let end = other.overtaken.entry(*series).or_insert(*t);
+                *end = (*end).max(*t);
+            }
         }
         self.log.push(Logged { samples: taken, end: self.log_end() });
         Ok(())
@@ -489,12 +501,20 @@ impl World {
         for doubt in &self.doubts {
             let Doubt::Commit(samples) = doubt else { continue };
             let has = |(s, t, v): &&(usize, i64, Value)| got.get(s).and_then(|x| x.get(t)) == Some(v);
-            let there = samples.iter().filter(has).count();
-            assert!(
-                there == 0 || there == samples.len() || samples.iter().any(|(_, t, _)| *t < self.horizon_ms),
-                "{when}: {there} of {} samples of a commit",
-                samples.len()
-            );
+            // Each kind of sample is a record of its own in the log; a record is there or not.
+            for kind in [(false, false), (true, false), (true, true)] {
+                let of_kind = || {
+                    samples.iter().filter(|(series, ..)| {
+                        let histogram = is_histogram(*series);
+                        (histogram, histogram && series.is_multiple_of(2)) == kind
+                    })
+                };
+                let (there, all) = (of_kind().filter(has).count(), of_kind().count());
+                assert!(
+                    there == 0 || there == all || of_kind().any(|(_, t, _)| *t < self.horizon_ms),
+                    "{when}: {there} of {all} samples of a commit's record",
+                );
+            }
             allowed.extend(samples.iter().filter(has));
         }
         let deletions = self.deletions();
