@@ -22,11 +22,11 @@ use storage::heap::Heap;
 use storage::{Fs, StorageError};
 
 use crate::block::{Block, BlockMeta, SymbolBlockWriter, Ulid};
-use pieces::Piece;
 use source::Source;
 use symbols::MergedSymbols;
 
 pub(crate) use encode::encode_one;
+pub(crate) use pieces::{Piece, merge as merge_chunks};
 pub use plan::{block_ranges_ms, max_block_duration_ms, plan};
 
 /// Every so many series the progress is told.

@@ -47,7 +47,7 @@ fn next<'r, 'a>(run: &'r Run<'a>) -> &'r Piece<'a> {
 ///
 /// # Errors
 /// Where overlapping chunks cannot be decoded or encoded.
-pub(super) fn merge<'a>(
+pub(crate) fn merge<'a>(
     labels: &dyn Fn() -> Labels,
     runs: Vec<Run<'a>>,
     floats: Encoding,

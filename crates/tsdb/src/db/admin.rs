@@ -44,7 +44,7 @@ impl Db {
     }
 
     /// Makes a copy of all blocks in the directory `dir`, which is made; with the head's samples as
-    /// a block of their own if `with_head`. A database can be opened on the copy.
+    /// a block of their own, and blocks of those that came late, if `with_head`. A database can be opened on the copy.
     ///
     /// # Errors
     /// Where `dir` is the data directory itself or named like a block, or the system refuses.
@@ -65,6 +65,9 @@ impl Db {
             }
             if with_head && inner.head.initialized() {
                 inner.write_head(dir, inner.head.min_ms(), inner.head.max_ms().saturating_add(1))?;
+            }
+            if with_head {
+                inner.snapshot_ooo(dir)?;
             }
             // A copy in a directory whose entry power loss takes is none.
             for parent in made.iter().filter_map(|d| d.parent()).filter(|d| !d.as_os_str().is_empty()) {

@@ -12,7 +12,7 @@ use super::options::LogLevel;
 use super::{Inner, blocks};
 use crate::block::{Block, BlockMeta, ChunkData, SymbolBlockWriter, Ulid};
 use crate::compact::{Compactor, block_ranges_ms, max_block_duration_ms, plan};
-use crate::head::{Truncation, range_end_ms};
+use crate::head::{OooTruncation, Truncation, range_end_ms};
 use crate::retention::{BlockSize, Retention, beyond_size, beyond_time};
 use crate::wal::segment::directory_bytes;
 
@@ -37,6 +37,10 @@ fn overlap(blocks: &[Block]) -> bool {
 pub(super) struct Upkeep {
     /// A truncation that waits for queries to end.
     waiting: Option<Truncation>,
+    /// The same for late samples.
+    pub(super) late_waiting: Option<OooTruncation>,
+    /// Blocks were cut out of the head, so its late samples are to follow.
+    late_due: bool,
     /// When the data directory is to be looked at next.
     reload_at_ns: u64,
     /// Merging failed: not before this time again, and how long that pause was.
@@ -78,10 +82,20 @@ impl Inner {
                 return Err(e);
             }
             upkeep.waiting = Some(self.head.announce_truncation(max_ms));
+            upkeep.late_due = true;
             self.collect_waiting(upkeep)?;
             self.truncate_wal(max_ms)?;
         }
-        self.collect_waiting(upkeep)
+        self.collect_waiting(upkeep)?;
+        self.collect_late_waiting(upkeep)?;
+        if std::mem::take(&mut upkeep.late_due)
+            && let Err(e) = self.compact_ooo(upkeep)
+        {
+            upkeep.late_due = true;
+            self.options.log(LogLevel::Error, &format!("compact ooo head: {e}"));
+            return Err(e);
+        }
+        Ok(())
     }
 
     /// Writes the block `min_ms .. max_ms` from the head, and opens it for queries.
@@ -159,7 +173,10 @@ impl Inner {
         let ranges = block_ranges_ms(shortest_ms, longest_ms);
         while !self.head.compactable() {
             let blocks = self.blocks.all();
-            let metas: Vec<_> = blocks.iter().map(Block::meta).collect();
+            // A block with samples in order says that the head begins behind it, and what it is
+            // merged with makes it no longer: late samples from further on have to wait.
+            let end_ms = self.blocks.end_ms().unwrap_or(i64::MIN);
+            let metas: Vec<_> = blocks.iter().map(Block::meta).filter(|m| m.max_ms <= end_ms).collect();
             let planned: Vec<Block> = plan(&metas, &ranges, self.options.overlapping_compaction)
                 .iter()
                 .filter_map(|ulid| blocks.iter().find(|b| b.meta().ulid == *ulid).cloned())
@@ -324,7 +341,7 @@ impl Inner {
         done
     }
 
-    fn new_ulid(&self) -> Ulid {
+    pub(super) fn new_ulid(&self) -> Ulid {
         Ulid::new(self.options.clock.now_ms(), self.random())
     }
 

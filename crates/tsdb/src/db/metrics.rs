@@ -24,6 +24,7 @@ type Labels = &'static [(&'static str, &'static str)];
 
 const FLOAT: Labels = &[("type", "float")];
 const HISTOGRAM: Labels = &[("type", "histogram")];
+const SAMPLES: Labels = &[("type", "samples")];
 
 /// The list under construction.
 struct List(Vec<Metric>);
@@ -54,6 +55,7 @@ impl Inner {
         self.head_metrics(&mut m);
         self.exemplar_metrics(&mut m);
         self.wal_metrics(&mut m);
+        self.wbl_metrics(&mut m);
         self.block_metrics(&mut m);
         m.0
     }
@@ -180,6 +182,14 @@ impl Inner {
             c.histograms_appended.get() as f64,
             help,
         );
+        let help = "Total number of appended out of order samples.";
+        let name = "prometheus_tsdb_head_out_of_order_samples_appended_total";
+        m.push(MetricKind::Counter, name, FLOAT, c.late_samples.get() as f64, help);
+        m.push(MetricKind::Counter, name, HISTOGRAM, c.late_histograms.get() as f64, help);
+        let help = "Total number of out of order samples ingestion failed attempts with out of support enabled, but sample outside of time window.";
+        let name = "prometheus_tsdb_too_old_samples_total";
+        m.push(MetricKind::Counter, name, FLOAT, c.too_old.get() as f64, help);
+        m.push(MetricKind::Counter, name, HISTOGRAM, c.too_old_histograms.get() as f64, help);
         let help = "Total number of out of order samples ingestion failed attempts due to out of order being disabled.";
         m.push(
             MetricKind::Counter,
@@ -291,6 +301,51 @@ impl Inner {
         m.counter("prometheus_tsdb_wal_record_bytes_saved_total", w.record_bytes_saved.get(), "Total number of bytes saved by the optional record compression. Use this metric to learn about the effectiveness compression.");
         let bytes = directory_bytes(&*self.options.fs, &wal.options().dir);
         m.gauge("prometheus_tsdb_wal_storage_size_bytes", bytes as f64, "Size of the write log directory.");
+    }
+
+    /// The log of late samples, under the names that Prometheus gives a log in `wbl/`.
+    fn wbl_metrics(&self, m: &mut List) {
+        let Some(wbl) = self.head.ooo.wbl() else { return };
+        let w = &wbl.counters;
+        let help = "Total number of unknown series references encountered during WBL replay.";
+        m.push(
+            MetricKind::Counter,
+            "prometheus_tsdb_wbl_replay_unknown_refs_total",
+            SAMPLES,
+            self.report.unknown_wbl_samples as f64,
+            help,
+        );
+        m.gauge(
+            "prometheus_tsdb_out_of_order_wbl_segment_current",
+            w.segment.get() as f64,
+            "Write log segment index that TSDB is currently writing to.",
+        );
+        m.counter(
+            "prometheus_tsdb_out_of_order_wbl_page_flushes_total",
+            w.page_flushes.get(),
+            "Total number of page flushes.",
+        );
+        m.counter(
+            "prometheus_tsdb_out_of_order_wbl_truncations_total",
+            self.head.counters.wbl_truncations.get(),
+            "Total number of write log truncations attempted.",
+        );
+        m.counter(
+            "prometheus_tsdb_out_of_order_wbl_writes_failed_total",
+            w.writes_failed.get(),
+            "Total number of write log writes that failed.",
+        );
+        m.counter(
+            "prometheus_tsdb_out_of_order_wbl_record_parts_bytes_written_total",
+            w.bytes.get(),
+            "Total number of record part bytes written, including CRC and compression headers.",
+        );
+        let bytes = directory_bytes(&*self.options.fs, &wbl.options().dir);
+        m.gauge(
+            "prometheus_tsdb_out_of_order_wbl_storage_size_bytes",
+            bytes as f64,
+            "Size of the write log directory.",
+        );
     }
 
     fn block_metrics(&self, m: &mut List) {

@@ -4,6 +4,7 @@ mod admin;
 mod blocks;
 mod compact;
 mod metrics;
+mod ooo;
 mod options;
 mod read_only;
 mod stats;
@@ -18,7 +19,9 @@ use storage::{
 
 use crate::block::{Block, BlockMeta};
 use crate::compact::Compactor;
-use crate::head::{Head, HeadAppender, HeadOptions, HeadQuerier, ReplayContext, ReplayReport, replay};
+use crate::head::{
+    Head, HeadAppender, HeadOptions, HeadQuerier, ReplayContext, ReplayError, ReplayReport, replay,
+};
 use crate::head_chunks::HeadChunks;
 use crate::wal::{Wal, WalOptions};
 use blocks::Blocks;
@@ -69,34 +72,20 @@ impl Db {
             Some(fs.lock(&dir.join("lock")).map_err(|e| StorageError::io("lock DB directory", e))?)
         };
         let blocks = Blocks::load(&**fs, dir, &|level, text| options.log(level, text))?;
-        let chunks = HeadChunks::open(fs.clone(), dir.join("chunks_head"))?;
-        let head_options = HeadOptions {
-            range_ms: options.min_block_duration_ms,
-            start_timestamps: options.start_timestamps,
-            histogram_starts: options.start_timestamps || options.histogram_start_encoding,
-            metadata_records: options.metadata_records,
-        };
-        let head = Arc::new(Head::new(head_options, chunks));
-        head.set_float_encoding(options.settings.float_encoding);
-        if let Some(end_ms) = blocks.end_ms() {
-            head.raise_min_valid_ms(end_ms);
+        let (head, report) = match fill_head(&options, &blocks) {
+            // From the log alone.
+            Err(ReplayError::ChunksDropped(why)) => fill_head(&options, &blocks).map(|(head, mut report)| {
+                head.counters.mmap_corruptions.add(1);
+                report.head_chunks_dropped.get_or_insert(why);
+                (head, report)
+            }),
+            done => done,
         }
-        head.exemplars.resize(options.settings.exemplars_max, options.settings.out_of_order_window_ms);
+        .map_err(|e| match e {
+            ReplayError::Storage(e) => e,
+            ReplayError::ChunksDropped(why) => StorageError::Corrupt(why),
+        })?;
         let wal_dir = dir.join("wal");
-        let report = replay(
-            &head,
-            &ReplayContext {
-                fs: &**fs,
-                wal_dir: &wal_dir,
-                spawn: &*options.spawn,
-                progress: &|p| {
-                    if let Some(f) = &options.on_replay {
-                        f(p);
-                    }
-                },
-                log: &|level, text| options.log(level, text),
-            },
-        )?;
         head.set_wal(Wal::open(WalOptions {
             dir: wal_dir,
             fs: fs.clone(),
@@ -106,6 +95,7 @@ impl Db {
             sync: options.wal_sync,
             start_timestamps: options.start_timestamps,
         })?);
+        ooo::apply_window(&head, &options, &options.settings)?;
         if head.initialized() {
             head.collect(head.min_valid_ms())?;
         }
@@ -136,6 +126,7 @@ impl Db {
             return Err(StorageError::Invalid(format!("floats cannot be encoded as {name}")));
         }
         self.inner.head.exemplars.resize(settings.exemplars_max, settings.out_of_order_window_ms);
+        ooo::apply_window(&self.inner.head, &self.inner.options, &settings)?;
         self.inner.head.set_float_encoding(settings.float_encoding);
         *self.inner.settings.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(settings);
         Ok(())
@@ -242,10 +233,46 @@ impl Db {
             return Ok(());
         }
         let log = inner.head.wal().map_or(Ok(()), Wal::close);
+        let late = inner.head.ooo.wbl().map_or(Ok(()), Wal::close);
         let chunks = inner.head.head_chunks().close();
         *inner.lock.lock().unwrap_or_else(PoisonError::into_inner) = None;
-        log.and(chunks)
+        log.and(late).and(chunks)
     }
+}
+
+/// A new head with what head chunks and logs have behind the blocks.
+fn fill_head(options: &DbOptions, blocks: &Blocks) -> Result<(Arc<Head>, ReplayReport), ReplayError> {
+    let (fs, dir) = (&options.fs, &options.dir);
+    let chunks = HeadChunks::open(fs.clone(), dir.join("chunks_head"))?;
+    let head_options = HeadOptions {
+        range_ms: options.min_block_duration_ms,
+        start_timestamps: options.start_timestamps,
+        histogram_starts: options.start_timestamps || options.histogram_start_encoding,
+        metadata_records: options.metadata_records,
+    };
+    let head = Arc::new(Head::new(head_options, chunks));
+    head.set_float_encoding(options.settings.float_encoding);
+    if let Some(end_ms) = blocks.end_ms() {
+        head.raise_min_valid_ms(end_ms);
+    }
+    head.exemplars.resize(options.settings.exemplars_max, options.settings.out_of_order_window_ms);
+    let wal_dir = dir.join("wal");
+    let report = replay(
+        &head,
+        &ReplayContext {
+            fs: &**fs,
+            wal_dir: &wal_dir,
+            wbl_dir: &dir.join(ooo::WBL_DIR),
+            spawn: &*options.spawn,
+            progress: &|p| {
+                if let Some(f) = &options.on_replay {
+                    f(p);
+                }
+            },
+            log: &|level, text| options.log(level, text),
+        },
+    )?;
+    Ok((head, report))
 }
 
 impl Inner {

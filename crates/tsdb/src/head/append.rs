@@ -7,6 +7,7 @@ use storage::{AppendError, Appender, Exemplar, HistogramValue, StorageError};
 
 use super::batch::{Batch, Part, Sample, SampleKind};
 use super::isolation::{Commit, CommitSeq};
+use super::ooo::{Late, LateRules};
 use super::page::{Page, slot};
 use super::series::{ChunkRules, Pushed, Series};
 use super::{Head, lock};
@@ -22,6 +23,7 @@ pub(crate) struct HeadAppender {
     head: Arc<Head>,
     batch: Batch,
     rules: ChunkRules,
+    late: LateRules,
     /// Fixed with the first sample.
     min_valid_ms: Option<TimestampMs>,
     id: u64,
@@ -38,7 +40,8 @@ impl HeadAppender {
             head.isolation.narrow_appender(id, from);
         }
         let rules = head.chunk_rules();
-        Self { head, batch, rules, min_valid_ms, id }
+        let late = head.late_rules(false);
+        Self { head, batch, rules, late, min_valid_ms, id }
     }
 
     /// From when on samples are taken; `t` is the time of the first.
@@ -46,9 +49,10 @@ impl HeadAppender {
     fn min_valid_ms(&mut self, t: TimestampMs) -> Result<TimestampMs, AppendError> {
         let min_valid_ms = self.min_valid_ms.unwrap_or_else(|| {
             self.head.initialize(t);
+            self.late = self.head.late_rules(self.late.refuse);
             *self.min_valid_ms.insert(self.head.appendable_min_ms())
         });
-        if t < min_valid_ms { Err(AppendError::OutOfBounds) } else { Ok(min_valid_ms) }
+        if t < min_valid_ms && !self.late.open() { Err(AppendError::OutOfBounds) } else { Ok(min_valid_ms) }
     }
 
     /// Checks a sample against its series and takes it into the batch.
@@ -70,9 +74,20 @@ impl HeadAppender {
             self.batch.turn_to(series, SampleKind::Float);
         }
         let part = &mut self.batch.part;
-        let check = |s: &Series| s.verdict(t, v, min_valid_ms).map(|_| ());
-        part.sample_runs.hold(&self.head, series, part.samples.len(), check)?;
-        part.push(sample, if self.rules.starts { st } else { 0 });
+        let late = self.late;
+        let check = |s: &Series| match s.verdict(t, v, min_valid_ms) {
+            Ok(_) => Ok(false),
+            Err(e) => late.judge(t, e).map(|()| true),
+        };
+        let late = part.sample_runs.hold(&self.head, series, part.samples.len(), check)?;
+        let st = if self.rules.starts { st } else { 0 };
+        match late {
+            None => part.push(sample, st),
+            Some((page, kind)) => {
+                let sample = sample.late(0, st, kind);
+                self.batch.late.push(Late { page, series, sample });
+            }
+        }
         Ok(())
     }
 
@@ -86,10 +101,21 @@ impl HeadAppender {
     ) -> Result<(), AppendError> {
         self.batch.turn_to(series, SampleKind::of(h));
         let part = &mut self.batch.part;
-        let check = |s: &Series| s.verdict_histogram(t, h, min_valid_ms).map(|_| ());
-        part.histogram_runs.hold(&self.head, series, part.histograms.len(), check)?;
+        let late = self.late;
+        let check = |s: &Series| match s.verdict_histogram(t, h, min_valid_ms) {
+            Ok(_) => Ok(false),
+            Err(e) => late.judge(t, e).map(|()| true),
+        };
+        let late = part.histogram_runs.hold(&self.head, series, part.histograms.len(), check)?;
         let st = if self.rules.starts { st } else { 0 };
-        part.histograms.push(RefHistogram { series, t, st, h: OwnedHistogram::from(h) });
+        let sample = RefHistogram { series, t, st, h: OwnedHistogram::from(h) };
+        match late {
+            None => part.histograms.push(sample),
+            Some((page, kind)) => {
+                let sample = sample.late(0, st, kind);
+                self.batch.late.push(Late { page, series, sample });
+            }
+        }
         Ok(())
     }
 
@@ -148,6 +174,9 @@ impl HeadAppender {
                 give_back(page, part.histograms[range].iter().map(|s| s.series));
             }
         }
+        for l in self.batch.late.drain(..) {
+            give_back(&l.page, [l.series].into_iter());
+        }
         for series in self.batch.held.drain(..) {
             if let Some(page) = self.head.page_of(series) {
                 give_back(&page, [series].into_iter());
@@ -156,29 +185,48 @@ impl HeadAppender {
     }
 
     /// Puts the batch into its series, hidden until all of it is there.
-    fn apply(&mut self, commit: Commit<'_>) {
+    fn apply(&mut self, commit: Commit<'_>) -> Result<(), StorageError> {
+        let low = self.head.isolation.low();
         let mut work = Apply {
             head: &self.head,
-            low: self.head.isolation.low(),
+            low,
             commit: &commit,
             rules: self.rules,
+            late_rules: self.late,
+            min_valid_ms: self.min_valid_ms.unwrap_or(TimestampMs::MIN),
+            late: Vec::new(),
             span: Span::default(),
         };
         for part in self.batch.parts() {
             work.part(part);
         }
-        let span = work.span;
+        let Apply { span, late: overtaken, .. } = work;
+        let mut late = std::mem::take(&mut self.batch.late);
+        late.extend(overtaken);
         if span.min_ms <= span.max_ms {
             self.head.widen(span.min_ms, span.max_ms);
         }
         self.batch.earlier.clear();
         self.batch.part.clear();
         let counters = &self.head.counters;
+        let inserted = if late.is_empty() {
+            self.batch.late = late;
+            Ok(())
+        } else {
+            let seq = (commit.seq(), low);
+            self.head.insert_late(&late, seq, &self.rules, &mut self.batch.record).map(|n| {
+                counters.late_samples.add(n.floats);
+                counters.late_histograms.add(n.histograms);
+                counters.samples_appended.add(n.floats);
+                counters.histograms_appended.add(n.histograms);
+            })
+        };
         counters.samples_appended.add(span.floats);
         counters.histograms_appended.add(span.histograms);
         counters.out_of_order.add(span.out_of_order);
         counters.out_of_order_histograms.add(span.out_of_order_histograms);
         commit.finish();
+        inserted
     }
 
     /// Counts why a sample was refused.
@@ -189,6 +237,8 @@ impl HeadAppender {
             (AppendError::OutOfBounds, true) => &c.out_of_bound_histograms,
             (AppendError::OutOfOrder, false) => &c.out_of_order,
             (AppendError::OutOfOrder, true) => &c.out_of_order_histograms,
+            (AppendError::TooOld, false) => &c.too_old,
+            (AppendError::TooOld, true) => &c.too_old_histograms,
             _ => return,
         };
         counter.add(1);
@@ -224,6 +274,10 @@ struct Apply<'a> {
     low: CommitSeq,
     commit: &'a Commit<'a>,
     rules: ChunkRules,
+    late_rules: LateRules,
+    min_valid_ms: TimestampMs,
+    /// Samples that came too late for their series' end.
+    late: Vec<Late>,
     span: Span,
 }
 
@@ -247,7 +301,7 @@ impl Apply<'_> {
 
     /// Puts the samples of one page into their series; returns how many there were, and how many
     /// came too late.
-    fn run<S: Sample>(&mut self, page: &Page, samples: &[S], starts: &[TimestampMs]) -> (u64, u64) {
+    fn run<S: Sample>(&mut self, page: &Arc<Page>, samples: &[S], starts: &[TimestampMs]) -> (u64, u64) {
         let (mut appended, mut out_of_order) = (0, 0);
         let seq = (self.commit.seq(), self.low);
         let mut inner = page.lock();
@@ -263,10 +317,23 @@ impl Apply<'_> {
             }
             let Some((s, old_ends)) = inner.parts(series) else { continue };
             s.pending -= 1;
-            match s.commit(slot(series) as u8, seq, old_ends, |s| sample.push_to(s, st, &self.rules)) {
+            let t = sample.t();
+            let pushed = if t < self.min_valid_ms {
+                Pushed::Refused
+            } else {
+                s.commit(slot(series) as u8, seq, old_ends, |s| sample.push_to(s, st, &self.rules))
+            };
+            match pushed {
                 Pushed::Refused => {
-                    // Another appender was faster; the same sample once more is nothing to count.
-                    out_of_order += u64::from(s.end_ms().is_some_and(|end| sample.t() < end));
+                    if t >= self.min_valid_ms && s.end_ms().is_none_or(|end| t >= end) {
+                        // The same sample once more is nothing to count.
+                    } else if self.late_rules.judge(t, AppendError::OutOfOrder).is_ok() {
+                        s.pending += 1;
+                        let sample = sample.late(seq.0, st, s.kind());
+                        self.late.push(Late { page: page.clone(), series, sample });
+                    } else {
+                        out_of_order += 1;
+                    }
                     continue;
                 }
                 Pushed::Appended => {}
@@ -357,7 +424,8 @@ impl Appender for HeadAppender {
     }
 
     fn commit(mut self: Box<Self>) -> Result<(), StorageError> {
-        if self.batch.parts().all(Part::is_empty) && self.batch.exemplars.records.is_empty() {
+        let Batch { late, exemplars, .. } = &self.batch;
+        if self.batch.parts().all(Part::is_empty) && late.is_empty() && exemplars.records.is_empty() {
             return Ok(());
         }
         let head = self.head.clone();
@@ -378,8 +446,11 @@ impl Appender for HeadAppender {
         }
         let Some(commit) = commit else { return Ok(()) };
         self.batch.exemplars.apply(&head.exemplars);
-        self.apply(commit);
-        Ok(())
+        self.apply(commit)
+    }
+
+    fn refuse_out_of_order(&mut self, refuse: bool) {
+        self.late.refuse = refuse;
     }
 
     fn rollback(self: Box<Self>) {}

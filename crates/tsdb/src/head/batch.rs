@@ -3,19 +3,25 @@
 
 use std::sync::Arc;
 
-use model::TimestampMs;
+use model::{FloatHistogram, Histogram, STALE_NAN_BITS, TimestampMs};
 use storage::{AppendError, HistogramValue};
 
 use super::Head;
 use super::exemplars::Pending;
+use super::isolation::CommitSeq;
+use super::ooo::{Late, OooSample, OooValue};
 use super::page::{Page, page_number};
-use super::series::{ChunkRules, Pushed, Series};
+use super::series::{ChunkRules, Kind, Pushed, Series};
+use crate::histogram::OwnedHistogram;
 use crate::int_map::IntMap;
 use crate::wal::record::{RefHistogram, RefMetadata, RefSample};
 use crate::wal::{CommitRecords, RecordBuffers};
 
 /// Batches with room for more samples than this are not kept.
 const SAMPLES_MAX: usize = 1 << 17;
+
+/// Room for so many late samples is kept.
+const LATE_MAX: usize = 1 << 10;
 
 /// Consecutive samples whose series are in one page.
 pub(super) struct Run {
@@ -49,16 +55,17 @@ impl Runs {
         self.runs.iter().map(move |run| (&run.page, std::mem::replace(&mut start, run.end)..run.end))
     }
 
-    /// Has `check` look at a series, and if that accepts counts one more pending sample, whose index
-    /// will be `at`.
+    /// Has `check` look at a series, and if that accepts counts one more pending sample. If it says
+    /// that the sample is not late, its index will be `at`; otherwise the page is returned, and what
+    /// the series' last sample is.
     #[inline]
     pub(super) fn hold(
         &mut self,
         head: &Head,
         series: u64,
         at: usize,
-        check: impl Fn(&Series) -> Result<(), AppendError>,
-    ) -> Result<(), AppendError> {
+        check: impl Fn(&Series) -> Result<bool, AppendError>,
+    ) -> Result<Option<(Arc<Page>, Kind)>, AppendError> {
         if page_number(series) != self.page {
             self.turn_to(head, series, at)?;
         }
@@ -66,10 +73,13 @@ impl Runs {
             let run = self.runs.last_mut().ok_or(AppendError::UnknownSeries)?;
             let mut page = run.page.lock();
             if let Some(s) = page.get_mut(series) {
-                check(s)?;
+                let late = check(s)?;
                 s.pending += 1;
+                if late {
+                    return Ok(Some((run.page.clone(), s.kind())));
+                }
                 run.end = at + 1;
-                return Ok(());
+                return Ok(None);
             }
             if !page.retired() {
                 return Err(AppendError::UnknownSeries);
@@ -97,6 +107,9 @@ pub(super) trait Sample {
 
     /// Adds it to its series; `st` is its start timestamp unless it knows that itself.
     fn push_to(&self, s: &mut Series, st: TimestampMs, rules: &ChunkRules) -> Pushed;
+
+    /// What it is for a series that it comes too late for, whose last sample is of `kind`.
+    fn late(&self, seq: CommitSeq, st: TimestampMs, kind: Kind) -> OooSample;
 }
 
 impl Sample for RefSample {
@@ -114,6 +127,23 @@ impl Sample for RefSample {
     fn push_to(&self, s: &mut Series, st: TimestampMs, rules: &ChunkRules) -> Pushed {
         s.push(self.t, st, self.v, rules)
     }
+
+    fn late(&self, seq: CommitSeq, st: TimestampMs, kind: Kind) -> OooSample {
+        // A stale marker behind histograms becomes one of their kind.
+        let stale = self.v.to_bits() == STALE_NAN_BITS;
+        let value = match kind {
+            Kind::Histogram if stale => {
+                let h = Histogram { sum: self.v, ..Histogram::default() };
+                OooValue::Histogram(OwnedHistogram::Integer(Arc::new(h)))
+            }
+            Kind::FloatHistogram if stale => {
+                let h = FloatHistogram { sum: self.v, ..FloatHistogram::default() };
+                OooValue::Histogram(OwnedHistogram::Float(Arc::new(h)))
+            }
+            _ => OooValue::Float(self.v),
+        };
+        OooSample { t: self.t, st, seq, value }
+    }
 }
 
 impl Sample for RefHistogram {
@@ -127,6 +157,10 @@ impl Sample for RefHistogram {
 
     fn push_to(&self, s: &mut Series, _st: TimestampMs, rules: &ChunkRules) -> Pushed {
         s.push_histogram(self.t, self.st, self.h.value(), rules)
+    }
+
+    fn late(&self, seq: CommitSeq, _st: TimestampMs, _kind: Kind) -> OooSample {
+        OooSample { t: self.t, st: self.st, seq, value: OooValue::Histogram(self.h.clone()) }
     }
 }
 
@@ -213,6 +247,8 @@ pub(crate) struct Batch {
     /// Parts that are complete: a series has gone on with samples of another kind since.
     pub(super) earlier: Vec<Part>,
     pub(super) part: Part,
+    /// What is late already, each with a pending count.
+    pub(super) late: Vec<Late>,
     /// Series that this appender found or made by labels; each is owed one pending count.
     pub(super) held: Vec<u64>,
     pub(super) exemplars: Pending,
@@ -224,6 +260,8 @@ impl Batch {
     pub(super) fn clear(&mut self) -> bool {
         self.earlier.clear();
         self.part.clear();
+        self.late.clear();
+        self.late.shrink_to(LATE_MAX);
         self.held.clear();
         self.exemplars.clear();
         self.part.samples.capacity() <= SAMPLES_MAX && self.part.histograms.capacity() <= SAMPLES_MAX

@@ -28,6 +28,11 @@ pub(super) struct FoundChunks {
 }
 
 impl FoundChunks {
+    /// Full chunks found already.
+    pub(super) fn mapped(mapped: Vec<MappedChunk>) -> Self {
+        Self { mapped, open: None }
+    }
+
     /// The chunks with samples in `start_ms ..= end_ms`.
     pub(super) fn of(s: &Series, start_ms: TimestampMs, end_ms: TimestampMs) -> Self {
         let within = |min_ms, max_ms| min_ms <= end_ms && max_ms >= start_ms;

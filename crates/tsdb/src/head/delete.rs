@@ -5,6 +5,7 @@ use std::sync::{Arc, PoisonError};
 use model::{Matcher, TimestampMs};
 use storage::StorageError;
 
+use super::ooo::OooSeries;
 use super::{Head, HeadQuerier};
 use crate::tombstones::{Interval, Tombstones};
 use crate::wal::record::Stone;
@@ -27,7 +28,9 @@ impl Head {
         }
         let mut stones = Vec::new();
         querier.each(&querier.matching(matchers)?, |series, _, s| {
-            let (Some(first), Some(last)) = (s.min_ms(), s.end_ms()) else { return };
+            let late = s.ooo().and_then(OooSeries::span);
+            let spans = s.min_ms().zip(s.end_ms()).into_iter().chain(late);
+            let Some((first, last)) = spans.reduce(|a, b| (a.0.min(b.0), a.1.max(b.1))) else { return };
             let (min_ms, max_ms) = (min_ms.max(first), max_ms.min(last));
             if min_ms <= max_ms {
                 stones.push(Stone { series, min_ms, max_ms });

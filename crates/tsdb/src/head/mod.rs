@@ -9,6 +9,7 @@ mod delete;
 mod exemplars;
 mod index;
 mod isolation;
+mod ooo;
 mod open_chunk;
 mod ordered;
 mod page;
@@ -35,14 +36,16 @@ use crate::tombstones::Tombstones;
 use crate::wal::Wal;
 use index::HashIndex;
 use isolation::Isolation;
+use ooo::OooState;
 use page::{PAGE_SERIES, Page, Pages, page_number};
 use postings::Postings;
 use series::{ChunkRules, FullChunk, MappedChunk, Series};
 
 pub(crate) use append::HeadAppender;
+pub(crate) use ooo::{OooCompaction, OooTruncation};
 pub(crate) use querier::HeadQuerier;
 pub use replay::ReplayReport;
-pub(crate) use replay::{ReplayContext, replay};
+pub(crate) use replay::{ReplayContext, ReplayError, replay};
 pub(crate) use series::{ChunkPlace, range_end_ms};
 pub(crate) use truncate::Truncation;
 
@@ -86,6 +89,8 @@ pub(crate) struct Head {
     metadata_gc_at: AtomicU64,
     chunks: HeadChunks,
     pub(crate) exemplars: exemplars::ExemplarRing,
+    /// What there is to know about samples that came late.
+    pub(crate) ooo: OooState,
     /// What is deleted though chunks still hold it, by reference. Readers take it as it is.
     tombstones: RwLock<Arc<Tombstones>>,
     /// Set once the log has been replayed.
@@ -111,6 +116,12 @@ pub(crate) struct HeadCounters {
     pub(crate) out_of_order: Counter,
     pub(crate) out_of_order_histograms: Counter,
     pub(crate) out_of_bound: Counter,
+    pub(crate) too_old: Counter,
+    pub(crate) too_old_histograms: Counter,
+    /// Out of order, and taken.
+    pub(crate) late_samples: Counter,
+    pub(crate) late_histograms: Counter,
+    pub(crate) wbl_truncations: Counter,
     pub(crate) out_of_bound_histograms: Counter,
     pub(crate) gc_runs: Counter,
     pub(crate) gc_ns: Counter,
@@ -132,6 +143,7 @@ impl Head {
             xor2: AtomicBool::new(false),
             chunks,
             exemplars: exemplars::ExemplarRing::default(),
+            ooo: OooState::default(),
             tombstones: RwLock::default(),
             wal: OnceLock::new(),
             wal_expiries: Mutex::default(),
@@ -300,7 +312,7 @@ impl Head {
 
     /// Why writes are refused, if they are.
     pub(crate) fn refusal(&self) -> Option<Arc<str>> {
-        self.wal().and_then(Wal::failed)
+        self.wal().and_then(Wal::failed).or_else(|| self.ooo.wbl().and_then(Wal::failed))
     }
 
     /// Samples before this are in blocks.

@@ -12,8 +12,10 @@ use storage::{
 use super::Head;
 use super::blocks::FoundChunks;
 use super::isolation::View;
+use super::ooo::{FoundLate, OooSeries};
 use super::page::{Page, page_number};
 use super::postings::PostingsView;
+use super::series::ChunkPlace;
 use crate::index::postings_for_matchers;
 use crate::tombstones::{Tombstones, covers, remove};
 
@@ -21,8 +23,12 @@ use crate::tombstones::{Tombstones, covers, remove};
 pub(crate) struct HeadQuerier {
     head: Arc<Head>,
     view: Arc<View>,
+    /// From when on the head has what is in order.
+    in_order_ms: TimestampMs,
     start_ms: TimestampMs,
     end_ms: TimestampMs,
+    /// Late chunks up to here are left to blocks.
+    late_after: ChunkPlace,
 }
 
 impl HeadQuerier {
@@ -30,13 +36,15 @@ impl HeadQuerier {
     pub(crate) fn new(head: Arc<Head>, start_ms: TimestampMs, end_ms: TimestampMs) -> Self {
         // The view first: what is truncated after this waits for it.
         let view = Arc::new(head.isolation.view());
-        let start_ms = start_ms.max(head.min_ms());
-        Self { head, view, start_ms, end_ms }
+        let in_order_ms = start_ms.max(head.min_ms());
+        let late_after = head.ooo.in_blocks();
+        Self { head, view, in_order_ms, start_ms, end_ms, late_after }
     }
 
     /// Whether the head may have samples in the span.
     pub(crate) fn overlaps(&self) -> bool {
-        self.start_ms <= self.end_ms && self.start_ms <= self.head.max_ms()
+        let in_order = self.in_order_ms <= self.end_ms && self.in_order_ms <= self.head.max_ms();
+        in_order || self.head.ooo.overlaps(self.start_ms, self.end_ms)
     }
 
     /// References of the series that satisfy all matchers, in order.
@@ -134,14 +142,21 @@ impl ChunkQuerier for HeadQuerier {
 impl HeadQuerier {
     fn found(&self, hints: &SelectHints, matchers: &[Matcher]) -> Result<HeadSeriesSet, StorageError> {
         let (start_ms, end_ms) = (hints.start_ms.max(self.start_ms), hints.end_ms.min(self.end_ms));
+        let in_order_ms = start_ms.max(self.in_order_ms);
         let refs = self.matching(matchers)?;
         let tombstones = self.head.tombstones();
         let mut series = Vec::with_capacity(refs.len());
         let symbols = self.head.symbols.read();
         self.each(&refs, |r, page, s| {
-            let (Some(first_ms), Some(last_ms)) = (s.min_ms(), s.end_ms()) else { return };
-            let (from_ms, to_ms) = (first_ms.max(start_ms), last_ms.min(end_ms));
-            if from_ms <= to_ms && !covers(tombstones.get(r), from_ms, to_ms) {
+            let any = |span: Option<(TimestampMs, TimestampMs)>, start_ms: TimestampMs| {
+                span.is_some_and(|(first_ms, last_ms)| {
+                    let (from_ms, to_ms) = (first_ms.max(start_ms), last_ms.min(end_ms));
+                    from_ms <= to_ms && !covers(tombstones.get(r), from_ms, to_ms)
+                })
+            };
+            if any(s.min_ms().zip(s.end_ms()), in_order_ms)
+                || any(s.ooo().and_then(OooSeries::span), start_ms)
+            {
                 series.push(Found { labels: s.labels.resolve(&symbols), series: r, page: page.clone() });
             }
         });
@@ -155,8 +170,10 @@ impl HeadQuerier {
             view: self.view.clone(),
             tombstones,
             series,
+            in_order_ms,
             start_ms,
             end_ms,
+            late_after: self.late_after,
         })
     }
 }
@@ -172,19 +189,24 @@ struct HeadSeriesSet {
     view: Arc<View>,
     tombstones: Arc<Tombstones>,
     series: Vec<Found>,
+    in_order_ms: TimestampMs,
     start_ms: TimestampMs,
     end_ms: TimestampMs,
+    late_after: ChunkPlace,
 }
 
 impl HeadSeriesSet {
-    /// The chunks of a series that reach into the span, and up to when the view sees their samples.
-    fn find(&self, i: usize) -> Option<(FoundChunks, TimestampMs)> {
+    /// The chunks of a series that reach into the span, up to when the view sees their samples, and
+    /// what it sees of those that came late.
+    fn find(&self, i: usize) -> Option<(FoundChunks, TimestampMs, Option<FoundLate>)> {
         let found = &self.series[i];
         let page = found.page.lock();
         let s = page.get(found.series)?;
         let visible_ms = page.visible_end(found.series, self.view.sees()).unwrap_or(TimestampMs::MAX);
         // Copied under the lock, decoded behind it.
-        Some((FoundChunks::of(s, self.start_ms, self.end_ms.min(visible_ms)), visible_ms))
+        let span = (self.start_ms, self.end_ms);
+        let late = s.ooo().and_then(|o| FoundLate::of(o, span, self.late_after, self.view.sees()));
+        Some((FoundChunks::of(s, self.in_order_ms, self.end_ms.min(visible_ms)), visible_ms, late))
     }
 }
 
@@ -198,10 +220,16 @@ impl SeriesSet for HeadSeriesSet {
     }
 
     fn read(&self, i: usize, columns: &mut Columns) -> Result<(), StorageError> {
-        let Some((found, visible_ms)) = self.find(i) else { return Ok(()) };
-        let span = (self.start_ms, self.end_ms.min(visible_ms));
-        let base = columns.len();
-        let read = found.decode(self.head.head_chunks(), span, columns);
+        let Some((found, visible_ms, late)) = self.find(i) else { return Ok(()) };
+        let span = (self.in_order_ms, self.end_ms.min(visible_ms));
+        let (base, chunks) = (columns.len(), self.head.head_chunks());
+        let read = if let Some(late) = late {
+            let mut in_order = Columns::default();
+            let read = found.decode(chunks, span, &mut in_order);
+            read.and_then(|()| late.merge_into(chunks, (self.start_ms, self.end_ms), in_order, columns))
+        } else {
+            found.decode(chunks, span, columns)
+        };
         read.map_err(|e| StorageError::Corrupt(format!("{}: {e}", self.series[i].labels)))?;
         let deleted = self.tombstones.get(self.series[i].series);
         if !deleted.is_empty() {
@@ -222,15 +250,24 @@ impl ChunkSeriesSet for HeadSeriesSet {
 
     /// A chunk some of whose samples are deleted, or not visible yet, comes without them.
     fn chunks(&self, i: usize, out: &mut Vec<EncodedChunk>) -> Result<(), StorageError> {
-        let Some((found, visible_ms)) = self.find(i) else { return Ok(()) };
+        let Some((found, visible_ms, late)) = self.find(i) else { return Ok(()) };
         let deleted = self.tombstones.get(self.series[i].series);
-        found.read(self.head.head_chunks(), (TimestampMs::MIN, visible_ms), deleted, |c| {
-            out.push(EncodedChunk {
-                min_ms: c.min_ms,
-                max_ms: c.max_ms,
-                encoding: c.encoding,
-                data: c.data.into(),
+        let (chunks, span) = (self.head.head_chunks(), (TimestampMs::MIN, visible_ms));
+        let mut put = |min_ms, max_ms, encoding, data: Vec<u8>| {
+            out.push(EncodedChunk { min_ms, max_ms, encoding, data: data.into() });
+        };
+        let Some(late) = late else {
+            return found.read(chunks, span, deleted, |c| {
+                put(c.min_ms, c.max_ms, c.encoding, c.data);
             });
-        })
+        };
+        let mut in_order = Vec::new();
+        found.read(chunks, span, deleted, |c| in_order.push(c))?;
+        let labels = || self.series[i].labels.clone();
+        let rules = (deleted, &self.head.chunk_rules());
+        for p in late.merge_chunks(&labels, chunks, rules, in_order)? {
+            put(p.min_ms, p.max_ms, p.encoding, p.data.into_owned());
+        }
+        Ok(())
     }
 }

@@ -9,6 +9,7 @@ use model::{FloatHistogram, Histogram, Metadata, STALE_NAN_BITS, TimestampMs, st
 use storage::{AppendError, HistogramValue};
 
 use super::isolation::CommitSeq;
+use super::ooo::OooSeries;
 use super::open_chunk::OpenChunk;
 use super::page::OldEnd;
 
@@ -104,6 +105,8 @@ pub(crate) enum Fit {
 #[derive(Default)]
 pub(crate) struct Extra {
     pub(crate) metadata: Option<Arc<Metadata>>,
+    /// Samples that came late; never empty.
+    pub(crate) ooo: Option<OooSeries>,
 }
 
 /// One series: 144 bytes, without label numbers and chunk bytes. What an append touches comes first.
@@ -154,12 +157,36 @@ impl Series {
         self.extra.get_or_insert_default()
     }
 
-    /// Time of the first sample.
+    /// The samples that came late, if there are any.
+    pub(crate) fn ooo(&self) -> Option<&OooSeries> {
+        self.extra.as_ref()?.ooo.as_ref()
+    }
+
+    pub(crate) fn ooo_mut(&mut self) -> Option<&mut OooSeries> {
+        self.extra.as_mut()?.ooo.as_mut()
+    }
+
+    /// Forgets the samples that came late.
+    pub(crate) fn drop_ooo(&mut self) {
+        if let Some(extra) = &mut self.extra {
+            extra.ooo = None;
+            if extra.metadata.is_none() {
+                self.extra = None;
+            }
+        }
+    }
+
+    /// What the last sample in order is.
+    pub(crate) fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// Time of the first sample in order.
     pub(crate) fn min_ms(&self) -> Option<TimestampMs> {
         self.mapped.first().map(|m| m.min_ms).or_else(|| self.open.as_ref().map(OpenChunk::min_ms))
     }
 
-    /// Time of the last sample.
+    /// Time of the last sample in order.
     pub(crate) fn end_ms(&self) -> Option<TimestampMs> {
         self.open.as_ref().map(OpenChunk::max_ms).or_else(|| self.mapped.last().map(|m| m.max_ms))
     }
@@ -380,7 +407,12 @@ impl Series {
         gone
     }
 
-    /// Chunks, the open one included.
+    /// Whether the series has no sample and no appender holds it.
+    pub(crate) fn is_dead(&self) -> bool {
+        self.num_chunks() == 0 && self.ooo().is_none() && self.pending == 0
+    }
+
+    /// Chunks in order, the open one included.
     pub(crate) fn num_chunks(&self) -> usize {
         self.mapped.len() + usize::from(self.open.is_some())
     }

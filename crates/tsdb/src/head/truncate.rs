@@ -8,6 +8,7 @@ use model::TimestampMs;
 use model::symbols::SymbolLabels;
 use storage::StorageError;
 
+use super::ooo::OooSeries;
 use super::page::{PAGE_SERIES, page_number};
 use super::{Head, lock};
 use crate::wal::reader::remove_covered;
@@ -46,6 +47,8 @@ impl Head {
         let mut chunks = 0;
         let mut first_file = u32::MAX;
         let mut first_ms = TimestampMs::MAX;
+        let mut late = (TimestampMs::MAX, TimestampMs::MIN);
+        self.ooo.begin_count();
         for (number, page) in self.pages.all() {
             let mut page = page.lock();
             for (slot, s) in page.iter_mut() {
@@ -55,15 +58,23 @@ impl Head {
                         s.mapped.iter().map(|m| m.place.file).min().unwrap_or(m.place.file).min(first_file);
                 }
                 first_ms = s.min_ms().map_or(first_ms, |t| t.min(first_ms));
-                if s.num_chunks() == 0 && s.pending == 0 {
+                for c in s.ooo().map_or(&[][..], |o| &o.mapped) {
+                    first_file = first_file.min(c.place.file);
+                }
+                if let Some((min_ms, max_ms)) = s.ooo().and_then(OooSeries::span) {
+                    late = (late.0.min(min_ms), late.1.max(max_ms));
+                }
+                if s.is_dead() {
                     dead.push((number * PAGE_SERIES + slot, s.labels.clone()));
                 }
             }
         }
-        self.forget_tombstones(mint_ms);
+        self.ooo.end_count(late);
+        self.forget_tombstones(mint_ms.min(self.ooo.span().map_or(TimestampMs::MAX, |(min_ms, _)| min_ms)));
         self.counters.chunks_removed.add(chunks as u64);
         self.counters.chunks.sub(chunks as u64);
-        self.remove_series(dead, first_ms.max(mint_ms));
+        // Nothing in the log is newer than the newest sample.
+        self.remove_series(dead, first_ms.min(self.max_ms()).max(mint_ms));
         if first_ms > self.min_ms() && first_ms != TimestampMs::MAX {
             // The head begins later than asked for, though not later than samples may still come.
             let from = first_ms.min(self.appendable_min_ms());
@@ -81,7 +92,7 @@ impl Head {
             let mut shard = self.index.shard(hash);
             let Some(page) = self.page_of(series) else { continue };
             let mut page = page.lock();
-            if page.get(series).is_none_or(|s| s.num_chunks() > 0 || s.pending > 0) {
+            if page.get(series).is_none_or(|s| !s.is_dead()) {
                 continue;
             }
             page.remove(series);
@@ -123,12 +134,16 @@ impl Head {
             return Ok(());
         }
         let expiries = lock(&self.wal_expiries).clone();
+        let names = self.ooo.wbl_names();
         let keep = |series: u64| {
             self.page_of(series).is_some_and(|p| p.lock().get(series).is_some())
                 || expiries.get(&series).is_some_and(|until| *until >= mint_ms)
+                || names.contains(&series)
         };
+        // Late samples that are older still need what was deleted of them.
+        let deleted_ms = self.ooo.span().map_or(mint_ms, |(min_ms, _)| min_ms.min(mint_ms));
         self.counters.checkpoints.add(1);
-        if let Err(e) = write_checkpoint(options, last, mint_ms, &keep) {
+        if let Err(e) = write_checkpoint(options, last, (mint_ms, deleted_ms), &keep) {
             self.counters.checkpoints_failed.add(1);
             return Err(e);
         }

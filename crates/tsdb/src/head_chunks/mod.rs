@@ -174,8 +174,9 @@ impl HeadChunks {
     fn end_file(&self, state: &mut State) -> Result<(), StorageError> {
         let Some(mut full) = state.current.take() else { return Ok(()) };
         let number = full.number;
-        // Not synced: after a power loss, checksums tell, and the log has the samples.
-        if let Err(e) = flush(&mut full) {
+        // Synced before there is a next one: a file that lost its end, with chunks behind the loss in
+        // the next, could not be told from a whole one. What the last one lost the log has.
+        if let Err(e) = flush(&mut full).and_then(|()| full.file.sync()) {
             state.current = Some(full);
             return Err(self.io("write", number, e));
         }
@@ -220,6 +221,19 @@ impl HeadChunks {
     /// Why the disk refused, if it did.
     pub(crate) fn failed(&self) -> Option<Arc<str>> {
         self.state().failed.clone()
+    }
+
+    /// Deletes all files. Nothing may be put or read any more.
+    ///
+    /// # Errors
+    /// The system's.
+    pub(crate) fn discard(&self) -> Result<(), StorageError> {
+        self.state().current = None;
+        self.sources().clear();
+        for n in numbers(&*self.fs, &self.dir)? {
+            self.fs.remove_file(&path(&self.dir, n)).map_err(|e| self.io("remove", n, e))?;
+        }
+        Ok(())
     }
 
     /// Writes out what has gathered and syncs it.

@@ -22,7 +22,7 @@ const METADATA_BATCH: usize = 1000;
 
 /// Writes the checkpoint that stands for all segments up to `last`, from the checkpoint before it
 /// and the segments behind that one. Series that `keep` does not want, and samples, histograms,
-/// exemplars and deletions before `mint_ms`, are left out; of metadata only the latest of each series
+/// and exemplars before `mint_ms` and deletions before `deleted_ms`, are left out; of metadata only the latest of each series
 /// stays. Its first record is the highest `mint_ms` that any checkpoint of this log was made with.
 ///
 /// # Errors
@@ -30,7 +30,7 @@ const METADATA_BATCH: usize = 1000;
 pub(crate) fn write_checkpoint(
     options: &WalOptions,
     last: u32,
-    mint_ms: TimestampMs,
+    (mint_ms, deleted_ms): (TimestampMs, TimestampMs),
     keep: &dyn Fn(u64) -> bool,
 ) -> Result<(), StorageError> {
     let (fs, dir) = (&*options.fs, &options.dir);
@@ -51,7 +51,7 @@ pub(crate) fn write_checkpoint(
         fs.remove_dir_all(&temporary).map_err(fail)?;
     }
     fs.create_dir_all(&temporary).map_err(fail)?;
-    let written = rewrite(options, &files, &temporary, mint_ms, keep);
+    let written = rewrite(options, &files, &temporary, (mint_ms, deleted_ms), keep);
     if let Err(e) = written {
         // What is left is removed with the next attempt.
         let _ = fs.remove_dir_all(&temporary);
@@ -69,12 +69,13 @@ fn rewrite(
     options: &WalOptions,
     files: &[PathBuf],
     to: &std::path::Path,
-    mint_ms: TimestampMs,
+    (mint_ms, deleted_ms): (TimestampMs, TimestampMs),
     keep: &dyn Fn(u64) -> bool,
 ) -> Result<(), StorageError> {
     let mut out = Output::new(options, to)?;
     let mut rest = Remainder {
         mint_ms,
+        deleted_ms,
         keep,
         start_timestamps: options.start_timestamps,
         latest: IntMap::default(),
@@ -122,6 +123,7 @@ fn rewrite(
 /// What is left of records.
 struct Remainder<'a> {
     mint_ms: TimestampMs,
+    deleted_ms: TimestampMs,
     keep: &'a dyn Fn(u64) -> bool,
     start_timestamps: bool,
     /// Of each series that stays, by reference.
@@ -148,7 +150,7 @@ impl Remainder<'_> {
                 return if self.buf.is_empty() { Ok(()) } else { put(&self.buf) };
             }
             Record::Tombstones(mut stones) => {
-                stones.retain(|s| (self.keep)(s.series) && s.max_ms >= mint_ms);
+                stones.retain(|s| (self.keep)(s.series) && s.max_ms >= self.deleted_ms);
                 self.buf.clear();
                 record::put_tombstones(&mut self.buf, &stones);
                 return if stones.is_empty() { Ok(()) } else { put(&self.buf) };
@@ -341,7 +343,7 @@ mod tests {
             let stone = |series, max_ms| Stone { series, min_ms: 0, max_ms };
             wal.log_tombstones(&[stone(1, 9), stone(1, 10), stone(2, 10)]).unwrap();
             let last = wal.next_segment().unwrap() - 1;
-            write_checkpoint(&options, last, 10, &|r| r == 1).unwrap();
+            write_checkpoint(&options, last, (10, 10), &|r| r == 1).unwrap();
             let starts = if start_timestamps { vec![st] } else { Vec::new() };
             let want = [
                 Record::MinValidTime(10),
@@ -357,9 +359,9 @@ mod tests {
 
             // The next one starts from it; its time never falls.
             let last = wal.next_segment().unwrap();
-            write_checkpoint(&options, last, 4, &|_| true).unwrap();
+            write_checkpoint(&options, last, (4, 4), &|_| true).unwrap();
             assert_eq!(read(&fs, &checkpoint_path(&options.dir, last)), want);
-            write_checkpoint(&options, last + 1, 11, &|_| false).unwrap();
+            write_checkpoint(&options, last + 1, (11, 11), &|_| false).unwrap();
             let left = read(&fs, &checkpoint_path(&options.dir, last + 1));
             assert_eq!(left, [Record::MinValidTime(11)]);
         }

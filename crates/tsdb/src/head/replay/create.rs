@@ -43,7 +43,7 @@ impl Replay<'_> {
             self.apply();
             known.sort_unstable();
         }
-        if known.is_empty() && self.mapped.is_empty() {
+        if known.is_empty() && self.mapped.is_empty() && self.late.is_empty() {
             return;
         }
         let mut known = known.into_iter().peekable();
@@ -60,11 +60,14 @@ impl Replay<'_> {
             if let Some(chunks) = self.mapped.remove(&s.series) {
                 self.attach(name, chunks);
             }
+            if let Some(chunks) = self.late.remove(&s.series) {
+                self.head.attach_late(name, chunks);
+            }
         }
     }
 
     /// Gives a series the full chunks found under one of its names.
-    fn attach(&self, series: u64, (mut chunks, kind): Mapped) {
+    fn attach(&mut self, series: u64, (mut chunks, kind): Mapped) {
         let (Some(first), Some(last)) = (chunks.first().copied(), chunks.last().copied()) else { return };
         let Some(page) = self.head.page_of(series) else { return };
         let mut page = page.lock();
@@ -78,10 +81,21 @@ impl Replay<'_> {
         let counters = &self.head.counters;
         counters.chunks.add(chunks.len() as u64);
         counters.chunks_created.add(chunks.len() as u64);
-        s.mapped.retain(|m| m.max_ms < first.min_ms);
+        // Those of another name of the series may lie before, behind or between these.
+        let newest = s.mapped.last().is_none_or(|m| m.max_ms < last.max_ms);
         s.mapped.append(&mut chunks);
+        s.mapped.sort_unstable_by_key(|m| m.min_ms);
         s.mapped.shrink_to_fit();
-        s.set_kind(kind);
+        if newest {
+            s.set_kind(kind);
+        }
+        if let Some(w) = s.mapped.windows(2).find(|w| w[0].max_ms >= w[1].min_ms) {
+            let why = format!(
+                "m-mapped chunks overlap on a duplicate series record: series ref {series}, [{}, {}] and [{}, {}]",
+                w[0].min_ms, w[0].max_ms, w[1].min_ms, w[1].max_ms
+            );
+            self.overlap.get_or_insert(why);
+        }
         self.head.widen(first.min_ms, last.max_ms);
     }
 

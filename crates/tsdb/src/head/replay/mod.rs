@@ -16,6 +16,7 @@ use std::sync::{Mutex, PoisonError};
 use model::TimestampMs;
 use storage::{Fs, Spawn, StorageError};
 
+use super::ooo::{OooChunk, replay_wbl};
 use super::series::{Kind, MappedChunk};
 use super::{Head, lock};
 use crate::db::{LogLevel, ReplayProgress};
@@ -53,12 +54,18 @@ pub struct ReplayReport {
     pub wal_exemplars: u64,
     /// Deletions applied to the head.
     pub tombstones: u64,
-    /// Full chunks of out-of-order samples or of unknown encodings, which are not read.
+    /// Full chunks of unknown encodings, which are not read.
     pub skipped_chunks: u64,
     /// Samples whose series the log does not name.
     pub unknown_series_samples: u64,
     /// Histograms whose series the log does not name.
     pub unknown_series_histograms: u64,
+    /// Late samples and histograms that their log had.
+    pub wbl_samples: u64,
+    /// Those of them whose series the log does not name.
+    pub unknown_wbl_samples: u64,
+    /// Where and why the log of late samples was cut off, if it was damaged.
+    pub wbl_repaired: Option<String>,
     /// Histograms that contradict themselves, which are left out.
     pub invalid_histograms: u64,
 }
@@ -67,6 +74,8 @@ pub struct ReplayReport {
 pub(crate) struct ReplayContext<'a> {
     pub(crate) fs: &'a dyn Fs,
     pub(crate) wal_dir: &'a Path,
+    /// The log of late samples; it need not exist.
+    pub(crate) wbl_dir: &'a Path,
     pub(crate) spawn: &'a dyn Spawn,
     pub(crate) progress: &'a dyn Fn(ReplayProgress),
     pub(crate) log: &'a dyn Fn(LogLevel, &str),
@@ -81,27 +90,48 @@ struct Replay<'a> {
     mapped: IntMap<u64, Mapped>,
     /// Up to when the full chunks have the samples of each reference.
     covered: Covered,
+    /// Full chunks of late samples.
+    late: IntMap<u64, Vec<OooChunk>>,
     /// References in the log that name a series known under another one.
     other_names: IntMap<u64, u64>,
     /// Decoded, and not yet in the series.
     pending: Vec<Work>,
+    /// Two full chunks of a series that overlap, found under two of its names.
+    overlap: Option<String>,
     report: ReplayReport,
     unknown: Unknown,
     highest_ref: u64,
 }
 
+/// Why the head cannot be filled.
+#[derive(Debug)]
+pub(crate) enum ReplayError {
+    /// The head chunks contradict each other. They have been deleted, and the log has all that was in
+    /// them: a new head can be filled from that.
+    ChunksDropped(String),
+    Storage(StorageError),
+}
+
+impl From<StorageError> for ReplayError {
+    fn from(e: StorageError) -> Self {
+        Self::Storage(e)
+    }
+}
+
 /// Fills the head with what belongs to `head.min_valid_ms()` and later.
 ///
 /// # Errors
-/// Where files cannot be read, a segment is missing, or a checkpoint is damaged.
-pub(crate) fn replay(head: &Head, context: &ReplayContext<'_>) -> Result<ReplayReport, StorageError> {
+/// Where files cannot be read, a segment is missing, a checkpoint is damaged, or head chunks overlap.
+pub(crate) fn replay(head: &Head, context: &ReplayContext<'_>) -> Result<ReplayReport, ReplayError> {
     let mut r = Replay {
         head,
         context,
         mapped: IntMap::default(),
         covered: Covered::default(),
+        late: IntMap::default(),
         other_names: IntMap::default(),
         pending: Vec::new(),
+        overlap: None,
         report: ReplayReport::default(),
         unknown: Unknown::default(),
         highest_ref: 0,
@@ -111,10 +141,16 @@ pub(crate) fn replay(head: &Head, context: &ReplayContext<'_>) -> Result<ReplayR
     let files = log_files(context.fs, context.wal_dir)?;
     r.replay_log(&files)?;
     r.apply();
+    if let Some(why) = r.overlap {
+        (context.log)(LogLevel::Error, &format!("Loading on-disk chunks failed: {why}"));
+        head.chunks.discard()?;
+        return Err(ReplayError::ChunksDropped(why));
+    }
     head.list_postings(context.spawn);
     head.last_ref.fetch_max(r.highest_ref, Ordering::Relaxed);
     let min_valid_ms = head.min_valid_ms();
     head.raise_min_valid_ms(min_valid_ms);
+    replay_wbl(head, context, context.wbl_dir, &r.other_names, &mut r.report)?;
     r.report.series = head.counters.series.get();
     r.report.unknown_series_samples = r.unknown.samples.load(Ordering::Relaxed);
     r.report.unknown_series_histograms = r.unknown.histograms.load(Ordering::Relaxed);
@@ -138,13 +174,22 @@ impl Replay<'_> {
             let report = &mut self.report;
             let highest_ref = &mut self.highest_ref;
             mapped.clear();
+            let late = &mut self.late;
+            late.clear();
             (report.mapped_chunks, report.skipped_chunks) = (0, 0);
             let damage = self.head.chunks.load(|c| {
                 *highest_ref = c.series.max(*highest_ref);
-                let Some(encoding) = c.encoding.filter(|_| !c.out_of_order) else {
+                let Some(encoding) = c.encoding else {
                     report.skipped_chunks += 1;
                     return Ok(());
                 };
+                if c.out_of_order {
+                    let (place, min_ms, max_ms) = (c.place, c.min_ms, c.max_ms);
+                    let chunk = OooChunk { place, min_ms, max_ms, recent: Box::default() };
+                    late.entry(c.series).or_default().push(chunk);
+                    report.mapped_chunks += 1;
+                    return Ok(());
+                }
                 if c.max_ms < min_valid_ms {
                     return Ok(());
                 }
@@ -283,7 +328,10 @@ impl Replay<'_> {
             }
             stones.retain(|s| !whole(s));
         }
-        stones.retain(|s| s.max_ms >= min_valid_ms);
+        // Late samples may lie before what is in order.
+        if !self.context.fs.exists(self.context.wbl_dir) {
+            stones.retain(|s| s.max_ms >= min_valid_ms);
+        }
         let mut expiries = lock(&self.head.wal_expiries);
         for s in &mut stones {
             if let Some(name) = self.other_names.get(&s.series) {
