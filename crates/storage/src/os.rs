@@ -282,7 +282,8 @@ impl Spawn for OsSpawn {
         use rayon::prelude::*;
         // Without the system's threads it is only slower.
         match self.parts().filter(|_| n > 1 && self.threads > 1) {
-            Some(pool) => pool.install(|| (0..n).into_par_iter().for_each(f)),
+            // Parts may differ in weight: whoever is done takes the next one.
+            Some(pool) => pool.install(|| (0..n).into_par_iter().with_max_len(1).for_each(f)),
             None => (0..n).for_each(f),
         }
     }
