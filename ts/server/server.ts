@@ -125,6 +125,8 @@ export class Server {
     return async () => {
       const { createApp } = await import('../api/index.ts');
       deliver(await createApp(context));
+      // Scraping begins when the log has been replayed; by then this is loaded.
+      await import('../scrape/index.ts');
     };
   }
 
