@@ -1,6 +1,7 @@
 //! Labels, matchers, samples, native histograms, durations, value formatting: the words
 //! that every other crate speaks. No I/O, no locks, no clock.
 
+pub mod calendar;
 pub mod columns;
 pub mod duration;
 pub mod float;

@@ -1,6 +1,7 @@
 //! Text as Go's standard library prints it.
 
 use model::TimestampMs;
+use model::calendar::civil;
 
 /// A duration in milliseconds as Go's `time.Duration` prints it: `2h0m0s`, `1.5s`, `20ms`.
 pub(super) fn duration(ms: i64) -> String {
@@ -42,27 +43,13 @@ pub(super) fn utc_seconds(ms: TimestampMs) -> String {
     // Go divides towards zero.
     let seconds = ms / 1000;
     let (days, rest) = (seconds.div_euclid(86_400), seconds.rem_euclid(86_400));
-    let (year, month, day) = civil(days);
+    let (year, month, day) = civil(days.into());
     format!(
         "{year:04}-{month:02}-{day:02} {:02}:{:02}:{:02} +0000 UTC",
         rest / 3600,
         rest / 60 % 60,
         rest % 60
     )
-}
-
-/// Year, month and day of a day counted from 1970 (Howard Hinnant, "chrono-Compatible Low-Level
-/// Date Algorithms", `civil_from_days`).
-fn civil(days: i64) -> (i64, i64, i64) {
-    let z = days + 719_468;
-    let era = z.div_euclid(146_097);
-    let day_of_era = z.rem_euclid(146_097);
-    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let shifted = (5 * day_of_year + 2) / 153;
-    let month = if shifted < 10 { shifted + 3 } else { shifted - 9 };
-    let year = year_of_era + era * 400 + i64::from(month <= 2);
-    (year, month, day_of_year - (153 * shifted + 2) / 5 + 1)
 }
 
 /// Appends a string as Go's `encoding/json` does: `<`, `>` and `&` are escaped too.

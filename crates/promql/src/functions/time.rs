@@ -1,5 +1,6 @@
 //! Calendar functions, in UTC (proleptic Gregorian, as in Go).
 
+use model::calendar::civil;
 use promql_syntax::Function;
 
 const DAY_S: i128 = 86_400;
@@ -12,20 +13,6 @@ const GO_EPOCH_S: i128 = 9_223_372_028_741_760_000;
 pub(crate) fn seconds(v: f64) -> i128 {
     let s = if v.is_finite() && v.abs() < 9.3e18 { i128::from(v as i64) } else { i128::from(i64::MIN) };
     if s < -GO_EPOCH_S { s + (1 << 64) } else { s }
-}
-
-/// Year, month 1–12 and day 1–31 of the day `days` after 1970-01-01 (Howard Hinnant,
-/// "chrono-Compatible Low-Level Date Algorithms", civil_from_days).
-fn civil(days: i128) -> (i128, i128, i128) {
-    let z = days + 719_468;
-    let era = z.div_euclid(146_097);
-    let doe = z.rem_euclid(146_097);
-    let yoe = (doe - doe / 1460 + doe / 36_524 - doe / 146_096) / 365;
-    let doy = doe - (365 * yoe + yoe / 4 - yoe / 100);
-    let mp = (5 * doy + 2) / 153;
-    let day = doy - (153 * mp + 2) / 5 + 1;
-    let month = if mp < 10 { mp + 3 } else { mp - 9 };
-    (yoe + era * 400 + i128::from(month <= 2), month, day)
 }
 
 fn is_leap(year: i128) -> bool {

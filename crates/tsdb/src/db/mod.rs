@@ -85,9 +85,8 @@ impl Db {
             ReplayError::Storage(e) => e,
             ReplayError::ChunksDropped(why) => StorageError::Corrupt(why),
         })?;
-        let wal_dir = dir.join("wal");
         head.set_wal(Wal::open(WalOptions {
-            dir: wal_dir,
+            dir: dir.join("wal"),
             fs: fs.clone(),
             spawn: options.spawn.clone(),
             segment_bytes: options.wal_segment_bytes,
@@ -256,12 +255,11 @@ fn fill_head(options: &DbOptions, blocks: &Blocks) -> Result<(Arc<Head>, ReplayR
         head.raise_min_valid_ms(end_ms);
     }
     head.exemplars.resize(options.settings.exemplars_max, options.settings.out_of_order_window_ms);
-    let wal_dir = dir.join("wal");
     let report = replay(
         &head,
         &ReplayContext {
             fs: &**fs,
-            wal_dir: &wal_dir,
+            wal_dir: &dir.join("wal"),
             wbl_dir: &dir.join(ooo::WBL_DIR),
             spawn: &*options.spawn,
             progress: &|p| {
