@@ -12,7 +12,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use testkit::faults::{Crash, Fault, Outcome};
 use testkit::series::Noise;
-use torture::script::{Op, script};
+use torture::script::{Op, RANGE_MS, script};
 use torture::{Setup, World};
 use tsdb::{WalCompression, WalSync};
 
@@ -20,7 +20,13 @@ const OPS: usize = 70;
 
 fn setups(seed: u64, sync: WalSync) -> Setup {
     let compression = [WalCompression::Snappy, WalCompression::None, WalCompression::Zstd];
-    Setup { sync, compression: compression[seed as usize % 3], snapshot_on_close: false, window_ms: 0 }
+    Setup {
+        sync,
+        compression: compression[seed as usize % 3],
+        snapshot_on_close: false,
+        window_ms: [0, 3 * RANGE_MS][seed as usize % 2],
+        starts: seed % 4 >= 2,
+    }
 }
 
 /// Seeds of the run, and whether every step of each is taken.

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use storage::Fs;
 use testkit::faults::{Crash, FaultFs};
 use testkit::series::Noise;
-use torture::script::script;
+use torture::script::{RANGE_MS, script};
 use torture::{Setup, World};
 use tsdb::{WalCompression, WalSync};
 
@@ -65,7 +65,8 @@ fn damaged_files_are_repaired_or_refused() {
             sync: WalSync::Segment,
             compression: [WalCompression::None, WalCompression::Snappy][seed as usize % 2],
             snapshot_on_close: true,
-            window_ms: 0,
+            window_ms: [0, 3 * RANGE_MS, 3 * RANGE_MS][seed as usize % 3],
+            starts: seed == 2,
         };
         let mut world = World::new(setup);
         for op in &script(seed, 300) {

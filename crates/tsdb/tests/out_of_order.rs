@@ -707,3 +707,21 @@ fn a_series_that_came_back_under_another_reference_keeps_the_chunks_of_both() {
     }
     world.check();
 }
+
+/// Power loss may take the end of the main log and leave that of late samples: what no series is known
+/// for any more must not become that of the next new one.
+#[test]
+fn what_is_left_of_a_lost_series_goes_to_no_other() {
+    let fs = MemFs::new();
+    let db = open(&fs);
+    add(&db, 0, [START_MS]);
+    add(&db, 0, [START_MS - 100]);
+    db.close().unwrap();
+    fs.set_len(Path::new("data/wal/00000000"), 0).unwrap();
+    let db = open(&fs);
+    assert_eq!(db.replay_report().unknown_wbl_samples, 1);
+    add(&db, 1, [START_MS]);
+    db.close().unwrap();
+    let db = open(&fs);
+    assert_eq!((times(&db, 0), times(&db, 1)), (Vec::new(), vec![START_MS]));
+}

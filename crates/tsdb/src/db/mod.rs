@@ -124,8 +124,8 @@ impl Db {
             let name = settings.float_encoding.as_str();
             return Err(StorageError::Invalid(format!("floats cannot be encoded as {name}")));
         }
-        self.inner.head.exemplars.resize(settings.exemplars_max, settings.out_of_order_window_ms);
         ooo::apply_window(&self.inner.head, &self.inner.options, &settings)?;
+        self.inner.head.exemplars.resize(settings.exemplars_max, settings.out_of_order_window_ms);
         self.inner.head.set_float_encoding(settings.float_encoding);
         *self.inner.settings.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(settings);
         Ok(())

@@ -2,102 +2,27 @@
 //! crash left in doubt, and of what was ever sent.
 #![allow(dead_code)]
 
+mod exemplars;
+mod samples;
 pub(crate) mod script;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
-use model::histogram::Span;
-use model::{Columns, FloatHistogram, Histogram, Labels, Matcher, SeriesRef};
+use chunk::Encoding;
+use model::{Matcher, Metadata, MetricType, SeriesRef};
 use storage::spawn::Job;
-use storage::{
-    AppendError, Appender, Clock, Fs, HistogramValue, Inline, ManualClock, Queryable, SelectHints, Spawn,
-    StorageError,
-};
+use storage::{AppendError, Appender, Clock, Fs, HistogramValue, Inline, ManualClock, Spawn, StorageError};
 use testkit::faults::{Crash, FaultFs};
-use tsdb::{Db, DbOptions, WalCompression, WalSync};
+use tsdb::{Db, DbOptions, DbSettings, WalCompression, WalSync};
 
+use exemplars::Exemplars;
+use samples::{Samples, Samplings, Value, compare, histogram, is_histogram, labels, read, start_of};
 use script::{APPENDERS, Op, RANGE_MS, SERIES};
 
-/// A value: the bits of a float, or the number of a histogram.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Value {
-    Float(u64),
-    Histogram(u16),
-}
-
-pub(crate) type Samples = BTreeMap<i64, Value>;
-
-/// Samples by series; no series without samples.
-pub(crate) type Samplings = BTreeMap<usize, Samples>;
-
-/// Which series have histograms: integer and float ones.
-fn is_histogram(series: usize) -> bool {
-    series >= SERIES - 2
-}
-
-/// Tests write few enough samples for every histogram to tell its number by its sum.
-pub(crate) fn histogram(k: u16) -> Histogram {
-    let n = i64::from(k);
-    let buckets = vec![n % 5 + 1, 2, -1, n % 3];
-    let mut absolute = 0;
-    let in_buckets: i64 = buckets
-        .iter()
-        .map(|d| {
-            absolute += d;
-            absolute
-        })
-        .sum();
-    let zero_count = u64::from(k % 7);
-    Histogram {
-        schema: 1,
-        zero_threshold: 0.001,
-        zero_count,
-        count: zero_count + in_buckets as u64,
-        sum: f64::from(k),
-        positive_spans: vec![Span { offset: 0, length: 2 }, Span { offset: 1, length: 2 }],
-        positive_buckets: buckets,
-        ..Histogram::default()
-    }
-}
-
-fn value_of(h: &FloatHistogram) -> Value {
-    let k = h.sum as u16;
-    let want = FloatHistogram { counter_reset_hint: h.counter_reset_hint, ..histogram(k).to_float() };
-    assert_eq!(*h, want, "a histogram that was never sent");
-    Value::Histogram(k)
-}
-
-pub(crate) fn labels(series: usize) -> Labels {
-    let name = format!("m{}", series % 3);
-    Labels::from_pairs([("__name__", name.as_str()), ("i", &series.to_string()), ("all", "yes")])
-}
-
-/// Everything that a query sees.
-///
-/// # Errors
-/// The query's.
-pub(crate) fn read(db: &dyn Queryable) -> Result<Samplings, StorageError> {
-    let hints = SelectHints { start_ms: i64::MIN, end_ms: i64::MAX, ..SelectHints::default() };
-    let set = db.querier(i64::MIN, i64::MAX)?.select(&hints, &[Matcher::equal("all", "yes")])?;
-    let mut out = Samplings::new();
-    for i in 0..set.len() {
-        let mut c = Columns::default();
-        set.read(i, &mut c)?;
-        assert!(c.t.windows(2).all(|w| w[0] < w[1]), "times rise");
-        let labels_found = set.labels(i);
-        let series: usize = labels_found.get("i").unwrap_or_default().parse().unwrap_or(usize::MAX);
-        assert_eq!(labels_found, labels(series), "labels that were never sent");
-        let mut values: Vec<Value> = c.v.iter().map(|v| Value::Float(v.to_bits())).collect();
-        c.h.iter().for_each(|(at, h)| values[*at as usize] = value_of(h));
-        if !c.t.is_empty() {
-            let old = out.insert(series, c.t.into_iter().zip(values).collect());
-            assert!(old.is_none(), "a series comes once");
-        }
-    }
-    Ok(out)
-}
+/// The ring has room for all exemplars of a run.
+const EXEMPLARS: usize = 100_000;
 
 /// Keeps what is to run in the background until it is told to.
 #[derive(Default)]
@@ -128,13 +53,18 @@ pub(crate) struct Setup {
     pub(crate) sync: WalSync,
     pub(crate) compression: WalCompression,
     pub(crate) snapshot_on_close: bool,
-    /// How far behind samples may come, 0 for not at all.
+    /// How far behind samples may come, 0 for not at all. The run changes it, unless it is 0.
     pub(crate) window_ms: i64,
+    /// Whether start timestamps and metadata are kept.
+    pub(crate) starts: bool,
 }
 
 struct Tx {
     appender: Box<dyn Appender>,
     samples: Vec<(usize, i64, Value)>,
+    exemplars: Vec<exemplars::Pending>,
+    /// Whether it takes late samples.
+    late: bool,
     /// Where series end that others have committed to since it began, deleted samples included.
     overtaken: BTreeMap<usize, i64>,
 }
@@ -147,8 +77,8 @@ struct Logged {
 
 /// What a crash in the middle of something leaves open.
 enum Doubt {
-    /// All of these are there, or none.
-    Commit(Vec<(usize, i64, Value)>),
+    /// All of these are there, or none; each for itself if late ones may be among them.
+    Commit { samples: Vec<(usize, i64, Value)>, late: bool },
     /// Each of these is there or not.
     Deletion(Vec<(usize, i64)>),
 }
@@ -161,13 +91,18 @@ pub(crate) struct World {
     db: Option<Db>,
     /// Acknowledged, not deleted, and not past retention where that has taken it.
     must: Samplings,
+    /// Of two values at one time of a series, either; late samples where something was deleted before.
+    maybe: BTreeSet<(usize, i64, Value)>,
+    /// Series, or all, and the span of what has been deleted.
+    deleted: Vec<(Option<usize>, i64, i64)>,
     doubts: Vec<Doubt>,
+    exemplars: Exemplars,
+    settings: DbSettings,
     /// Whatever was in a commit.
     sent: BTreeSet<(usize, i64, Value)>,
     log: Vec<Logged>,
     /// Samples before this may go by retention.
     horizon_ms: i64,
-    retention_ms: i64,
     now_ms: i64,
     tx: [Option<Tx>; APPENDERS],
     snapshots: Vec<(PathBuf, Samplings, bool)>,
@@ -185,8 +120,14 @@ impl World {
         let fs = FaultFs::new();
         fs.create_dir_all(Path::new("data")).unwrap();
         fs.settle();
+        let mut settings = DbSettings::default();
+        (settings.out_of_order_window_ms, settings.exemplars_max) = (setup.window_ms, EXEMPLARS);
         let mut world = Self {
             fs,
+            settings,
+            exemplars: Exemplars::new(EXEMPLARS),
+            maybe: BTreeSet::new(),
+            deleted: Vec::new(),
             setup,
             clock: Arc::new(ManualClock::new(1_700_000_000_000)),
             later: Arc::default(),
@@ -196,7 +137,6 @@ impl World {
             sent: BTreeSet::new(),
             log: Vec::new(),
             horizon_ms: i64::MIN,
-            retention_ms: 0,
             now_ms: 1_000_000,
             tx: Default::default(),
             snapshots: Vec::new(),
@@ -218,8 +158,8 @@ impl World {
         o.wal_compression = self.setup.compression;
         o.wal_sync = self.setup.sync;
         o.snapshot_on_close = self.setup.snapshot_on_close;
-        o.settings.retention_ms = self.retention_ms;
-        o.settings.out_of_order_window_ms = self.setup.window_ms;
+        (o.start_timestamps, o.metadata_records) = (self.setup.starts, self.setup.starts);
+        o.settings = self.settings.clone();
         let lines = self.logged_lines.clone();
         o.log = Some(Arc::new(move |_, text| lines.lock().unwrap().push(text.to_owned())));
         o
@@ -266,7 +206,11 @@ impl World {
         }
         match op {
             Op::Append { appender, series, ahead_ms, step_ms, n, v } => {
-                let start = self.now_ms + ahead_ms;
+                let (mut start, mut step_ms) = (self.now_ms + ahead_ms, *step_ms);
+                if self.setup.window_ms > 0 && v.is_multiple_of(3) {
+                    start -= (v >> 8) as i64 % (self.setup.window_ms + RANGE_MS);
+                    step_ms *= if v.is_multiple_of(2) { -1 } else { 5 };
+                }
                 for k in 0..*n {
                     // Now and then a value comes twice.
                     let v = v.wrapping_add(k as u64 / 2);
@@ -286,10 +230,19 @@ impl World {
             Op::Clean => self.db().clean_tombstones(),
             Op::Snapshot { with_head } => self.snapshot(*with_head),
             Op::Retention(ms) => {
-                self.retention_ms = *ms;
-                let mut settings = (*self.db().settings()).clone();
-                settings.retention_ms = *ms;
-                self.db().apply(settings)
+                self.settings.retention_ms = *ms;
+                self.db().apply(self.settings.clone())
+            }
+            Op::Settings(bits) => {
+                let mut settings = self.settings.clone();
+                let window_ms = self.setup.window_ms;
+                settings.out_of_order_window_ms = [window_ms, window_ms / 2, 0][bits % 3];
+                settings.exemplars_max = if bits / 3 % 4 == 0 { 0 } else { EXEMPLARS };
+                settings.float_encoding = [Encoding::Xor, Encoding::Xor2][bits / 12 % 2];
+                self.db().apply(settings.clone())?;
+                self.exemplars.resized(settings.exemplars_max);
+                self.settings = settings;
+                Ok(())
             }
             Op::Check => {
                 self.check();
@@ -311,12 +264,16 @@ impl World {
 
     fn append(&mut self, i: usize, series: usize, t: i64, v: u64) {
         let Some(db) = &self.db else { return };
+        let late = self.settings.out_of_order_window_ms > 0;
         let tx = self.tx[i].get_or_insert_with(|| Tx {
             appender: db.appender(),
             samples: Vec::new(),
+            exemplars: Vec::new(),
+            late,
             overtaken: BTreeMap::new(),
         });
         let k = (v % 1000) as u16;
+        let (labels, st) = (labels(series), start_of(series, t));
         let (value, done) = if is_histogram(series) {
             let (h, value) = (histogram(k), Value::Histogram(k));
             let float = h.to_float();
@@ -325,13 +282,24 @@ impl World {
             } else {
                 HistogramValue::Float(&float)
             };
-            (value, tx.appender.append_histogram(SeriesRef::NONE, &labels(series), t, 0, h))
+            (value, tx.appender.append_histogram(SeriesRef::NONE, &labels, t, st, h))
         } else {
             let v = f64::from_bits(if v.is_multiple_of(2) { v } else { f64::from(k).to_bits() });
-            (Value::Float(v.to_bits()), tx.appender.append(SeriesRef::NONE, &labels(series), t, 0, v))
+            (Value::Float(v.to_bits()), tx.appender.append(SeriesRef::NONE, &labels, t, st, v))
         };
         match done {
-            Ok(_) => tx.samples.push((series, t, value)),
+            Ok(_) => {
+                tx.samples.push((series, t, value));
+                tx.exemplars.extend(self.exemplars.append(&mut *tx.appender, (series, t), v));
+                if v.is_multiple_of(32) {
+                    let metadata = Metadata {
+                        kind: MetricType::Gauge,
+                        unit: String::new(),
+                        help: format!("the {}th", v % 5),
+                    };
+                    tx.appender.update_metadata(SeriesRef::NONE, &labels, &metadata).unwrap();
+                }
+            }
             Err(
                 AppendError::OutOfBounds
                 | AppendError::OutOfOrder
@@ -347,28 +315,32 @@ impl World {
         let Some(tx) = self.tx[i].take() else { return Ok(()) };
         // Of what another appender has overtaken nothing is kept, unless out-of-order samples are.
         let mut ends: BTreeMap<usize, i64> = BTreeMap::new();
-        let mut taken = Vec::new();
+        let mut taken: BTreeMap<(usize, i64), Value> = BTreeMap::new();
+        let mut doubtful = Vec::new();
         for (series, t, v) in tx.samples {
+            self.sent.insert((series, t, v));
             let end = *ends.entry(series).or_insert_with(|| {
                 let last = self.last(series).unwrap_or(i64::MIN);
                 tx.overtaken.get(&series).map_or(last, |end| last.max(*end))
             });
-            let fits = if self.setup.window_ms > 0 {
-                let newer = taken.iter().any(|(s, at, _)| (*s, *at) == (series, t));
-                !newer && !self.must.get(&series).is_some_and(|s| s.contains_key(&t))
-            } else {
-                t > end
-            };
-            if fits {
-                taken.push((series, t, v));
+            let there = taken.contains_key(&(series, t))
+                || self.must.get(&series).is_some_and(|samples| samples.contains_key(&t));
+            if tx.late && (there || t <= end && self.was_deleted(series, t)) {
+                doubtful.push((series, t, v));
+            } else if tx.late || t > end {
+                taken.insert((series, t), v);
                 ends.insert(series, t.max(end));
             }
-            self.sent.insert((series, t, v));
         }
-        if let Err(e) = tx.appender.commit() {
-            self.doubts.push(Doubt::Commit(taken));
+        let taken: Vec<_> = taken.into_iter().map(|((series, t), v)| (series, t, v)).collect();
+        self.maybe.extend(doubtful);
+        let done = tx.appender.commit();
+        self.exemplars.committed(tx.exemplars, done.is_ok());
+        if let Err(e) = done {
+            self.doubts.push(Doubt::Commit { samples: taken, late: tx.late });
             return Err(e);
         }
+        let now_ms = self.now_ms;
         for (series, t, v) in &taken {
             self.now_ms = self.now_ms.max(*t);
             self.must.entry(*series).or_default().insert(*t, *v);
@@ -377,8 +349,29 @@ impl World {
                 *end = (*end).max(*t);
             }
         }
-        self.log.push(Logged { samples: taken, end: self.log_end() });
+        // Those that are certainly not in the log of late samples.
+        let samples = taken.into_iter().filter(|(_, t, _)| !tx.late || *t > now_ms).collect();
+        self.log.push(Logged { samples, end: self.log_end() });
         Ok(())
+    }
+
+    fn was_deleted(&self, series: usize, t: i64) -> bool {
+        let of = |s: &Option<usize>| s.is_none_or(|s| s == series);
+        self.deleted.iter().any(|(s, min_ms, max_ms)| of(s) && (*min_ms..=*max_ms).contains(&t))
+    }
+
+    /// What must be there, with the value or sample that `got` shows where another one may be.
+    fn wanted(&self, got: &Samplings, mut want: Samplings) -> Samplings {
+        for (series, t, v) in &self.maybe {
+            if got.get(series).and_then(|s| s.get(t)) == Some(v) {
+                want.entry(*series).or_default().insert(*t, *v);
+            }
+        }
+        want
+    }
+
+    fn read(&self, db: &Db) -> Result<Samplings, StorageError> {
+        read(db, self.setup.starts)
     }
 
     /// The last segment of the log and its length.
@@ -392,8 +385,9 @@ impl World {
     }
 
     fn tick(&mut self) -> Result<(), StorageError> {
-        if self.retention_ms > 0 {
-            self.horizon_ms = self.horizon_ms.max(self.now_ms.saturating_add(RANGE_MS) - self.retention_ms);
+        let retention_ms = self.settings.retention_ms;
+        if retention_ms > 0 {
+            self.horizon_ms = self.horizon_ms.max(self.now_ms.saturating_add(RANGE_MS) - retention_ms);
         }
         let done = self.db().tick();
         if !self.fs.is_down() {
@@ -405,7 +399,7 @@ impl World {
     /// Notes what retention has taken, and where blocks end.
     fn forget_expired(&mut self) {
         self.blocks_end_ms = self.db().blocks().iter().map(|b| b.max_ms).max().unwrap_or(i64::MIN);
-        let Ok(got) = read(self.db()) else { return };
+        let Ok(got) = self.read(self.db()) else { return };
         let horizon_ms = self.horizon_ms;
         for (series, samples) in &mut self.must {
             let there = got.get(series);
@@ -421,6 +415,7 @@ impl World {
         for (i, samples) in self.must.iter().filter(|(i, _)| series.is_none_or(|s| s == **i)) {
             gone.extend(samples.range(min_ms..=max_ms).map(|(t, _)| (*i, *t)));
         }
+        self.deleted.push((series, min_ms, max_ms.min(self.now_ms)));
         if let Err(e) = self.db().delete(min_ms, max_ms, &[matcher]) {
             self.doubts.push(Doubt::Deletion(gone));
             return Err(e);
@@ -442,15 +437,24 @@ impl World {
 
     /// While the database runs a query sees what was acknowledged, neither more nor less.
     pub(crate) fn check(&mut self) {
-        let got = read(self.db()).unwrap();
+        let got = self.read(self.db()).unwrap();
         let deletions: BTreeSet<(usize, i64)> = self.deletions();
-        compare(&got, &self.must, |s, t| deletions.contains(&(s, t)), |_, _, _| false, "while it runs");
+        let want = self.wanted(&got, self.must.clone());
+        self.exemplars.check(self.db());
+        // Where the log of late samples has failed, the rest of a commit is in the other log and is seen.
+        let part = |sample: &(usize, i64, Value)| {
+            self.doubts
+                .iter()
+                .any(|d| matches!(d, Doubt::Commit { samples, late: true } if samples.contains(sample)))
+        };
+        let may_have = |s, t, v| part(&(s, t, v));
+        compare(&got, &want, |s, t| deletions.contains(&(s, t)), may_have, "while it runs");
     }
 
     fn deletions(&self) -> BTreeSet<(usize, i64)> {
         let each = self.doubts.iter().filter_map(|d| match d {
             Doubt::Deletion(list) => Some(list),
-            Doubt::Commit(_) => None,
+            Doubt::Commit { .. } => None,
         });
         each.flatten().copied().collect()
     }
@@ -493,13 +497,13 @@ impl World {
 
     /// All that was acknowledged is there; what was under way is there as a whole or not at all.
     fn verify(&mut self, when: &str) {
-        let got = match read(self.db()) {
+        let got = match self.read(self.db()) {
             Ok(got) => got,
             Err(e) => panic!("{when}: {e}"),
         };
         let mut allowed: BTreeSet<(usize, i64, Value)> = BTreeSet::new();
         for doubt in &self.doubts {
-            let Doubt::Commit(samples) = doubt else { continue };
+            let Doubt::Commit { samples, late } = doubt else { continue };
             let has = |(s, t, v): &&(usize, i64, Value)| got.get(s).and_then(|x| x.get(t)) == Some(v);
             // Each kind of sample is a record of its own in the log; a record is there or not.
             for kind in [(false, false), (true, false), (true, true)] {
@@ -511,7 +515,7 @@ impl World {
                 };
                 let (there, all) = (of_kind().filter(has).count(), of_kind().count());
                 assert!(
-                    there == 0 || there == all || of_kind().any(|(_, t, _)| *t < self.horizon_ms),
+                    *late || there == 0 || there == all || of_kind().any(|(_, t, _)| *t < self.horizon_ms),
                     "{when}: {there} of {all} samples of a commit's record",
                 );
             }
@@ -520,27 +524,32 @@ impl World {
         let deletions = self.deletions();
         let horizon_ms = self.horizon_ms;
         let sent = &self.sent;
+        let want = self.wanted(&got, self.must.clone());
         compare(
             &got,
-            &self.must,
+            &want,
             |s, t| t < horizon_ms || deletions.contains(&(s, t)),
             |s, t, v| allowed.contains(&(s, t, v)) || t < horizon_ms && sent.contains(&(s, t, v)),
             when,
         );
+        let mut exemplars = std::mem::take(&mut self.exemplars);
+        exemplars.verify(self.db(), true, when);
+        self.exemplars = exemplars;
         self.adopt(got);
     }
 
     /// After a loss of power with a log that is synced now and then: nothing that was never sent, and
     /// of each series the beginning of what was acknowledged, with all that the disk had.
     fn verify_lossy(&mut self, kept: &BTreeSet<(usize, i64, Value)>) {
-        let got = read(self.db()).unwrap_or_else(|e| panic!("{e}"));
+        let got = self.read(self.db()).unwrap_or_else(|e| panic!("{e}"));
         let deletions = self.deletions();
         for (series, samples) in &got {
             for (t, v) in samples {
                 assert!(self.sent.contains(&(*series, *t, *v)), "{series} {t}: never sent");
             }
         }
-        for (series, samples) in &self.must {
+        let late = self.setup.window_ms > 0;
+        for (series, samples) in &self.wanted(&got, self.must.clone()) {
             let empty = Samples::new();
             let mine = got.get(series).unwrap_or(&empty);
             let mut lost = None;
@@ -549,15 +558,18 @@ impl World {
                     continue;
                 }
                 if mine.get(t) == Some(v) {
-                    assert!(lost.is_none() || self.setup.window_ms > 0, "{series}: {lost:?} lost, {t} not");
+                    assert!(lost.is_none() || late, "{series}: {lost:?} lost, {t} not");
                     continue;
                 }
                 lost.get_or_insert(*t);
                 assert!(!kept.contains(&(*series, *t, *v)), "{series} {t}: the log on disk had it");
-                assert!(*t >= self.blocks_end_ms, "{series} {t}: a block had it");
+                assert!(late || *t >= self.blocks_end_ms, "{series} {t}: a block had it");
             }
         }
         self.torn = true;
+        let mut exemplars = std::mem::take(&mut self.exemplars);
+        exemplars.verify(self.db(), false, "after the crash");
+        self.exemplars = exemplars;
         self.adopt(got);
     }
 
@@ -567,7 +579,8 @@ impl World {
             o.dir = dir.clone();
             o.settings.retention_ms = 0;
             let db = Db::open(o).unwrap_or_else(|e| panic!("snapshot {}: {e}", dir.display()));
-            let got = read(&db).unwrap();
+            let got = self.read(&db).unwrap();
+            let want = self.wanted(&got, want);
             let when = format!("snapshot {}", dir.display());
             compare(&got, &want, |_, _| !with_head, |_, _, _| false, &when);
             db.close().unwrap();
@@ -590,7 +603,7 @@ impl World {
             }
         };
         let said = self.lines().len() > lines;
-        let got = match read(&db) {
+        let got = match self.read(&db) {
             Ok(got) => got,
             Err(e) => {
                 assert!(e.to_string().contains("data/"), "names no file: {e}");
@@ -602,7 +615,7 @@ impl World {
                 assert!(self.sent.contains(&(*series, *t, *v)), "{series} {t}: never sent");
             }
         }
-        let lost = self.must.iter().any(|(series, samples)| {
+        let lost = self.wanted(&got, self.must.clone()).iter().any(|(series, samples)| {
             samples.iter().any(|(t, v)| got.get(series).and_then(|s| s.get(t)) != Some(v))
         });
         // What a torn end of the log had and nobody can know of is lost in silence.
@@ -615,6 +628,12 @@ impl World {
     }
 
     fn adopt(&mut self, got: Samplings) {
+        // The other one of two values may be seen again.
+        for (series, samples) in &self.must {
+            let other =
+                |(t, v): &(&i64, &Value)| got.get(series).and_then(|s| s.get(t)).is_some_and(|g| g != *v);
+            self.maybe.extend(samples.iter().filter(other).map(|(t, v)| (*series, *t, *v)));
+        }
         self.must = got;
         self.doubts.clear();
         self.log.clear();
@@ -634,32 +653,5 @@ impl World {
         }
         self.check();
         self.run_op(&Op::Reopen).unwrap();
-    }
-}
-
-/// Compares what is there with what must be; samples that `may_miss` names need not be there,
-/// those that `may_have` names may be.
-fn compare(
-    got: &Samplings,
-    want: &Samplings,
-    may_miss: impl Fn(usize, i64) -> bool,
-    may_have: impl Fn(usize, i64, Value) -> bool,
-    when: &str,
-) {
-    let empty = Samples::new();
-    for series in want.keys().chain(got.keys()).collect::<BTreeSet<_>>() {
-        let (got, want) = (got.get(series).unwrap_or(&empty), want.get(series).unwrap_or(&empty));
-        let lost: Vec<_> =
-            want.iter().filter(|(t, v)| got.get(t) != Some(v) && !may_miss(*series, **t)).collect();
-        let new: Vec<_> =
-            got.iter().filter(|(t, v)| want.get(t) != Some(v) && !may_have(*series, **t, **v)).collect();
-        assert!(
-            lost.is_empty() && new.is_empty(),
-            "{when}: series {series}: lost {} {:?}, never sent or deleted {} {:?}",
-            lost.len(),
-            lost.iter().take(3).collect::<Vec<_>>(),
-            new.len(),
-            new.iter().take(3).collect::<Vec<_>>()
-        );
     }
 }

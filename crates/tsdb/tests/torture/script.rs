@@ -33,6 +33,8 @@ pub(crate) enum Op {
     },
     /// Keeps samples so long from now on, 0 for ever.
     Retention(i64),
+    /// Other settings, chosen by the number.
+    Settings(usize),
     Check,
     /// Closes and opens again.
     Reopen,
@@ -75,7 +77,8 @@ pub(crate) fn script(seed: u64, length: usize) -> Vec<Op> {
             86..89 => ops.push(Op::Clean),
             89..91 => ops.push(Op::Snapshot { with_head: noise.chance(50) }),
             91..93 => ops.push(Op::Retention([0, 40_000, 60_000][noise.below(3) as usize])),
-            93..96 => ops.push(Op::Check),
+            93..95 => ops.push(Op::Settings(noise.below(24) as usize)),
+            95..97 => ops.push(Op::Check),
             _ => ops.push(Op::Reopen),
         }
     }

@@ -28,12 +28,14 @@ struct Replay<'a> {
     names: &'a IntMap<u64, u64>,
     used_names: HashSet<u64>,
     times: (TimestampMs, TimestampMs),
+    highest_ref: u64,
     samples: u64,
     unknown: u64,
     invalid: u64,
 }
 
 /// Replays the log of late samples in `dir`, if there is one, and cuts it off where it is damaged.
+/// Returns the highest reference in it, those of unknown series included.
 ///
 /// # Errors
 /// Where files cannot be read.
@@ -43,9 +45,9 @@ pub(crate) fn replay_wbl(
     dir: &Path,
     names: &IntMap<u64, u64>,
     report: &mut ReplayReport,
-) -> Result<(), StorageError> {
+) -> Result<u64, StorageError> {
     if !context.fs.exists(dir) {
-        return Ok(());
+        return Ok(0);
     }
     let mut r = Replay {
         head,
@@ -53,6 +55,7 @@ pub(crate) fn replay_wbl(
         names,
         used_names: HashSet::new(),
         times: (TimestampMs::MAX, TimestampMs::MIN),
+        highest_ref: 0,
         samples: 0,
         unknown: 0,
         invalid: 0,
@@ -76,7 +79,7 @@ pub(crate) fn replay_wbl(
         (context.log)(LogLevel::Warn, &text);
     }
     lock(&head.ooo.wbl_names).extend(r.used_names);
-    Ok(())
+    Ok(r.highest_ref)
 }
 
 impl Replay<'_> {
@@ -130,6 +133,7 @@ impl Replay<'_> {
     }
 
     fn name(&mut self, series: u64) -> u64 {
+        self.highest_ref = self.highest_ref.max(series);
         let Some(name) = self.names.get(&series) else { return series };
         self.used_names.insert(series);
         *name

@@ -147,10 +147,11 @@ pub(crate) fn replay(head: &Head, context: &ReplayContext<'_>) -> Result<ReplayR
         return Err(ReplayError::ChunksDropped(why));
     }
     head.list_postings(context.spawn);
-    head.last_ref.fetch_max(r.highest_ref, Ordering::Relaxed);
     let min_valid_ms = head.min_valid_ms();
     head.raise_min_valid_ms(min_valid_ms);
-    replay_wbl(head, context, context.wbl_dir, &r.other_names, &mut r.report)?;
+    let late_ref = replay_wbl(head, context, context.wbl_dir, &r.other_names, &mut r.report)?;
+    // No new series gets a reference that either log uses: it would be given those samples at the next start.
+    head.last_ref.fetch_max(r.highest_ref.max(late_ref), Ordering::Relaxed);
     r.report.series = head.counters.series.get();
     r.report.unknown_series_samples = r.unknown.samples.load(Ordering::Relaxed);
     r.report.unknown_series_histograms = r.unknown.histograms.load(Ordering::Relaxed);
@@ -298,14 +299,15 @@ impl Replay<'_> {
     fn exemplars(&mut self, mut exemplars: Vec<RefExemplar>) {
         let min_valid_ms = self.head.min_valid_ms();
         self.report.wal_exemplars += exemplars.len() as u64;
+        self.highest_ref = exemplars.iter().map(|e| e.series).fold(self.highest_ref, u64::max);
         for e in exemplars.iter_mut().filter(|e| e.t >= min_valid_ms) {
-            self.highest_ref = self.highest_ref.max(e.series);
             e.series = self.other_names.get(&e.series).copied().unwrap_or(e.series);
             self.head.replay_exemplar(e);
         }
     }
 
-    fn metadata(&self, metadata: Vec<RefMetadata>) {
+    fn metadata(&mut self, metadata: Vec<RefMetadata>) {
+        self.highest_ref = metadata.iter().map(|m| m.series).fold(self.highest_ref, u64::max);
         if !self.head.options.metadata_records {
             return;
         }
