@@ -1,10 +1,11 @@
 #!/usr/bin/env node
 /**
- * Builds what a checkout needs to run: the native addon (dist/native/narthex.node) and the JavaScript (dist/).
+ * Builds what a checkout needs to run: the native addon (dist/native/narthex.node), the JavaScript (dist/), and what
+ * V8 compiles of the program at its start (dist/bundle/*.v8).
  * npm calls it after an install and before `start` and `test`; what has not changed since the last build is skipped.
  * It runs before anything is installed, so it imports nothing but Node's own modules.
  *
- * Usage: node scripts/prepare.mjs [--only=addon|dist] [--force]
+ * Usage: node scripts/prepare.mjs [--only=addon|dist|code] [--force]
  */
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
@@ -50,6 +51,15 @@ const parts = {
     ],
     needs: ['node'],
     build: buildDist,
+  },
+  code: {
+    title: 'startup code',
+    stamp: join(dist, '.code-inputs'),
+    outputs: [join(dist, 'bundle', 'program.cjs.v8')],
+    inputs: () => [...parts.dist.inputs(), join(root, 'scripts', 'lib', 'code-cache.mjs')],
+    also: process.version,
+    needs: ['node'],
+    build: buildCode,
   },
 };
 
@@ -102,11 +112,11 @@ function main(args) {
   }
   const due = [];
   for (const part of wanted) {
-    const hash = hashOf(part.inputs());
+    const hash = hashOf(part.inputs(), part.also);
     if (args.includes('--force') || !isBuilt(part, hash)) due.push({ part, hash });
   }
   if (due.length === 0) return;
-  if (!['@napi-rs/cli', 'typescript'].every((name) => existsSync(join(root, 'node_modules', name)))) {
+  if (!['@napi-rs/cli', 'rolldown', 'typescript'].every((name) => existsSync(join(root, 'node_modules', name)))) {
     note('devDependencies are not installed, so nothing is built; `npm install` without --omit=dev builds all.');
     return;
   }
@@ -156,6 +166,7 @@ function buildDist() {
       ['--project', join(root, 'tsconfig.build.json'), '--outDir', scratch],
       'The TypeScript has errors, see above.',
     );
+    bundle(join(scratch, 'bundle'));
     for (const file of filesBelow(join(root, 'ts'), [], /./).filter((name) => !name.endsWith('.ts'))) {
       cpSync(file, join(scratch, relative(join(root, 'ts'), file)));
     }
@@ -166,6 +177,46 @@ function buildDist() {
     const program = join(dist, 'cli', 'main.js');
     if (existsSync(program)) chmodSync(program, 0o755);
   });
+}
+
+/** The program and what it depends on in a few files, which `dist/cli/main.js` loads. */
+function bundle(folder) {
+  run(
+    'rolldown',
+    [
+      ...['--input', join(root, 'ts', 'cli', 'program.ts'), '--dir', folder],
+      ...['--platform', 'node', '--format', 'cjs', '--logLevel', 'warn'],
+      ...['--entryFileNames', '[name].cjs', '--chunkFileNames', '[name].cjs'],
+    ],
+    'The program could not be bundled, see above.',
+    ['ignore', 'ignore', 'inherit'],
+  );
+  writeFileSync(join(folder, 'LICENSES.txt'), licenses(folder));
+}
+
+/** The licences of the packages in a bundle, which names the file before each piece of code. */
+function licenses(folder) {
+  const named = filesBelow(folder, [], /\.cjs$/).flatMap((file) => [
+    ...readFileSync(file, 'utf8').matchAll(/^\/\/.* (?:\S*\/)?node_modules\/((?:@[^/\n]+\/)?[^/\n]+)/gm),
+  ]);
+  const names = [...new Set(named.map(([, name]) => name))].sort();
+  const texts = names.map((name) => {
+    const from = join(root, 'node_modules', name);
+    const file = readdirSync(from).find((entry) => /^licen[cs]e/i.test(entry));
+    const { version, license } = JSON.parse(readFileSync(join(from, 'package.json'), 'utf8'));
+    const text = file === undefined ? `Licence: ${license}\n` : readFileSync(join(from, file), 'utf8');
+    return `${name} ${version}\n\n${text.trim()}\n`;
+  });
+  return texts.join(`\n${'-'.repeat(80)}\n\n`);
+}
+
+/** A program without it starts slower and does the same, so a failure is told and goes no further. */
+function buildCode() {
+  const { status } = spawnSync(process.execPath, [join(root, 'scripts', 'lib', 'code-cache.mjs'), dist], {
+    stdio: ['ignore', 'ignore', 'inherit'],
+    timeout: 60_000,
+  });
+  if (status !== 0) note('the startup code could not be made; the program starts slower without it.');
 }
 
 function inScratch(name, build) {
@@ -186,8 +237,9 @@ function isBuilt(part, hash) {
   );
 }
 
-function hashOf(files) {
-  const hash = createHash('sha256').update(`${process.platform} ${process.arch} ${process.env.RUSTFLAGS ?? ''}\n`);
+function hashOf(files, also = '') {
+  const facts = [process.platform, process.arch, process.env.RUSTFLAGS ?? '', also];
+  const hash = createHash('sha256').update(`${facts.join(' ')}\n`);
   for (const file of files) {
     const content = readFileSync(file);
     hash.update(`${relative(root, file)} ${content.length}\n`).update(content);
@@ -213,8 +265,8 @@ function targetDir() {
   return process.env.CARGO_TARGET_DIR ?? join(root, 'target');
 }
 
-function run(program, args, sentence) {
-  const { status } = spawnSync(join(root, 'node_modules', '.bin', program), args, { cwd: root, stdio: 'inherit' });
+function run(program, args, sentence, stdio = 'inherit') {
+  const { status } = spawnSync(join(root, 'node_modules', '.bin', program), args, { cwd: root, stdio });
   if (status !== 0) throw new Refusal(sentence);
 }
 

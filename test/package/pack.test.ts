@@ -48,6 +48,8 @@ describe('the packed package', () => {
     expect(packed).toContain('dist/cli/main.js');
     expect(packed).toContain('dist/native/narthex.node');
     expect(packed).toContain('LICENSE');
+    expect(packed).toContain('dist/bundle/program.cjs');
+    expect(packed).toContain('dist/bundle/LICENSES.txt');
     expect(packed.filter((path) => /\.test\.|\/\.|^(crates|ts|test|target|data)\//.test(path))).toEqual([]);
   });
 
@@ -84,6 +86,21 @@ describe('the packed package', () => {
     const options = ['--noEmit', '--strict', '--target', 'es2023', '--module', 'nodenext', '--types', 'node'];
     const tsc = join(root, 'node_modules', '.bin', 'tsc');
     expect(execFileSync(tsc, [...options, 'typed.ts'], { cwd: consumer, encoding: 'utf8' })).toBe('');
+  });
+
+  test('starts from compiled code, and without it', () => {
+    const bundle = join(installed, 'dist', 'bundle');
+    const lines = [
+      `import { Bundle } from ${JSON.stringify(join(installed, 'dist', 'cli', 'bundle.js'))};`,
+      `const bundle = new Bundle(${JSON.stringify(bundle)});`,
+      "const { main } = bundle.load('program.cjs');",
+      'console.log(typeof main, bundle.refused().length);',
+    ];
+    writeFileSync(join(consumer, 'bundle.mjs'), lines.join('\n'));
+    expect(run('bundle.mjs')).toBe('function 0\n');
+    writeFileSync(join(bundle, 'program.cjs.v8'), 'of another V8');
+    rmSync(join(bundle, 'config.cjs.v8'));
+    expect(run('bundle.mjs')).toBe('function 2\n');
   });
 
   test('runs as a command', () => {

@@ -1,7 +1,14 @@
 #!/usr/bin/env node
-/** Entry point of the program `narthex`. */
+/** Entry point of the program `narthex`: the bundle where there is one, from source the modules as they are. */
 
-import { main } from './program.ts';
+import { existsSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { Bundle } from './bundle.ts';
+
+const folder = fileURLToPath(new URL('../bundle', import.meta.url));
+const { main } = existsSync(folder)
+  ? (new Bundle(folder).load('program.cjs') as typeof import('./program.ts'))
+  : await import('./program.ts');
 
 // Output to files, pipes and terminals is written at once, so nothing is lost by leaving here.
 process.exit(await main(process.argv.slice(2)));

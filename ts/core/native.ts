@@ -68,6 +68,7 @@ interface Addon {
     progress: (p: ReplayProgress) => void,
   ): Promise<NativeEngine>;
   startTool(options: ToolOptions): ToolRun;
+  compileRelabeler(rules: RelabelRule[], scheme: ValidationScheme): Relabeler;
 }
 
 let loaded: Addon | undefined;
@@ -99,6 +100,11 @@ export async function open(
 ): Promise<Engine> {
   const native = await settled(() => addon().openEngine(options, options, onReplay));
   return new AddonEngine(native, addon().Cancel);
+}
+
+/** Compiles relabelling rules where no database is open. @throws EngineError naming what is wrong with them */
+export function compileRelabeler(rules: RelabelRule[], scheme: ValidationScheme): Relabeler {
+  return checked(() => addon().compileRelabeler(rules, scheme));
 }
 
 /** Starts a tool on a data directory. */

@@ -3,7 +3,7 @@
  * proxies, redirects. One scrape is one call; what fails, fails in Go's words.
  */
 
-import { Agent, type Dispatcher, EnvHttpProxyAgent, ProxyAgent } from 'undici';
+import type { Dispatcher } from 'undici';
 import type { HttpClientConfig, ScrapeConfig } from '../config/index.ts';
 import { type Clock, messageOf, quote } from '../util/index.ts';
 import { acceptEncodingHeader, acceptHeader } from './accept.ts';
@@ -30,6 +30,14 @@ const HEADER_BYTES_MAX = 1024 * 1024;
 const GZIP_SLACK_BYTES = 64 * 1024;
 
 const ZSTD_NOT_ENABLED = 'received a zstd-compressed response, but the "zstd-scrape" feature flag is not enabled';
+
+let loading: Promise<typeof import('undici')> | undefined;
+
+/** The HTTP client, loaded when it is first needed: a start would wait for it longer than for all the rest of ours. */
+export function httpClient(): Promise<typeof import('undici')> {
+  loading ??= import('undici');
+  return loading;
+}
 
 /** A scrape that brought no body; the message is what the user sees. */
 export class ScrapeFailure extends Error {
@@ -219,6 +227,7 @@ export class PoolClient {
   }
 
   async #dispatcherFor(target: ScrapeTarget, url: URL): Promise<Dispatcher> {
+    const undici = await httpClient();
     const tls = url.protocol === 'https:' ? await this.#tlsOptions() : {};
     const tlsKey = JSON.stringify(tls);
     if (url.protocol === 'https:' && tlsKey !== this.#tlsKey) {
@@ -229,7 +238,7 @@ export class PoolClient {
     const kind = `${url.protocol} ${socketPath || this.#proxyKind(url)}`;
     let dispatcher = this.#dispatchers.get(kind);
     if (!dispatcher) {
-      dispatcher = this.#makeDispatcher(socketPath, this.#proxyKind(url), tls);
+      dispatcher = this.#makeDispatcher(undici, socketPath, this.#proxyKind(url), tls);
       this.#dispatchers.set(kind, dispatcher);
     }
     return dispatcher;
@@ -241,7 +250,12 @@ export class PoolClient {
     return 'proxy';
   }
 
-  #makeDispatcher(socketPath: string, kind: 'direct' | 'proxy' | 'environment', tls: object): Dispatcher {
+  #makeDispatcher(
+    { Agent, EnvHttpProxyAgent, ProxyAgent }: typeof import('undici'),
+    socketPath: string,
+    kind: 'direct' | 'proxy' | 'environment',
+    tls: object,
+  ): Dispatcher {
     const idleMs = Math.max(IDLE_MS_MIN, Math.ceil(this.#config.scrape_interval * 1.5));
     const common = {
       keepAliveTimeout: idleMs,

@@ -10,6 +10,8 @@ import { narthexVersion } from './version.ts';
 
 /** The core gets so long to finish the scrapes it has taken. */
 const STOP_GRACE_MS = 2000;
+/** A scrape that comes first loads its client itself. */
+const PREPARE_AFTER_MS = 100;
 
 export interface ScrapingOptions {
   clock: Clock;
@@ -39,6 +41,13 @@ export class Scraping implements TargetsView {
     if (this.#isStopped) return;
     this.#manager = new ScrapeManager({ engine, clock, logger, userAgent: `Narthex/${narthexVersion()}` });
     await this.#apply(this.#manager, config);
+  }
+
+  /** Loads what the first scrape needs, once those who waited for the server have their answers. */
+  prepare(): void {
+    this.#options.clock.setTimer(PREPARE_AFTER_MS, () => {
+      import('../scrape/index.ts').then(({ httpClient }) => httpClient()).catch(() => undefined);
+    });
   }
 
   /** Takes a new configuration; throws where a job could not take it. */

@@ -155,6 +155,7 @@ export class Server {
     await this.#watch();
     if (this.#stopping !== undefined) return;
     this.#setReadiness('ready');
+    this.#scraping.prepare();
     logger.info({}, 'Server is ready to receive web requests.');
   }
 
@@ -176,7 +177,7 @@ export class Server {
     const started = clock.monotonicMs();
     logger.info({ filename }, 'Loading configuration file');
     try {
-      const config = await readConfig(source, this.#engine);
+      const config = await readConfig(source);
       fillStorage(config.config, this.#options.storage, this.#options.features);
       this.#warn(config);
       this.#warnFixed(config);

@@ -35,6 +35,12 @@ pub(crate) fn scheme(name: &str) -> Result<NameValidation> {
     }
 }
 
+/// Compiles relabelling rules; needs no database.
+#[napi(catch_unwind)]
+pub fn compile_relabeler(rules: Vec<RelabelRule>, validation: String) -> Result<Relabeler> {
+    Ok(Relabeler::new(compile(rules, scheme(&validation)?)?))
+}
+
 #[napi]
 pub struct Relabeler {
     rules: Vec<RelabelConfig>,
