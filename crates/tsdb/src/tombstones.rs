@@ -57,8 +57,12 @@ impl Tombstones {
             return Err(Corruption::new(4, "invalid tombstone format"));
         }
         let len = head.rest().len().checked_sub(4).ok_or_else(|| head.fault("unexpected end"))?;
-        let mut body = head.cut(len)?;
+        let body = head.cut(len)?;
         body.check(head.be32()?)?;
+        Self::parse_entries(body)
+    }
+
+    fn parse_entries(mut body: Cursor<'_>) -> Result<Self, Corruption> {
         let mut out = Self::default();
         while !body.is_empty() {
             let series = body.uvarint()?;
@@ -68,22 +72,45 @@ impl Tombstones {
         Ok(out)
     }
 
+    /// Reads what [`Self::versioned_entries`] wrote.
+    ///
+    /// # Errors
+    /// Where it is not of this format.
+    pub(crate) fn parse_versioned(bytes: &[u8]) -> Result<Self, Corruption> {
+        let mut body = Cursor::new(bytes, 0, bytes.len());
+        if body.byte()? != VERSION {
+            return Err(Corruption::new(0, "invalid tombstone format"));
+        }
+        Self::parse_entries(body)
+    }
+
+    /// The file's bytes from the version on, without the checksum: how a chunk snapshot has them.
+    pub(crate) fn versioned_entries(&self) -> Vec<u8> {
+        let mut out = vec![VERSION];
+        self.put_entries(&mut out);
+        out
+    }
+
     /// The file's bytes.
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut out = Vec::new();
         out.extend_from_slice(&MAGIC.to_be_bytes());
         out.push(VERSION);
-        for (series, intervals) in &self.series {
-            for i in intervals {
-                put_uvarint(&mut out, *series);
-                put_varint(&mut out, i.min_ms);
-                put_varint(&mut out, i.max_ms);
-            }
-        }
+        self.put_entries(&mut out);
         let crc = crc32c::crc32c(&out[HEADER_LEN..]);
         out.extend_from_slice(&crc.to_be_bytes());
         out
+    }
+
+    fn put_entries(&self, out: &mut Vec<u8>) {
+        for (series, intervals) in &self.series {
+            for i in intervals {
+                put_uvarint(out, *series);
+                put_varint(out, i.min_ms);
+                put_varint(out, i.max_ms);
+            }
+        }
     }
 
     /// Deletes a span of a series. Spans that touch become one; one that ends before it begins
@@ -118,6 +145,11 @@ impl Tombstones {
     /// The series of which something is deleted, ascending.
     pub(crate) fn references(&self) -> impl Iterator<Item = u64> {
         self.series.keys().copied()
+    }
+
+    /// Each series and its deleted intervals.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (u64, &[Interval])> {
+        self.series.iter().map(|(series, intervals)| (*series, &intervals[..]))
     }
 
     /// Number of intervals.

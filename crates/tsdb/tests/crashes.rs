@@ -23,7 +23,7 @@ fn setups(seed: u64, sync: WalSync) -> Setup {
     Setup {
         sync,
         compression: compression[seed as usize % 3],
-        snapshot_on_close: false,
+        snapshot_on_close: seed % 3 != 2,
         window_ms: [0, 3 * RANGE_MS][seed as usize % 2],
         starts: seed % 4 >= 2,
     }

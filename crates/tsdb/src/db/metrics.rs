@@ -255,6 +255,11 @@ impl Inner {
             "Total number of WAL corruptions.",
         );
         m.counter(
+            "prometheus_tsdb_snapshot_replay_error_total",
+            c.snapshots_damaged.get(),
+            "Total number snapshot replays that failed.",
+        );
+        m.counter(
             "prometheus_tsdb_checkpoint_creations_total",
             c.checkpoints.get(),
             "Total number of checkpoint creations attempted.",

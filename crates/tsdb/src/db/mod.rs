@@ -7,6 +7,7 @@ mod metrics;
 mod ooo;
 mod options;
 mod read_only;
+mod snapshot;
 mod stats;
 
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -31,6 +32,9 @@ use metrics::DbCounters;
 pub use options::{DbOptions, DbSettings, Log, LogLevel, ReplayProgress, WalCompression, WalSync};
 pub use read_only::{last_block, read_blocks};
 pub use stats::{HeadStats, LabelCount, Metric, MetricKind};
+
+/// The name of the log in the data directory.
+const WAL_DIR: &str = "wal";
 
 struct Inner {
     options: DbOptions,
@@ -72,13 +76,15 @@ impl Db {
             Some(fs.lock(&dir.join("lock")).map_err(|e| StorageError::io("lock DB directory", e))?)
         };
         let blocks = Blocks::load(&**fs, dir, &|level, text| options.log(level, text))?;
-        let (head, report) = match fill_head(&options, &blocks) {
-            // From the log alone.
-            Err(ReplayError::ChunksDropped(why)) => fill_head(&options, &blocks).map(|(head, mut report)| {
-                head.counters.mmap_corruptions.add(1);
-                report.head_chunks_dropped.get_or_insert(why);
-                (head, report)
-            }),
+        let (head, report) = match fill_head(&options, &blocks, true) {
+            // From the log, and what is left of the head chunks.
+            Err(ReplayError::ChunksDropped(why)) => {
+                fill_head(&options, &blocks, false).map(|(head, mut report)| {
+                    head.counters.mmap_corruptions.add(1);
+                    report.head_chunks_dropped.get_or_insert(why);
+                    (head, report)
+                })
+            }
             done => done,
         }
         .map_err(|e| match e {
@@ -86,7 +92,7 @@ impl Db {
             ReplayError::ChunksDropped(why) => StorageError::Corrupt(why),
         })?;
         head.set_wal(Wal::open(WalOptions {
-            dir: dir.join("wal"),
+            dir: dir.join(WAL_DIR),
             fs: fs.clone(),
             spawn: options.spawn.clone(),
             segment_bytes: options.wal_segment_bytes,
@@ -233,14 +239,21 @@ impl Db {
         }
         let log = inner.head.wal().map_or(Ok(()), Wal::close);
         let late = inner.head.ooo.wbl().map_or(Ok(()), Wal::close);
+        // What was logged before goes into its series, and full chunks to the disk.
+        inner.head.settle();
         let chunks = inner.head.head_chunks().close();
+        let closed = log.and(late).and(chunks);
+        let closed = match closed {
+            Ok(()) if inner.options.snapshot_on_close => inner.write_snapshot(),
+            closed => closed,
+        };
         *inner.lock.lock().unwrap_or_else(PoisonError::into_inner) = None;
-        log.and(late).and(chunks)
+        closed
     }
 }
 
-/// A new head with what head chunks and logs have behind the blocks.
-fn fill_head(options: &DbOptions, blocks: &Blocks) -> Result<(Arc<Head>, ReplayReport), ReplayError> {
+/// A new and empty head behind the blocks.
+fn new_head(options: &DbOptions, blocks: &Blocks) -> Result<Arc<Head>, StorageError> {
     let (fs, dir) = (&options.fs, &options.dir);
     let chunks = HeadChunks::open(fs.clone(), dir.join("chunks_head"))?;
     let head_options = HeadOptions {
@@ -255,11 +268,27 @@ fn fill_head(options: &DbOptions, blocks: &Blocks) -> Result<(Arc<Head>, ReplayR
         head.raise_min_valid_ms(end_ms);
     }
     head.exemplars.resize(options.settings.exemplars_max, options.settings.out_of_order_window_ms);
-    let report = replay(
+    Ok(head)
+}
+
+/// A new head with what snapshot, if it is to be used, head chunks and logs have behind the blocks.
+fn fill_head(
+    options: &DbOptions,
+    blocks: &Blocks,
+    with_snapshot: bool,
+) -> Result<(Arc<Head>, ReplayReport), ReplayError> {
+    let (fs, dir) = (&options.fs, &options.dir);
+    let mut head = new_head(options, blocks)?;
+    let (loaded, dropped) = if with_snapshot { snapshot::load(options, &head)? } else { (None, None) };
+    if dropped.as_ref().is_some_and(|d| d.damaged) {
+        head = new_head(options, blocks)?;
+        head.counters.snapshots_damaged.add(1);
+    }
+    let mut report = replay(
         &head,
         &ReplayContext {
             fs: &**fs,
-            wal_dir: &dir.join("wal"),
+            wal_dir: &dir.join(WAL_DIR),
             wbl_dir: &dir.join(ooo::WBL_DIR),
             spawn: &*options.spawn,
             progress: &|p| {
@@ -268,8 +297,12 @@ fn fill_head(options: &DbOptions, blocks: &Blocks) -> Result<(Arc<Head>, ReplayR
                 }
             },
             log: &|level, text| options.log(level, text),
+            snapshot: loaded.as_ref(),
+            drop_snapshots: &|| snapshot::drop_all(options),
         },
     )?;
+    report.snapshot_series = loaded.map_or(0, |l| l.series);
+    report.snapshot_dropped = dropped.map(|d| d.why);
     Ok((head, report))
 }
 

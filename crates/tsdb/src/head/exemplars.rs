@@ -155,6 +155,14 @@ impl ExemplarRing {
         out
     }
 
+    /// Series, time, value and labels of each exemplar, in the order in which they were added.
+    fn each_in_order(&self, mut f: impl FnMut(&Labels, TimestampMs, f64, &Labels)) {
+        let ring = self.read();
+        let first = if ring.slots.len() < ring.max { 0 } else { ring.next };
+        let (newest, oldest) = ring.slots.split_at(first);
+        oldest.iter().chain(newest).for_each(|s| f(&s.series, s.t, s.v, &s.labels));
+    }
+
     pub(crate) fn stats(&self) -> ExemplarStats {
         let ring = self.read();
         let first = if ring.slots.len() < ring.max { ring.slots.first() } else { ring.slots.get(ring.next) };
@@ -212,6 +220,16 @@ impl Head {
             pending.series.push(labels);
         }
         Ok(SeriesRef(series))
+    }
+
+    /// The exemplars of the series that are here, in the order in which they were added.
+    pub(super) fn exemplars_in_order(&self) -> Vec<RefExemplar> {
+        let mut out = Vec::new();
+        self.exemplars.each_in_order(|series, t, v, labels| {
+            let series = self.find(series);
+            out.extend(series.map(|series| RefExemplar { series, t, v, labels: labels.clone() }));
+        });
+        out
     }
 
     /// Puts an exemplar that the log has back into the ring, where its series is known.

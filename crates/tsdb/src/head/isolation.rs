@@ -60,6 +60,12 @@ impl Isolation {
         }
     }
 
+    /// Returns when all commits begun so far are in their series.
+    pub(crate) fn settle(&self) {
+        let last = self.state().last_seq;
+        self.wait_for(last);
+    }
+
     /// No view needs to tell apart commits up to this one.
     pub(crate) fn low(&self) -> CommitSeq {
         self.low.load(Ordering::Acquire)

@@ -17,6 +17,7 @@ mod postings;
 mod querier;
 mod replay;
 mod series;
+mod snapshot;
 mod stats;
 mod truncate;
 
@@ -47,6 +48,10 @@ pub(crate) use querier::HeadQuerier;
 pub use replay::ReplayReport;
 pub(crate) use replay::{ReplayContext, ReplayError, replay};
 pub(crate) use series::{ChunkPlace, range_end_ms};
+pub(crate) use snapshot::{
+    ChunkRecord, Loaded, LogPosition, SeriesRecord, SnapshotRecord, decode_record as decode_snapshot_record,
+    drop_snapshots, load as load_snapshot, snapshots, write as write_snapshot,
+};
 pub(crate) use truncate::Truncation;
 
 fn lock<T>(m: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
@@ -98,6 +103,8 @@ pub(crate) struct Head {
     /// Series that are gone, or known under another reference, whose samples may still be in the
     /// log up to the given time: their records must stay there as long.
     wal_expiries: Mutex<IntMap<u64, TimestampMs>>,
+    /// References under which the logs know series that have another one here.
+    other_names: Mutex<IntMap<u64, u64>>,
     pub(crate) counters: HeadCounters,
 }
 
@@ -134,6 +141,7 @@ pub(crate) struct HeadCounters {
     pub(crate) mmap_corruptions: Counter,
     pub(crate) wal_corruptions: Counter,
     pub(crate) replay_ns: Counter,
+    pub(crate) snapshots_damaged: Counter,
 }
 
 impl Head {
@@ -147,6 +155,7 @@ impl Head {
             tombstones: RwLock::default(),
             wal: OnceLock::new(),
             wal_expiries: Mutex::default(),
+            other_names: Mutex::default(),
             counters: HeadCounters::default(),
             symbols: Symbols::new(),
             index: HashIndex::default(),
@@ -337,6 +346,11 @@ impl Head {
     /// Whether an appender is open that may add samples before `t`.
     pub(crate) fn appenders_before(&self, t: TimestampMs) -> bool {
         self.isolation.appenders_before(t)
+    }
+
+    /// Returns when all that has been logged so far is in its series.
+    pub(crate) fn settle(&self) {
+        self.isolation.settle();
     }
 
     /// Open appenders and open views.

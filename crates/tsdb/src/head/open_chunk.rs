@@ -1,7 +1,7 @@
 //! The chunk a series is writing, of any encoding.
 
 use chunk::histogram::Appended;
-use chunk::{Encoding, FloatHistogramEncoder, HistogramEncoder, Xor2Encoder, XorEncoder};
+use chunk::{ChunkError, Encoding, FloatHistogramEncoder, HistogramEncoder, Xor2Encoder, XorEncoder};
 use model::{Columns, TimestampMs};
 use storage::HistogramValue;
 
@@ -62,6 +62,34 @@ impl OpenChunk {
             }
         };
         Self { encoder, min_ms: t }
+    }
+
+    /// Goes on with a chunk that was written before, here or by Prometheus, whose samples are said to
+    /// lie in `min_ms ..= max_ms`.
+    ///
+    /// # Errors
+    /// Where the bytes are no such chunk, or end at another time.
+    pub(crate) fn resume(
+        encoding: Encoding,
+        data: &[u8],
+        (min_ms, max_ms): (TimestampMs, TimestampMs),
+    ) -> Result<Self, ChunkError> {
+        let starts = matches!(encoding, Encoding::HistogramSt | Encoding::FloatHistogramSt);
+        let encoder = match encoding {
+            Encoding::Xor => Encoder::Xor(XorEncoder::resume(data)?),
+            Encoding::Xor2 => Encoder::Xor2(Box::new(Xor2Encoder::resume(data)?)),
+            Encoding::Histogram | Encoding::HistogramSt => {
+                Encoder::Histogram(Box::new(HistogramEncoder::resume(data, starts)?))
+            }
+            Encoding::FloatHistogram | Encoding::FloatHistogramSt => {
+                Encoder::FloatHistogram(Box::new(FloatHistogramEncoder::resume(data, starts)?))
+            }
+        };
+        let chunk = Self { encoder, min_ms };
+        if chunk.num_samples() == 0 || chunk.max_ms() != max_ms {
+            return Err(ChunkError::Truncated);
+        }
+        Ok(chunk)
     }
 
     /// Adds a float, which must lie behind [`Self::max_ms`], to a chunk of floats.

@@ -374,6 +374,15 @@ impl Series {
         self.open = Some(OpenChunk::with_histogram(previous, rules.histogram_starts, (t, st), h));
     }
 
+    /// Gives a series without an open chunk one that was written before. The next sample begins another
+    /// wherever it may, as in Prometheus.
+    pub(crate) fn resume(&mut self, open: OpenChunk) {
+        self.kind = Kind::of(open.encoding());
+        self.next_at_ms = open.max_ms();
+        self.end_predicted = false;
+        self.open = Some(open);
+    }
+
     /// Notes what the last of the full chunks holds, where there is no open one.
     pub(crate) fn set_kind(&mut self, kind: Kind) {
         self.kind = kind;

@@ -101,12 +101,13 @@ impl HeadChunks {
 
     /// Reads all files in order and hands each chunk to `found`. Where a file is damaged, or
     /// `found` refuses a chunk, it and all behind it are deleted, and the text says why: the
-    /// caller must forget what it was given and call again.
+    /// caller must forget what it was given and call again. `before_deletion` is called first.
     ///
     /// # Errors
-    /// The system's.
+    /// The system's, and those of `before_deletion`, on which nothing is deleted.
     pub(crate) fn load(
         &self,
+        before_deletion: &dyn Fn() -> Result<(), StorageError>,
         mut found: impl FnMut(LoadedChunk) -> Result<(), String>,
     ) -> Result<Option<String>, StorageError> {
         let all = numbers(&*self.fs, &self.dir)?;
@@ -125,6 +126,7 @@ impl HeadChunks {
                 walk(&data, *number, &mut found)
             };
             if let Err(why) = read {
+                before_deletion()?;
                 for n in &all[i..] {
                     self.fs.remove_file(&path(&self.dir, *n)).map_err(|e| self.io("remove", *n, e))?;
                 }

@@ -1,5 +1,4 @@
-//! The write-ahead log, its checkpoints, the out-of-order log, and chunk snapshots, which are made
-//! of the same pages.
+//! The write-ahead log, its checkpoints, and the out-of-order log.
 
 use std::collections::HashSet;
 use std::path::Path;
@@ -48,29 +47,11 @@ impl Check<'_> {
                     )?,
                 }
             }
-            self.segments(&path, &inner, None, CHECKPOINT, Some((out_of_order, &mut *known)))?;
+            self.segments(&path, &inner, None, CHECKPOINT, (out_of_order, &mut *known))?;
         }
         let last = checkpoints.last().copied();
         segments.retain(|s| last.is_none_or(|last| *s > last));
-        self.segments(dir, &segments, last, REPAIR, Some((out_of_order, known)))
-    }
-
-    /// A chunk snapshot.
-    pub(super) fn snapshot(&mut self, dir: &Path) -> Checked {
-        let mut numbers: Vec<u32> = Vec::new();
-        for e in self.list(dir)? {
-            match e.name.parse() {
-                Ok(n) if !e.is_dir => numbers.push(n),
-                _ => self.found(
-                    &dir.join(&e.name),
-                    None,
-                    "stray",
-                    "does not belong here",
-                    "move it elsewhere",
-                )?,
-            }
-        }
-        self.segments(dir, &numbers, None, "the server ignores the snapshot and reads the log instead", None)
+        self.segments(dir, &segments, last, REPAIR, (out_of_order, known))
     }
 
     fn segments(
@@ -79,7 +60,7 @@ impl Check<'_> {
         numbers: &[u32],
         mut before: Option<u32>,
         advice: &'static str,
-        mut log: Option<(bool, &mut Known)>,
+        (out_of_order, known): (bool, &mut Known),
     ) -> Checked {
         for number in numbers {
             let path = dir.join(format!("{number:08}"));
@@ -90,7 +71,7 @@ impl Check<'_> {
             before = Some(*number);
             self.checking(&path)?;
             if let Some(data) = self.read(&path, false)? {
-                self.segment(&path, &data, advice, log.as_mut().map(|(ooo, known)| (*ooo, &mut **known)))?;
+                self.segment(&path, &data, advice, (out_of_order, &mut *known))?;
             }
         }
         Ok(())
@@ -101,7 +82,7 @@ impl Check<'_> {
         path: &Path,
         data: &[u8],
         advice: &'static str,
-        mut log: Option<(bool, &mut Known)>,
+        (out_of_order, known): (bool, &mut Known),
     ) -> Checked {
         let mut records = Records::new(data);
         let mut raw = Vec::new();
@@ -125,16 +106,8 @@ impl Check<'_> {
                 self.found(path, at, "log", "empty record", advice)?;
                 continue;
             };
-            match &mut log {
-                Some((out_of_order, known)) => {
-                    if let Some(what) = record_fault(&raw, first, *out_of_order, known) {
-                        self.found(path, at, "log", what, advice)?;
-                    }
-                }
-                None if !(1..=3).contains(&first) => {
-                    self.found(path, at, "log", format!("unknown kind {first} of record"), advice)?;
-                }
-                None => {}
+            if let Some(what) = record_fault(&raw, first, out_of_order, known) {
+                self.found(path, at, "log", what, advice)?;
             }
         }
     }

@@ -9,6 +9,7 @@ mod block;
 mod head_chunks;
 mod index;
 mod log;
+mod snapshot;
 
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -24,7 +25,8 @@ pub struct Finding {
     pub path: PathBuf,
     /// Where in the file, bytes.
     pub offset: Option<u64>,
-    /// What sort of thing: `meta`, `index`, `chunk`, `tombstones`, `head chunk`, `log`, `stray`.
+    /// What sort of thing: `meta`, `index`, `chunk`, `tombstones`, `head chunk`, `log`, `snapshot`,
+    /// `stray`.
     pub kind: &'static str,
     /// What is wrong.
     pub what: String,

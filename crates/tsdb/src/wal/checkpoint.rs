@@ -4,18 +4,16 @@
 use std::path::PathBuf;
 
 use model::{Metadata, TimestampMs};
-use storage::{FileAppend, StorageError};
+use storage::StorageError;
 
 use super::commit::CommitRecords;
-use super::compress::{Compressor, decompress};
-use super::fragment::{Fragmenter, Records};
+use super::compress::decompress;
+use super::fragment::Records;
+use super::output::Output;
 use super::record::{self, Record, RefMetadata, Samples};
 use super::segment::{checkpoint_path, checkpoints, segment_path, segments};
 use super::writer::WalOptions;
 use crate::int_map::IntMap;
-
-/// Bytes gathered before they are written.
-const BUFFER_BYTES: usize = 1 << 20;
 
 /// Metadata entries per record.
 const METADATA_BATCH: usize = 1000;
@@ -100,14 +98,14 @@ fn rewrite(
             }
             if !wrote_min_valid {
                 // An earlier checkpoint has it as its first record, so nothing higher comes.
-                out.put_min_valid_time(min_valid_ms)?;
+                put_min_valid_time(&mut out, min_valid_ms)?;
                 wrote_min_valid = true;
             }
             rest.of(record, &mut |record| out.put(record))?;
         }
     }
     if !wrote_min_valid {
-        out.put_min_valid_time(min_valid_ms)?;
+        put_min_valid_time(&mut out, min_valid_ms)?;
     }
     let mut latest: Vec<RefMetadata> =
         rest.latest.into_iter().map(|(series, metadata)| RefMetadata { series, metadata }).collect();
@@ -118,6 +116,12 @@ fn rewrite(
         out.put(&record)?;
     }
     out.finish()
+}
+
+fn put_min_valid_time(out: &mut Output<'_>, t: TimestampMs) -> Result<(), StorageError> {
+    let mut record = Vec::new();
+    record::put_min_valid_time(&mut record, t);
+    out.put(&record)
 }
 
 /// What is left of records.
@@ -194,83 +198,6 @@ fn not_before(mut all: Samples, mint_ms: TimestampMs) -> Samples {
     }
     all.samples.retain(|s| s.t >= mint_ms);
     all
-}
-
-/// The segments of a checkpoint under construction.
-struct Output<'a> {
-    options: &'a WalOptions,
-    dir: PathBuf,
-    number: u32,
-    file: Box<dyn FileAppend>,
-    fragments: Fragmenter,
-    buffer: Vec<u8>,
-    compressor: Compressor,
-    compressed: Vec<u8>,
-}
-
-impl<'a> Output<'a> {
-    fn new(options: &'a WalOptions, dir: &std::path::Path) -> Result<Self, StorageError> {
-        Ok(Self {
-            options,
-            dir: dir.to_owned(),
-            number: 0,
-            file: create(options, dir, 0)?,
-            fragments: Fragmenter::new(options.segment_bytes),
-            buffer: Vec::new(),
-            compressor: Compressor::default(),
-            compressed: Vec::new(),
-        })
-    }
-
-    fn io(&self, e: std::io::Error) -> StorageError {
-        StorageError::io(format!("write {}", segment_path(&self.dir, self.number).display()), e)
-    }
-
-    fn put_min_valid_time(&mut self, t: TimestampMs) -> Result<(), StorageError> {
-        let mut record = Vec::new();
-        record::put_min_valid_time(&mut record, t);
-        self.put(&record)
-    }
-
-    fn put(&mut self, record: &[u8]) -> Result<(), StorageError> {
-        let bits = self.compressor.compress(self.options.compression, record, &mut self.compressed);
-        if self.fragments.overflows(self.compressed.len()) {
-            self.end_segment()?;
-            self.number += 1;
-            self.file = create(self.options, &self.dir, self.number)?;
-            self.fragments = Fragmenter::new(self.options.segment_bytes);
-        }
-        self.fragments.put(bits, &self.compressed, &mut self.buffer);
-        if self.buffer.len() >= BUFFER_BYTES {
-            self.write_out()?;
-        }
-        Ok(())
-    }
-
-    fn write_out(&mut self) -> Result<(), StorageError> {
-        self.file.append(&self.buffer).map_err(|e| self.io(e))?;
-        self.buffer.clear();
-        Ok(())
-    }
-
-    fn end_segment(&mut self) -> Result<(), StorageError> {
-        self.fragments.pad(&mut self.buffer);
-        self.write_out()?;
-        self.file.sync().map_err(|e| self.io(e))
-    }
-
-    fn finish(mut self) -> Result<(), StorageError> {
-        self.end_segment()
-    }
-}
-
-fn create(
-    options: &WalOptions,
-    dir: &std::path::Path,
-    number: u32,
-) -> Result<Box<dyn FileAppend>, StorageError> {
-    let path = segment_path(dir, number);
-    options.fs.create(&path).map_err(|e| StorageError::io(format!("create {}", path.display()), e))
 }
 
 #[cfg(test)]

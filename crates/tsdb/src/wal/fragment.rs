@@ -113,7 +113,12 @@ pub(crate) struct Found<'a> {
 
 impl<'a> Records<'a> {
     pub(crate) fn new(data: &'a [u8]) -> Self {
-        Self { data, at: 0, joined: Vec::new() }
+        Self::behind(data, 0)
+    }
+
+    /// Those from `offset` on, where a record or a page must begin.
+    pub(crate) fn behind(data: &'a [u8], offset: usize) -> Self {
+        Self { data, at: offset, joined: Vec::new() }
     }
 
     /// The next record, `None` behind the last.

@@ -1,11 +1,12 @@
 //! The write-ahead log in Prometheus' format (FORMAT.md): segments of pages of fragments, records
 //! of what a head holds, checkpoints. Knows nothing of the head.
 
-mod bytes;
+pub(crate) mod bytes;
 mod checkpoint;
 mod commit;
 pub(crate) mod compress;
 pub(crate) mod fragment;
+mod output;
 pub(crate) mod reader;
 pub(crate) mod record;
 pub(crate) mod segment;
@@ -14,4 +15,5 @@ mod writer;
 pub(crate) use checkpoint::write_checkpoint;
 pub(crate) use commit::{CommitRecords, RecordBuffers};
 pub(crate) use compress::decompress;
+pub(crate) use output::Output;
 pub(crate) use writer::{Wal, WalOptions};

@@ -379,6 +379,11 @@ impl Wal {
         }
     }
 
+    /// Number and bytes of the segment being written, `None` while somebody writes.
+    pub(crate) fn end(&self) -> Option<(u32, u64)> {
+        lock(&self.state).segment.as_ref().map(|s| (s.number, s.fragments.len()))
+    }
+
     /// Writes what is queued, fills up the page, syncs, and refuses everything from then on.
     ///
     /// # Errors

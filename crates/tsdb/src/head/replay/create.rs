@@ -67,7 +67,7 @@ impl Replay<'_> {
     }
 
     /// Gives a series the full chunks found under one of its names.
-    fn attach(&mut self, series: u64, (mut chunks, kind): Mapped) {
+    pub(super) fn attach(&mut self, series: u64, (mut chunks, kind): Mapped) {
         let (Some(first), Some(last)) = (chunks.first().copied(), chunks.last().copied()) else { return };
         let Some(page) = self.head.page_of(series) else { return };
         let mut page = page.lock();

@@ -7,6 +7,7 @@
 
 mod covered;
 mod create;
+mod snapshot;
 mod work;
 
 use std::path::Path;
@@ -18,6 +19,7 @@ use storage::{Fs, Spawn, StorageError};
 
 use super::ooo::{OooChunk, replay_wbl};
 use super::series::{Kind, MappedChunk};
+use super::snapshot::Loaded;
 use super::{Head, lock};
 use crate::db::{LogLevel, ReplayProgress};
 use crate::int_map::IntMap;
@@ -68,6 +70,10 @@ pub struct ReplayReport {
     pub wbl_repaired: Option<String>,
     /// Histograms that contradict themselves, which are left out.
     pub invalid_histograms: u64,
+    /// Series that a chunk snapshot had.
+    pub snapshot_series: u64,
+    /// Why a chunk snapshot was dropped, if one was; head chunks and log have what was in it.
+    pub snapshot_dropped: Option<String>,
 }
 
 /// What replay needs of the database.
@@ -79,6 +85,10 @@ pub(crate) struct ReplayContext<'a> {
     pub(crate) spawn: &'a dyn Spawn,
     pub(crate) progress: &'a dyn Fn(ReplayProgress),
     pub(crate) log: &'a dyn Fn(LogLevel, &str),
+    /// What a chunk snapshot has brought into the head already.
+    pub(crate) snapshot: Option<&'a Loaded>,
+    /// Removes chunk snapshots: called before head chunks or log lose what one may rely on.
+    pub(crate) drop_snapshots: &'a dyn Fn() -> Result<(), StorageError>,
 }
 
 /// Full chunks of a series and what the last one holds.
@@ -129,20 +139,22 @@ pub(crate) fn replay(head: &Head, context: &ReplayContext<'_>) -> Result<ReplayR
         mapped: IntMap::default(),
         covered: Covered::default(),
         late: IntMap::default(),
-        other_names: IntMap::default(),
+        other_names: context.snapshot.map(|s| s.names.clone()).unwrap_or_default(),
         pending: Vec::new(),
         overlap: None,
         report: ReplayReport::default(),
         unknown: Unknown::default(),
-        highest_ref: 0,
+        highest_ref: context.snapshot.map_or(0, |s| s.highest_ref),
     };
     r.load_chunks()?;
     r.covered = Covered::new(&r.mapped);
+    r.join_snapshot();
     let files = log_files(context.fs, context.wal_dir)?;
     r.replay_log(&files)?;
     r.apply();
     if let Some(why) = r.overlap {
         (context.log)(LogLevel::Error, &format!("Loading on-disk chunks failed: {why}"));
+        (context.drop_snapshots)()?;
         head.chunks.discard()?;
         return Err(ReplayError::ChunksDropped(why));
     }
@@ -152,6 +164,7 @@ pub(crate) fn replay(head: &Head, context: &ReplayContext<'_>) -> Result<ReplayR
     let late_ref = replay_wbl(head, context, context.wbl_dir, &r.other_names, &mut r.report)?;
     // No new series gets a reference that either log uses: it would be given those samples at the next start.
     head.last_ref.fetch_max(r.highest_ref.max(late_ref), Ordering::Relaxed);
+    *lock(&head.other_names) = std::mem::take(&mut r.other_names);
     r.report.series = head.counters.series.get();
     r.report.unknown_series_samples = r.unknown.samples.load(Ordering::Relaxed);
     r.report.unknown_series_histograms = r.unknown.histograms.load(Ordering::Relaxed);
@@ -168,7 +181,7 @@ pub(crate) fn replay(head: &Head, context: &ReplayContext<'_>) -> Result<ReplayR
 }
 
 impl Replay<'_> {
-    fn load_chunks(&mut self) -> Result<(), StorageError> {
+    fn load_chunks(&mut self) -> Result<(), ReplayError> {
         let min_valid_ms = self.head.min_valid_ms();
         loop {
             let mapped = &mut self.mapped;
@@ -178,7 +191,7 @@ impl Replay<'_> {
             let late = &mut self.late;
             late.clear();
             (report.mapped_chunks, report.skipped_chunks) = (0, 0);
-            let damage = self.head.chunks.load(|c| {
+            let damage = self.head.chunks.load(self.context.drop_snapshots, |c| {
                 *highest_ref = c.series.max(*highest_ref);
                 let Some(encoding) = c.encoding else {
                     report.skipped_chunks += 1;
@@ -209,20 +222,29 @@ impl Replay<'_> {
             let Some(why) = damage else { return Ok(()) };
             self.head.counters.mmap_corruptions.add(1);
             (self.context.log)(LogLevel::Error, &format!("Loading on-disk chunks failed: {why}"));
+            if self.context.snapshot.is_some() {
+                // The log has what is missing, from before the snapshot on.
+                return Err(ReplayError::ChunksDropped(why));
+            }
             self.report.head_chunks_dropped.get_or_insert(why);
         }
     }
 
     fn replay_log(&mut self, files: &LogFiles) -> Result<(), StorageError> {
+        let from = self.context.snapshot.map(|s| s.position);
         let last_segment = files.segments.last().copied().unwrap_or_default();
         let first_segment = files.checkpoint.as_ref().map(|(n, _)| *n).or(files.segments.first().copied());
-        let first_segment = first_segment.unwrap_or_default();
+        let first_segment = first_segment.unwrap_or_default().max(from.map_or(0, |from| from.segment));
         let progress = |current_segment| {
             (self.context.progress)(ReplayProgress { first_segment, last_segment, current_segment });
         };
         if let Some((n, paths)) = &files.checkpoint {
-            for path in paths {
-                if let Some(torn) = self.file(path)? {
+            let needed = from.is_none_or(|from| *n >= from.segment);
+            if !needed && let Some(first) = paths.first() {
+                self.checkpoint_start(first)?;
+            }
+            for path in paths.iter().filter(|_| needed) {
+                if let Some(torn) = self.file(path, 0)? {
                     let Torn { offset, reason } = torn;
                     let path = path.display();
                     let why =
@@ -232,14 +254,19 @@ impl Replay<'_> {
             }
             progress(*n);
         }
-        for n in &files.segments {
+        for n in files.segments.iter().filter(|n| from.is_none_or(|from| **n >= from.segment)) {
             let path = segment_path(self.context.wal_dir, *n);
-            if let Some(torn) = self.file(&path)? {
+            let offset = from.filter(|from| from.segment == *n).map_or(0, |from| from.offset);
+            if let Some(torn) = self.file(&path, usize::try_from(offset).unwrap_or(usize::MAX))? {
                 let why =
                     format!("corruption in segment {} at {}: {}", path.display(), torn.offset, torn.reason);
                 self.head.counters.wal_corruptions.add(1);
                 let text = format!("Encountered WAL read error, attempting repair: {why}");
                 (self.context.log)(LogLevel::Warn, &text);
+                if from.is_none() {
+                    // What comes will be in places that one of them says it has.
+                    (self.context.drop_snapshots)()?;
+                }
                 repair(self.context.fs, self.context.wal_dir, *n, &torn)?;
                 (self.context.log)(LogLevel::Info, "Successfully repaired WAL");
                 self.report.wal_repaired = Some(why);
@@ -250,10 +277,11 @@ impl Replay<'_> {
         Ok(())
     }
 
-    /// Replays one file; returns where it is damaged. The samples of what was whole are pending.
-    fn file(&mut self, path: &Path) -> Result<Option<Torn>, StorageError> {
+    /// Replays one file from `offset` on; returns where it is damaged. The samples of what was whole are
+    /// pending.
+    fn file(&mut self, path: &Path, offset: usize) -> Result<Option<Torn>, StorageError> {
         let data = map_segment(self.context.fs, path)?;
-        let mut records = Records::new(&data);
+        let mut records = Records::behind(&data, offset);
         loop {
             let mut batch = Vec::new();
             let end = read_batch(&mut records, &mut batch);

@@ -14,7 +14,8 @@ pub(crate) struct RefExemplar {
     pub(crate) labels: Labels,
 }
 
-pub(super) fn decode(mut b: Bytes<'_>) -> Result<Vec<RefExemplar>, Reason> {
+/// Reads exemplars behind the kind of their record.
+pub(crate) fn decode(mut b: Bytes<'_>) -> Result<Vec<RefExemplar>, Reason> {
     let mut out = Vec::new();
     if b.is_empty() {
         return Ok(out);

@@ -59,15 +59,15 @@ pub(super) fn decode_v2(mut b: Bytes<'_>, read: Read) -> Result<Vec<RefHistogram
     }
 }
 
-/// A histogram with integer counts.
-pub(super) fn integer(b: &mut Bytes<'_>) -> Result<Option<OwnedHistogram>, Reason> {
+/// A histogram with integer counts; `None` where its schema is not known.
+pub(crate) fn integer(b: &mut Bytes<'_>) -> Result<Option<OwnedHistogram>, Reason> {
     let h: Histogram = body(b, Bytes::uvarint, Bytes::varint, 1)?;
     let h = supported(h, |h| h.reduce_resolution(EXPONENTIAL_SCHEMA_MAX).is_ok())?;
     Ok(h.map(|h| OwnedHistogram::Integer(Arc::new(h))))
 }
 
-/// A histogram with float counts.
-pub(super) fn float(b: &mut Bytes<'_>) -> Result<Option<OwnedHistogram>, Reason> {
+/// A histogram with float counts; `None` where its schema is not known.
+pub(crate) fn float(b: &mut Bytes<'_>) -> Result<Option<OwnedHistogram>, Reason> {
     let h: FloatHistogram = body(b, Bytes::f64, Bytes::f64, 8)?;
     let h = supported(h, |h| h.reduce_resolution(EXPONENTIAL_SCHEMA_MAX).is_ok())?;
     Ok(h.map(|h| OwnedHistogram::Float(Arc::new(h))))
@@ -205,6 +205,14 @@ fn put<C, B>(
         put_varint(buf, r.series.wrapping_sub(first.series) as i64);
         put_varint(buf, r.t.wrapping_sub(first.t));
         write(buf, h);
+    }
+}
+
+/// Writes one histogram, without series and times.
+pub(crate) fn put_histogram(buf: &mut Vec<u8>, h: &OwnedHistogram) {
+    match h {
+        OwnedHistogram::Integer(h) => put_integer(buf, h),
+        OwnedHistogram::Float(h) => put_float(buf, h),
     }
 }
 

@@ -20,8 +20,11 @@ use model::{Labels, TimestampMs};
 
 use super::bytes::{Bytes, Reason, put_u64};
 
-pub(crate) use exemplars::{RefExemplar, put_exemplars};
-pub(crate) use histograms::{RefHistogram, histogram_kinds, put_histograms};
+pub(crate) use exemplars::{RefExemplar, decode as decode_exemplars, put_exemplars};
+pub(crate) use histograms::{
+    RefHistogram, float as decode_float_histogram, histogram_kinds, integer as decode_histogram,
+    put_histogram, put_histograms,
+};
 pub(crate) use labels::{decode_labels, put_labels};
 pub(crate) use markers::{Marker, put_markers};
 pub(crate) use metadata::{RefMetadata, put_metadata};
