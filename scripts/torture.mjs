@@ -16,7 +16,7 @@ const { values } = parseArgs({
   options: {
     seed: { type: 'string', default: '1' },
     seeds: { type: 'string', default: '20' },
-    kills: { type: 'string', default: '250' },
+    kills: { type: 'string', default: '200' },
   },
 });
 const seed = number('seed');
@@ -24,15 +24,22 @@ const seeds = number('seeds');
 const kills = number('kills');
 console.log(`torture: --seed ${seed} --seeds ${seeds} --kills ${kills}`);
 
+const killEnv = { NARTHEX_TORTURE_KILLS: `${kills}`, NARTHEX_TORTURE_SEED: `${seed}` };
+
 const steps = [
+  { name: 'the program is built', run: () => command('node', ['scripts/prepare.mjs'], {}) },
   {
     name: `every step of ${seeds} runs fails or goes down`,
     run: () => suite('crashes', { NARTHEX_TORTURE: `${seeds}:${seed}` }),
   },
   { name: '500 damages to files of each kind', run: () => suite('damage', { NARTHEX_TORTURE_DAMAGE: '500' }) },
   {
-    name: `${kills} kills of a real process`,
-    run: () => suite('kill', { NARTHEX_TORTURE_KILLS: `${kills}`, NARTHEX_TORTURE_SEED: `${seed}` }),
+    name: `${kills} kills of a database's process`,
+    run: () => suite('kill', killEnv),
+  },
+  {
+    name: `${kills} kills of the whole server during ingest, compaction and retention`,
+    run: () => command('npx', ['vitest', 'run', 'test/crash/remote-write.test.ts'], killEnv, 3_600_000),
   },
 ];
 
@@ -46,12 +53,15 @@ function number(name) {
 
 /** Runs a test file of the crate tsdb. */
 function suite(name, env) {
-  const args = ['test', '--locked', '-p', 'tsdb', '--test', name, '--', '--nocapture'];
-  const { status, error } = spawnSync('cargo', args, {
+  return command('cargo', ['test', '--locked', '-p', 'tsdb', '--test', name, '--', '--nocapture'], env);
+}
+
+function command(program, args, env, timeout = 1_800_000) {
+  const { status, error } = spawnSync(program, args, {
     cwd: root,
     env: { ...process.env, ...env },
     stdio: 'inherit',
-    timeout: 900_000,
+    timeout,
   });
   if (error) throw error;
   if (status !== 0) throw new Error(`exit ${status}`);

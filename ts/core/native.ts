@@ -36,8 +36,14 @@ import type {
 import { EngineError } from './errors.ts';
 import type { ToolOptions, ToolRun } from './tools.ts';
 
-/** How often an open database looks whether a block is due. */
-const MAINTENANCE_INTERVAL_MS = 60_000;
+/** How often an open database looks whether a block is due: more often only where blocks are very short. */
+const MAINTENANCE_INTERVAL_MS = { min: 100, max: 60_000 };
+const LOOKS_PER_BLOCK = 10;
+
+function maintenanceIntervalMs(minBlockDurationMs = Number.POSITIVE_INFINITY): number {
+  const { min, max } = MAINTENANCE_INTERVAL_MS;
+  return Math.min(Math.max(minBlockDurationMs / LOOKS_PER_BLOCK, min), max);
+}
 
 interface NativeCancel {
   cancel(): void;
@@ -99,7 +105,7 @@ export async function open(
   onReplay: (progress: ReplayProgress) => void = () => {},
 ): Promise<Engine> {
   const native = await settled(() => addon().openEngine(options, options, onReplay));
-  return new AddonEngine(native, addon().Cancel);
+  return new AddonEngine(native, addon().Cancel, maintenanceIntervalMs(options.minBlockDurationMs));
 }
 
 /** Compiles relabelling rules where no database is open. @throws EngineError naming what is wrong with them */
@@ -142,11 +148,11 @@ class AddonEngine implements Engine {
   readonly #maintenance: NodeJS.Timeout;
   #maintaining: Promise<void> | undefined;
 
-  constructor(native: NativeEngine, cancel: new () => NativeCancel) {
+  constructor(native: NativeEngine, cancel: new () => NativeCancel, maintenanceIntervalMs: number) {
     this.#native = native;
     this.#cancel = cancel;
     // A failure is in the log and in the metrics; the next round tries again.
-    this.#maintenance = setInterval(() => this.maintain().catch(() => {}), MAINTENANCE_INTERVAL_MS);
+    this.#maintenance = setInterval(() => this.maintain().catch(() => {}), maintenanceIntervalMs);
     this.#maintenance.unref();
   }
 

@@ -3,7 +3,7 @@
 //! `DURABILITY.md` promises, and nothing that was never sent.
 //!
 //! The short form takes steps here and there. `NARTHEX_TORTURE=seeds[:first]` takes every step of so many
-//! seeds.
+//! seeds, `NARTHEX_TORTURE_AT=step` that one alone.
 #![allow(clippy::unwrap_used)]
 
 mod torture;
@@ -66,8 +66,11 @@ fn each_step(short: u64, points: u64, sync: WalSync, outcome: Outcome, crash: Cr
         world.crash(Crash::Kill, 0);
         world.goes_on(seed);
         let mut noise = Noise::new(seed ^ 0xfa17);
-        let chosen: Vec<u64> =
-            if full { (0..steps).collect() } else { (0..points).map(|_| noise.below(steps)).collect() };
+        let chosen: Vec<u64> = match std::env::var("NARTHEX_TORTURE_AT") {
+            Ok(at) => vec![at.parse().unwrap()],
+            Err(_) if full => (0..steps).collect(),
+            Err(_) => (0..points).map(|_| noise.below(steps)).collect(),
+        };
         for at in chosen {
             one(seed, &ops, sync, Fault { at, outcome, seed: seed * 1000 + at }, crash);
         }

@@ -92,6 +92,8 @@ pub(crate) fn remove_covered(fs: &dyn Fs, dir: &Path, last: u32) -> Result<(), S
     let io = |e| StorageError::io(format!("truncate {}", dir.display()), e);
     for (n, _) in segments(fs, dir)?.into_iter().filter(|(n, _)| *n <= last) {
         fs.remove_file(&segment_path(dir, n)).map_err(io)?;
+        // One after the other, so that power loss leaves no gap.
+        fs.sync_dir(dir).map_err(io)?;
     }
     for n in checkpoints(fs, dir)?.into_iter().filter(|n| *n < last) {
         fs.remove_dir_all(&checkpoint_path(dir, n)).map_err(io)?;

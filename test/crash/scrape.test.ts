@@ -1,28 +1,27 @@
 /**
- * A real node exporter, scraped every second by the built program, which is then killed. What a query has shown once is
- * still there after the restart; nothing is there that was not sent; no scrape is there in part; and only scrapes
- * around the kill are missing.
+ * A node exporter, or where there is none a small one of our own, scraped by the built program, which is then killed.
+ * What a query has shown once is still there after the restart; nothing is there that was not sent; no scrape is there
+ * in part; and only scrapes around the kill are missing.
  */
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { freePort, narthex, type Running, startServer } from '../support/program.ts';
+import { eventually } from '../e2e/client.ts';
+import { type Exporter, startExporter } from '../e2e/exporter.ts';
+import { freePort, type Running } from '../support/program.ts';
 import { findProgram, orSkip } from '../support/require.ts';
 import { canonical, type RecordingProxy, SEQUENCE, type Sent, startProxy, toNumber } from './recording-proxy.ts';
+import { Victim } from './victim.ts';
 
 const exporterProgram = orSkip(
   'node_exporter',
   findProgram('prometheus-node-exporter') ?? findProgram('node_exporter'),
-  'Debian has it in prometheus-node-exporter',
+  'Debian has it in prometheus-node-exporter; a small exporter takes its place',
 );
-const promtool = orSkip('promtool', findProgram('promtool'), 'Debian has it in prometheus');
+const promtool = orSkip('promtool', findProgram('promtool'), 'Debian has it in prometheus; it is not asked');
 
 /** How long to scrape before the kill. */
 const SECONDS = Number(process.env.NARTHEX_ACCEPT_SECONDS ?? '6');
-const scratch = mkdtempSync(join(tmpdir(), 'narthex-kill-'));
 
 interface MatrixAnswer {
   data: { result: { metric: Record<string, string>; values: [number, string][] }[] };
@@ -62,24 +61,22 @@ function differences(scrape: Sent, body: Sent | undefined): string[] {
     .map((series) => `${series}: stored ${scrape.get(series)}, sent ${body.get(series)}`);
 }
 
-function promtoolQuery(kind: 'instant' | 'range', url: string): string[] {
-  const args = ['query', kind, url, 'rate(node_cpu_seconds_total[1m])'];
-  return execFileSync(promtool ?? '', args, { encoding: 'utf8' })
-    .trimEnd()
-    .split('\n');
+/** The rates that promtool is shown, where there are both it and CPUs to ask for. */
+function expectRates(url: string): void {
+  if (promtool === undefined || exporterProgram === undefined) return;
+  for (const kind of ['instant', 'range']) {
+    const args = ['query', kind, url, 'rate(node_cpu_seconds_total[1m])'];
+    const lines = execFileSync(promtool, args, { encoding: 'utf8' }).trimEnd().split('\n');
+    expect(lines.length).toBeGreaterThan(4);
+  }
 }
 
-describe.skipIf(exporterProgram === undefined || promtool === undefined)('killed while it scrapes', () => {
-  let exporter: ChildProcess;
+describe('killed while it scrapes', () => {
+  let exporter: ChildProcess | undefined;
+  let ownExporter: Exporter | undefined;
   let proxy: RecordingProxy;
+  let victim: Victim;
   let server: Running;
-
-  let port: number;
-
-  const start = () => {
-    const flags = [`--config.file=${join(scratch, 'prometheus.yml')}`, `--storage.tsdb.path=${join(scratch, 'data')}`];
-    return startServer([...narthex, 'server', ...flags], port);
-  };
 
   /** Waits for bodies to be sent and to be visible to queries, and gives the last number seen. */
   const scrapeFor = async (bodies: number): Promise<number> => {
@@ -93,40 +90,48 @@ describe.skipIf(exporterProgram === undefined || promtool === undefined)('killed
     }
   };
 
-  beforeAll(async () => {
+  /** Starts what is scraped; its address. */
+  const startTarget = async (): Promise<string> => {
+    if (exporterProgram === undefined) {
+      ownExporter = await startExporter(20);
+      return ownExporter.address;
+    }
     const address = `127.0.0.1:${await freePort()}`;
-    exporter = spawn(exporterProgram ?? '', [`--web.listen-address=${address}`], { stdio: 'ignore' });
-    await untilAnswers(`http://${address}/metrics`);
-    proxy = await startProxy(`http://${address}/metrics`);
-    port = await freePort();
-    const config = [
-      'global: { scrape_interval: 1s, scrape_timeout: 1s }',
-      'scrape_configs:',
-      `  - { job_name: node, static_configs: [{ targets: ['${proxy.address}'] }] }`,
-      `  - { job_name: narthex, static_configs: [{ targets: ['127.0.0.1:${port}'] }] }`,
-    ];
-    writeFileSync(join(scratch, 'prometheus.yml'), config.join('\n'));
-    server = await start();
+    exporter = spawn(exporterProgram, [`--web.listen-address=${address}`], { stdio: 'ignore' });
+    await eventually('the exporter', async () => (await fetch(`http://${address}/metrics`)).ok);
+    return address;
+  };
+
+  beforeAll(async () => {
+    proxy = await startProxy(`http://${await startTarget()}/metrics`);
+    victim = await Victim.create((port) =>
+      [
+        'global: { scrape_interval: 1s, scrape_timeout: 1s }',
+        'scrape_configs:',
+        `  - { job_name: node, static_configs: [{ targets: ['${proxy.address}'] }] }`,
+        `  - { job_name: narthex, static_configs: [{ targets: ['127.0.0.1:${port}'] }] }`,
+      ].join('\n'),
+    );
+    server = await victim.start();
   }, 30_000);
 
   afterAll(async () => {
     exporter?.kill();
-    await server?.kill();
+    await ownExporter?.close();
+    await victim?.destroy();
     proxy?.close();
-    rmSync(scratch, { recursive: true, force: true });
   });
 
   test('keeps every acknowledged scrape whole', { timeout: (SECONDS + 60) * 1000 }, async () => {
     const acknowledged = await scrapeFor(SECONDS);
     const before = await stored(server.url);
-    expect(promtoolQuery('instant', server.url).length).toBeGreaterThan(4);
-    expect(promtoolQuery('range', server.url).length).toBeGreaterThan(4);
+    expectRates(server.url);
 
     // As adversarial as it gets from outside: the moment a body is on its way into the core.
     await proxy.nextSent();
-    await server.kill();
+    await victim.kill();
     const lastBefore = Math.max(...proxy.sent.keys());
-    server = await start();
+    server = await victim.start();
     await scrapeFor(3);
     const after = await stored(server.url);
 
@@ -138,15 +143,6 @@ describe.skipIf(exporterProgram === undefined || promtool === undefined)('killed
     const lost = [...proxy.sent.keys()].filter((number) => !kept.has(number) && number < Math.max(...kept));
     expect(lost.filter((number) => number <= acknowledged || number > lastBefore)).toEqual([]);
     expect(lost.length, 'scrapes in flight at the kill').toBeLessThanOrEqual(2);
-    expect(promtoolQuery('instant', server.url).length).toBeGreaterThan(4);
+    expectRates(server.url);
   });
 });
-
-async function untilAnswers(url: string): Promise<void> {
-  for (let i = 0; i < 200; i++) {
-    const answer = await fetch(url).catch(() => undefined);
-    if (answer?.ok) return;
-    await sleep(50);
-  }
-  throw new Error(`${url} does not answer`);
-}
