@@ -9,6 +9,7 @@ mod bits;
 pub mod encoding;
 pub mod error;
 pub mod histogram;
+mod prefetch;
 mod start_time;
 mod varbit;
 pub mod xor;

@@ -58,16 +58,14 @@ impl Labels {
     /// Copies the bytes and nothing else.
     #[must_use]
     pub fn from_encoded(bytes: &[u8]) -> Option<Self> {
-        let mut rest = bytes;
-        let mut last: Option<&str> = None;
-        while !rest.is_empty() {
-            let (name, value) = (checked_str(&mut rest)?, checked_str(&mut rest)?);
-            if value.is_empty() || last.is_some_and(|l| l >= name) {
-                return None;
-            }
-            last = Some(name);
-        }
+        EncodedLabels::new(bytes)?;
         Some(if bytes.is_empty() { Self::empty() } else { Self(Arc::from(bytes)) })
+    }
+
+    /// The set's encoding, checked.
+    #[must_use]
+    pub fn encoded(&self) -> EncodedLabels<'_> {
+        EncodedLabels(&self.0)
     }
 
     /// The number of labels; walks the set.
@@ -278,9 +276,48 @@ fn take_str<'a>(rest: &mut &'a [u8]) -> &'a str {
     std::str::from_utf8(s).expect("the encoder only ever pushed UTF-8")
 }
 
-/// As [`take_str`] does, from bytes that may be anything.
+/// The encoding of a [`Labels`] that somebody else holds, known to be one.
+#[derive(Clone, Copy)]
+pub struct EncodedLabels<'a>(&'a [u8]);
+
+impl<'a> EncodedLabels<'a> {
+    /// `None` where the bytes are not exactly what [`Labels`] describes.
+    #[must_use]
+    pub fn new(bytes: &'a [u8]) -> Option<Self> {
+        // Nearly all sets are ASCII, which is quick to see for the whole.
+        let ascii = bytes.is_ascii();
+        let mut rest = bytes;
+        let mut last: Option<&[u8]> = None;
+        while !rest.is_empty() {
+            let (name, value) = (checked_text(&mut rest)?, checked_text(&mut rest)?);
+            if value.is_empty() || last.is_some_and(|l| l >= name) {
+                return None;
+            }
+            if !ascii && (std::str::from_utf8(name).is_err() || std::str::from_utf8(value).is_err()) {
+                return None;
+            }
+            last = Some(name);
+        }
+        Some(Self(bytes))
+    }
+
+    /// The bytes of name and value of each label, in order of name.
+    #[inline]
+    pub fn texts(self) -> impl Iterator<Item = &'a [u8]> {
+        let mut rest = self.0;
+        std::iter::from_fn(move || checked_text(&mut rest))
+    }
+
+    /// What [`Labels::hash64`] gives for the set.
+    #[must_use]
+    pub fn hash64(self) -> u64 {
+        xxh3_64(self.0)
+    }
+}
+
+/// Takes a length in its shortest form, and so many bytes.
 #[inline]
-fn checked_str<'a>(rest: &mut &'a [u8]) -> Option<&'a str> {
+fn checked_text<'a>(rest: &mut &'a [u8]) -> Option<&'a [u8]> {
     /// No text is longer than this many groups of seven bits can say.
     const GROUPS_MAX: usize = 5;
     let (mut n, mut i) = (0u64, 0);
@@ -298,9 +335,9 @@ fn checked_str<'a>(rest: &mut &'a [u8]) -> Option<&'a str> {
             return None;
         }
     }
-    let (s, tail) = rest[i..].split_at_checked(usize::try_from(n).ok()?)?;
+    let (text, tail) = rest[i..].split_at_checked(usize::try_from(n).ok()?)?;
     *rest = tail;
-    std::str::from_utf8(s).ok()
+    Some(text)
 }
 
 /// Edits a label set: labels are kept sorted, setting an empty value deletes.

@@ -8,6 +8,7 @@ use hashbrown::HashTable;
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::Labels;
+use crate::labels::EncodedLabels;
 
 /// A string's number in one [`Symbols`]. Numbers of strings that have gone are given out again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -29,7 +30,11 @@ struct Inner {
 
 impl Inner {
     fn find(&self, text: &str) -> Option<u32> {
-        self.table.find(xxh3_64(text.as_bytes()), |id| self.text(*id) == text).copied()
+        self.find_hashed(xxh3_64(text.as_bytes()), text.as_bytes())
+    }
+
+    fn find_hashed(&self, hash: u64, text: &[u8]) -> Option<u32> {
+        self.table.find(hash, |id| self.text(*id).as_bytes() == text).copied()
     }
 
     fn text(&self, id: u32) -> &str {
@@ -86,6 +91,36 @@ impl Symbols {
         SymbolId(self.inner.write().unwrap_or_else(PoisonError::into_inner).insert(text))
     }
 
+    /// The number of `text`, which is valid UTF-8 of this hash, counted `n` times more.
+    fn intern_hashed(&self, hash: u64, text: &[u8], n: u32) -> u32 {
+        {
+            let inner = self.inner.read().unwrap_or_else(PoisonError::into_inner);
+            if let Some(id) = inner.find_hashed(hash, text) {
+                inner.entries[id as usize].refs.fetch_add(n, Ordering::Relaxed);
+                return id;
+            }
+        }
+        let mut inner = self.inner.write().unwrap_or_else(PoisonError::into_inner);
+        let text = std::str::from_utf8(text).expect("the bytes of checked labels are UTF-8");
+        let id = inner.insert(text);
+        *inner.entries[id as usize].refs.get_mut() += n - 1;
+        id
+    }
+
+    /// Counts a string, which is counted already, `n` times more.
+    fn count(&self, id: u32, n: u32) {
+        let inner = self.inner.read().unwrap_or_else(PoisonError::into_inner);
+        inner.entries[id as usize].refs.fetch_add(n, Ordering::Relaxed);
+    }
+
+    /// Gives back `n` ≥ 1 counts of a string.
+    fn give_back(&self, id: u32, n: u32) {
+        let inner = self.inner.read().unwrap_or_else(PoisonError::into_inner);
+        if inner.entries[id as usize].refs.fetch_sub(n, Ordering::Relaxed) == n {
+            self.dead.lock().unwrap_or_else(PoisonError::into_inner).push(id);
+        }
+    }
+
     /// Gives back one count each. The strings stay until [`Self::reclaim`].
     pub fn release(&self, ids: impl IntoIterator<Item = SymbolId>) {
         let inner = self.inner.read().unwrap_or_else(PoisonError::into_inner);
@@ -133,6 +168,80 @@ impl Symbols {
     }
 }
 
+/// Places of an [`Interner`], a power of two.
+const KNOWN: usize = 1024;
+
+/// Counts that an [`Interner`] takes ahead for a string that comes again and again.
+const AHEAD_MAX: u32 = 256;
+
+/// Interns the label sets of many series that resemble each other: what came lately is found without
+/// a lock, and is counted many times at once. Counts taken in vain are given back when it is dropped.
+pub struct Interner<'a> {
+    symbols: &'a Symbols,
+    /// By the low bits of the string's hash.
+    known: Vec<Option<Known>>,
+    encoded: Vec<u8>,
+}
+
+struct Known {
+    text: Box<[u8]>,
+    id: u32,
+    /// Counts taken and not yet given out: at least one, which keeps the string in the table.
+    spare: u32,
+    /// How many to take when they run out.
+    ahead: u32,
+}
+
+impl<'a> Interner<'a> {
+    /// One that knows no string yet.
+    #[must_use]
+    pub fn new(symbols: &'a Symbols) -> Self {
+        let known = std::iter::repeat_with(|| None).take(KNOWN).collect();
+        Self { symbols, known, encoded: Vec::with_capacity(64) }
+    }
+
+    /// Interns all names and values of a label set.
+    pub fn intern(&mut self, labels: EncodedLabels<'_>) -> SymbolLabels {
+        let mut encoded = std::mem::take(&mut self.encoded);
+        encoded.clear();
+        for text in labels.texts() {
+            push_varint(&mut encoded, self.id(text));
+        }
+        let labels = SymbolLabels(encoded.as_slice().into());
+        self.encoded = encoded;
+        labels
+    }
+
+    fn id(&mut self, text: &[u8]) -> u32 {
+        let hash = xxh3_64(text);
+        let place = &mut self.known[hash as usize % KNOWN];
+        if let Some(known) = place.as_mut().filter(|k| *k.text == *text) {
+            if known.spare == 1 {
+                self.symbols.count(known.id, known.ahead);
+                known.spare += known.ahead;
+                known.ahead = (known.ahead * 2).min(AHEAD_MAX);
+            }
+            known.spare -= 1;
+            return known.id;
+        }
+        if let Some(old) = place.take() {
+            self.symbols.give_back(old.id, old.spare);
+        }
+        // One to give out and one to keep.
+        let id = self.symbols.intern_hashed(hash, text, 2);
+        *place = Some(Known { text: text.into(), id, spare: 1, ahead: 4 });
+        id
+    }
+}
+
+impl Drop for Interner<'_> {
+    fn drop(&mut self) {
+        for known in self.known.drain(..).flatten() {
+            self.symbols.give_back(known.id, known.spare);
+        }
+    }
+}
+
 /// See [`Symbols::read`].
 pub struct SymbolsReader<'a>(RwLockReadGuard<'a, Inner>);
 
@@ -153,7 +262,7 @@ impl SymbolsReader<'_> {
 /// The numbers of a label set's names and values, LEB128 in turn, in order of name: about four
 /// bytes a label. Counts are the table's business: [`Self::intern`] takes them, and whoever drops
 /// the set must give them back with [`Symbols::release`].
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SymbolLabels(Box<[u8]>);
 
 impl SymbolLabels {
@@ -254,6 +363,37 @@ mod tests {
         assert_eq!(s.reclaim(), 1);
         assert_eq!(s.intern("c"), a, "places are used again");
         assert_eq!(s.read().get(a), "c");
+    }
+
+    #[test]
+    fn an_interner_counts_what_it_gives_out() {
+        let s = Symbols::new();
+        let before = s.intern("job");
+        let sets: Vec<Labels> = (0..3000)
+            .map(|i| {
+                let (many, few) = (format!("{i}"), format!("{}", i % 7));
+                Labels::from_pairs([("job", "a"), ("many", many.as_str()), ("few", few.as_str())])
+            })
+            .collect();
+        let mut interner = Interner::new(&s);
+        let mut ids: Vec<SymbolLabels> = sets.iter().map(|l| interner.intern(l.encoded())).collect();
+        for (l, ids) in sets.iter().zip(&ids) {
+            assert_eq!(ids, &SymbolLabels::intern(l, &s), "the same numbers");
+            s.release(ids.ids());
+        }
+        // Some go while the interner still knows their strings.
+        ids.drain(..2000).for_each(|ids| s.release(ids.ids()));
+        s.reclaim();
+        let more: Vec<SymbolLabels> = sets[..10].iter().map(|l| interner.intern(l.encoded())).collect();
+        for (l, ids) in sets[..10].iter().zip(&more).chain(sets[2000..].iter().zip(&ids)) {
+            assert_eq!(&ids.resolve(&s.read()), l);
+        }
+        drop(interner);
+        more.iter().chain(&ids).for_each(|ids| s.release(ids.ids()));
+        s.reclaim();
+        assert_eq!(s.size(), (1, 3), "all but the first are gone");
+        s.release([before]);
+        assert_eq!(s.reclaim(), 1);
     }
 
     #[test]

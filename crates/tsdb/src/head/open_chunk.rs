@@ -132,6 +132,14 @@ impl OpenChunk {
         Some(Self { encoder, min_ms: t })
     }
 
+    /// Asks for the memory that the next float goes to.
+    #[inline]
+    pub(crate) fn prefetch(&self) {
+        if let Encoder::Xor(e) = &self.encoder {
+            e.prefetch();
+        }
+    }
+
     /// Time of the first sample.
     pub(crate) fn min_ms(&self) -> TimestampMs {
         self.min_ms

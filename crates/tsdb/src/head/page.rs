@@ -1,7 +1,7 @@
 //! Pages of series: 128 consecutive references share a lock and lie together, so that a scrape,
 //! whose series were made together, takes few locks and walks memory in order.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
 
 use crate::int_map::IntMap;
 use model::TimestampMs;
@@ -53,6 +53,14 @@ impl PageInner {
         self.series.get_mut(place)
     }
 
+    /// Asks for the memory that the next sample of a series goes to.
+    #[inline]
+    pub(crate) fn prefetch(&self, series: u64) {
+        if let Some(open) = self.get(series).and_then(|s| s.open.as_ref()) {
+            open.prefetch();
+        }
+    }
+
     /// The series and the list of old ends, which an append changes together.
     #[inline]
     pub(crate) fn parts(&mut self, series: u64) -> Option<(&mut Series, &mut Vec<OldEnd>)> {
@@ -66,7 +74,8 @@ impl PageInner {
         self.retired
     }
 
-    fn put(&mut self, series: u64, s: Series) {
+    /// Puts a new series in its place, in the place of one that is there.
+    pub(crate) fn put(&mut self, series: u64, s: Series) {
         let slot = slot(series);
         if let Some(there) = self.get_mut(series) {
             *there = s;
@@ -151,6 +160,15 @@ impl Page {
     }
 }
 
+/// See [`Pages::read`].
+pub(crate) struct PagesReader<'a>(RwLockReadGuard<'a, IntMap<u64, Arc<Page>>>);
+
+impl PagesReader<'_> {
+    pub(crate) fn get(&self, number: u64) -> Option<&Page> {
+        self.0.get(&number).map(|page| &**page)
+    }
+}
+
 /// All pages, by number.
 #[derive(Default)]
 pub(crate) struct Pages(RwLock<IntMap<u64, Arc<Page>>>);
@@ -162,7 +180,11 @@ impl Pages {
 
     /// Puts a new series in its place.
     pub(crate) fn put(&self, series: u64, s: Series) {
-        let number = page_number(series);
+        self.with(page_number(series), |page| page.put(series, s));
+    }
+
+    /// Changes the page of this number, made if there is none.
+    pub(crate) fn with<R>(&self, number: u64, change: impl FnOnce(&mut PageInner) -> R) -> R {
         loop {
             let page = self.get(number).unwrap_or_else(|| {
                 let mut all = self.0.write().unwrap_or_else(PoisonError::into_inner);
@@ -170,10 +192,14 @@ impl Pages {
             });
             let mut inner = page.lock();
             if !inner.retired {
-                inner.put(series, s);
-                return;
+                return change(&mut inner);
             }
         }
+    }
+
+    /// Looks many pages up under one lock; pages cannot be added meanwhile.
+    pub(crate) fn read(&self) -> PagesReader<'_> {
+        PagesReader(self.0.read().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Page numbers and pages in order.

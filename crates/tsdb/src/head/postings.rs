@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::sync::{Mutex, PoisonError};
 
+use hashbrown::hash_map::Entry;
 use model::symbols::{SymbolId, SymbolLabels, SymbolsReader};
 use storage::{Spawn, StorageError};
 
@@ -10,9 +11,6 @@ use super::page::PAGE_SERIES;
 use super::{Head, lock};
 use crate::index::PostingsIndex;
 use crate::int_map::IntMap;
-
-/// All postings are made in so many parts, by the labels' names, whatever the number of threads.
-const PARTS: usize = 4;
 
 /// The references of one label pair. Most values belong to one series only.
 enum List {
@@ -26,6 +24,15 @@ impl List {
             Self::One(r) => std::slice::from_ref(r),
             Self::Many(v) => v,
         }
+    }
+
+    /// Appends references that lie behind these.
+    fn join(&mut self, more: &Self) {
+        let more = more.as_slice();
+        let mut all = Vec::with_capacity(self.as_slice().len() + more.len());
+        all.extend_from_slice(self.as_slice());
+        all.extend_from_slice(more);
+        *self = Self::Many(all);
     }
 
     /// Adds a reference; nearly always it is the highest.
@@ -71,9 +78,12 @@ impl Postings {
         values.lists.entry(v).and_modify(|l| l.add(series)).or_insert(List::One(series));
     }
 
-    /// Takes over the names of `other`, none of which are here.
-    fn join(&mut self, other: Self) {
-        self.names.extend(other.names);
+    /// Appends references of a pair, which lie behind those that it has.
+    fn join(&mut self, n: SymbolId, v: SymbolId, more: List) {
+        match self.names.entry(n).or_default().lists.entry(v) {
+            Entry::Vacant(place) => drop(place.insert(more)),
+            Entry::Occupied(mut place) => place.get_mut().join(&more),
+        }
     }
 
     /// Forgets series; `gone` is sorted, `pairs` are the label pairs that any of them had.
@@ -117,24 +127,56 @@ impl Postings {
     }
 }
 
+/// Makes the postings of many series, whose references rise.
+#[derive(Default)]
+struct Lister {
+    lists: Vec<((SymbolId, SymbolId), List)>,
+    /// Where in `lists` a pair is.
+    places: IntMap<u64, usize>,
+    /// Where each label of the series before was: most series share most labels with it.
+    last: Vec<usize>,
+}
+
+impl Lister {
+    fn add(&mut self, series: u64, labels: &SymbolLabels) {
+        for (i, pair) in labels.iter().enumerate() {
+            if let Some((_, list)) = self.last.get(i).map(|at| &mut self.lists[*at]).filter(|l| l.0 == pair) {
+                list.add(series);
+                continue;
+            }
+            let key = u64::from(pair.0.0) << 32 | u64::from(pair.1.0);
+            let at = *self.places.entry(key).or_insert(self.lists.len());
+            match self.lists.get_mut(at) {
+                Some((_, list)) => list.add(series),
+                None => self.lists.push((pair, List::One(series))),
+            }
+            match self.last.get_mut(i) {
+                Some(last) => *last = at,
+                None => self.last.push(at),
+            }
+        }
+    }
+}
+
 impl Head {
     /// Makes the postings of all series there are, when there are none yet.
     pub(super) fn list_postings(&self, spawn: &dyn Spawn) {
         let pages = self.pages.all();
-        let parts: Vec<Mutex<Postings>> = (0..PARTS).map(|_| Mutex::default()).collect();
-        spawn.for_each(parts.len(), &|part| {
-            let mut postings = Postings::default();
-            for (number, page) in &pages {
+        let parts: Vec<_> = pages.chunks(pages.len().div_ceil(spawn.parallelism()).max(1)).collect();
+        let listed: Vec<Mutex<Lister>> = parts.iter().map(|_| Mutex::default()).collect();
+        spawn.for_each(parts.len(), &|i| {
+            let mut lister = Lister::default();
+            for (number, page) in parts[i] {
                 for (slot, s) in page.lock().iter() {
-                    let mine = s.labels.iter().filter(|(n, _)| n.0 as usize % PARTS == part);
-                    mine.for_each(|(n, v)| postings.add_pair(number * PAGE_SERIES + slot, n, v));
+                    lister.add(number * PAGE_SERIES + slot, &s.labels);
                 }
             }
-            *lock(&parts[part]) = postings;
+            *lock(&listed[i]) = lister;
         });
         let mut all = self.postings.write().unwrap_or_else(PoisonError::into_inner);
-        for part in parts {
-            all.join(part.into_inner().unwrap_or_else(PoisonError::into_inner));
+        for part in listed {
+            let part = part.into_inner().unwrap_or_else(PoisonError::into_inner);
+            part.lists.into_iter().for_each(|((n, v), list)| all.join(n, v, list));
         }
     }
 }

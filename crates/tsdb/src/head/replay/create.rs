@@ -7,33 +7,38 @@ use model::symbols::SymbolLabels;
 
 use super::work::NamedSeries;
 use super::{Mapped, Replay};
+use crate::head::page::page_number;
 use crate::head::series::Series;
 use crate::head::{Head, lock};
 
 /// Series are made in so many groups, by their labels' hash, whatever the number of threads.
 const GROUPS: u64 = 8;
 
-/// Fewer series than this are made on one thread.
+/// Fewer series than this, or in fewer pages, are made on one thread.
 const MANY_SERIES: usize = 64;
+const MANY_PAGES: usize = 4;
 
 impl Replay<'_> {
     /// Makes the series of a record, or notes that they have one of these labels already.
-    pub(super) fn series(&mut self, all: &[NamedSeries]) {
+    pub(super) fn series(&mut self, mut all: Vec<NamedSeries>) {
         self.highest_ref = all.iter().map(|s| s.series).fold(self.highest_ref, u64::max);
         let head = self.head;
+        // Put into the pages in order, so that they lie in order, and only then into the index.
+        let one_page = |a: &NamedSeries, b: &NamedSeries| page_number(a.series) == page_number(b.series);
+        let pages: Vec<_> = all.chunk_by_mut(one_page).map(Mutex::new).collect();
+        self.for_each(pages.len() >= MANY_PAGES, pages.len(), &|i| head.place(*lock(&pages[i])));
+        drop(pages);
+        self.replace(&mut all);
         // Index in `all` and name under which the series is known.
         let known = Mutex::new(Vec::new());
-        if all.len() < MANY_SERIES {
-            let found = all.iter().enumerate().filter_map(|(i, s)| Some((i, head.make(s)?)));
-            lock(&known).extend(found);
-        } else {
+        let many = all.len() >= MANY_SERIES;
+        let groups = if many { GROUPS } else { 1 };
+        self.for_each(many, groups as usize, &|group| {
             // Equal labels have equal hashes, so they are in one group, and in order.
-            self.context.spawn.for_each(GROUPS as usize, &|group| {
-                let mine = all.iter().enumerate().filter(|(_, s)| (s.hash >> 32) % GROUPS == group as u64);
-                let found: Vec<_> = mine.filter_map(|(i, s)| Some((i, head.make(s)?))).collect();
-                lock(&known).extend(found);
-            });
-        }
+            let mine = all.iter().enumerate().filter(|(_, s)| (s.hash >> 32) % groups == group as u64);
+            let found: Vec<_> = mine.filter_map(|(i, s)| Some((i, head.list(s)?))).collect();
+            lock(&known).extend(found);
+        });
         let mut known = std::mem::take(&mut *lock(&known));
         let made = (all.len() - known.len()) as u64;
         head.counters.series.add(made);
@@ -64,6 +69,26 @@ impl Replay<'_> {
                 self.head.attach_late(name, chunks);
             }
         }
+    }
+
+    /// Where the log gives a reference to a second series, that takes the place of the first.
+    fn replace(&mut self, all: &mut [NamedSeries]) {
+        let head = self.head;
+        let taken = |s: &NamedSeries| s.labels.as_ref().is_some_and(|l| *l != head.symbols_of(s.series));
+        let at: Vec<usize> = (0..all.len()).filter(|i| taken(&all[*i])).collect();
+        if at.is_empty() {
+            return;
+        }
+        // What the log said so far is the first one's.
+        self.apply();
+        for i in at {
+            self.remove_series(all[i].series);
+            head.place(&mut all[i..=i]);
+        }
+    }
+
+    fn for_each(&self, many: bool, n: usize, f: &(dyn Fn(usize) + Sync)) {
+        if many { self.context.spawn.for_each(n, f) } else { (0..n).for_each(f) }
     }
 
     /// Gives a series the full chunks found under one of its names.
@@ -115,19 +140,43 @@ impl Replay<'_> {
 }
 
 impl Head {
-    /// Makes a series without postings, unless there is one of these labels: its name is returned.
-    fn make(&self, s: &NamedSeries) -> Option<u64> {
+    /// Puts series of one page into it. Those whose places are taken keep their labels.
+    fn place(&self, all: &mut [NamedSeries]) {
+        let Some(first) = all.first() else { return };
+        self.pages.with(page_number(first.series), |page| {
+            for s in all {
+                if page.get(s.series).is_none()
+                    && let Some(labels) = s.labels.take()
+                {
+                    page.put(s.series, Series::new(labels));
+                }
+            }
+        });
+    }
+
+    /// Makes a series known by its labels, without postings, unless there is one of these labels: its
+    /// name is returned, and what was placed is taken out again.
+    fn list(&self, s: &NamedSeries) -> Option<u64> {
         let mut shard = self.index.shard(s.hash);
-        let known = {
-            let symbols = self.symbols.read();
-            shard.find(s.hash, |series| self.has_labels(series, &s.labels, &symbols))
-        };
-        if known.is_some() {
-            return known;
+        let mut labels = s.labels.clone();
+        let known = shard.find(s.hash, |series| {
+            let labels = labels.get_or_insert_with(|| self.symbols_of(s.series));
+            self.page_of(series).is_some_and(|p| p.lock().get(series).is_some_and(|s| s.labels == *labels))
+        });
+        match (known, &s.labels) {
+            (None, _) => shard.insert(s.hash, s.series),
+            (Some(_), None) => {
+                if let Some(gone) = self.page_of(s.series).and_then(|p| p.lock().remove(s.series)) {
+                    self.symbols.release(gone.labels.ids());
+                }
+            }
+            (Some(_), Some(labels)) => self.symbols.release(labels.ids()),
         }
-        let labels = SymbolLabels::intern(&s.labels, &self.symbols);
-        self.pages.put(s.series, Series::new(labels));
-        shard.insert(s.hash, s.series);
-        None
+        known
+    }
+
+    fn symbols_of(&self, series: u64) -> SymbolLabels {
+        let page = self.page_of(series);
+        page.and_then(|p| Some(p.lock().get(series)?.labels.clone())).unwrap_or_default()
     }
 }

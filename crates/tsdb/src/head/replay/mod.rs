@@ -8,6 +8,8 @@
 mod covered;
 mod create;
 mod snapshot;
+#[cfg(test)]
+mod tests;
 mod work;
 
 use std::path::Path;
@@ -28,7 +30,7 @@ use crate::wal::reader::{LogFiles, log_files, map_segment, repair};
 use crate::wal::record::{RefExemplar, RefMetadata, Stone};
 use crate::wal::segment::segment_path;
 use covered::Covered;
-use work::{Decoded, Unknown, Work, decode};
+use work::{Decoded, Decoder, Unknown, Work};
 
 /// Records are decoded and applied in batches of so many bytes, compressed.
 const BATCH_BYTES: usize = 4 << 20;
@@ -104,6 +106,7 @@ struct Replay<'a> {
     late: IntMap<u64, Vec<OooChunk>>,
     /// References in the log that name a series known under another one.
     other_names: IntMap<u64, u64>,
+    decoder: Decoder<'a>,
     /// Decoded, and not yet in the series.
     pending: Vec<Work>,
     /// Two full chunks of a series that overlap, found under two of its names.
@@ -140,6 +143,7 @@ pub(crate) fn replay(head: &Head, context: &ReplayContext<'_>) -> Result<ReplayR
         covered: Covered::default(),
         late: IntMap::default(),
         other_names: context.snapshot.map(|s| s.names.clone()).unwrap_or_default(),
+        decoder: Decoder::new(&head.symbols),
         pending: Vec::new(),
         overlap: None,
         report: ReplayReport::default(),
@@ -300,7 +304,7 @@ impl Replay<'_> {
 
     fn record(&mut self, record: Decoded) {
         match record {
-            Decoded::Series(series) => self.series(&series),
+            Decoded::Series(series) => self.series(series),
             Decoded::Samples { work, all } => {
                 self.report.wal_samples += all;
                 self.take(work);
@@ -385,15 +389,17 @@ impl Replay<'_> {
         let partitions = if pending.is_empty() { 0 } else { PARTITIONS as usize };
         let decoded: Vec<Mutex<Option<Result<Decoded, String>>>> =
             batch.iter().map(|_| Mutex::new(None)).collect();
-        let (head, unknown, covered) = (self.head, &self.unknown, &self.covered);
+        let (head, unknown, covered, decoder) = (self.head, &self.unknown, &self.covered, &self.decoder);
         let rules = head.chunk_rules();
         self.context.spawn.for_each(partitions + batch.len(), &|i| {
             if let Some(i) = i.checked_sub(partitions) {
-                *lock(&decoded[i]) = Some(decode(batch[i].bits, &batch[i].data, covered, min_valid_ms));
+                let found = &batch[i];
+                *lock(&decoded[i]) = Some(decoder.decode(found.bits, &found.data, covered, min_valid_ms));
             } else {
                 work::apply_partition(head, i as u64, &pending, min_valid_ms, &rules, unknown);
             }
         });
+        self.decoder.reuse(pending);
         let missing = || Err("not decoded".to_owned());
         let take = |slot: Mutex<Option<_>>| slot.into_inner().unwrap_or_else(PoisonError::into_inner);
         decoded.into_iter().map(|slot| take(slot).unwrap_or_else(missing)).collect()

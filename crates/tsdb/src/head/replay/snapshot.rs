@@ -7,7 +7,7 @@ use model::TimestampMs;
 use storage::StorageError;
 
 use super::covered::Covered;
-use super::work::{Decoded, decode};
+use super::work::Decoded;
 use super::{Mapped, Replay};
 use crate::head::page::Page;
 use crate::wal::fragment::Records;
@@ -42,7 +42,7 @@ impl Replay<'_> {
         let data = map_segment(self.context.fs, path)?;
         if let Ok(Some(found)) = Records::new(&data).next()
             && let Ok(Decoded::MinValidTime(t)) =
-                decode(found.bits, &found.data, &Covered::default(), TimestampMs::MIN)
+                self.decoder.decode(found.bits, &found.data, &Covered::default(), TimestampMs::MIN)
         {
             self.head.raise_min_valid_ms(t);
         }

@@ -1,27 +1,111 @@
 //! The records of the log as replay works on them: decoded on any thread, applied partition by
 //! partition.
 
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use model::TimestampMs;
 use model::histogram::NativeHistogram;
-use model::{Labels, TimestampMs};
+use model::symbols::{Interner, SymbolLabels, Symbols};
 
 use super::PARTITIONS;
 use super::covered::Covered;
-use crate::head::Head;
 use crate::head::batch::Sample;
-use crate::head::page::page_number;
+use crate::head::page::{PagesReader, page_number};
 use crate::head::series::{ChunkRules, Pushed};
+use crate::head::{Head, lock};
 use crate::histogram::OwnedHistogram;
 use crate::int_map::IntMap;
 use crate::wal::decompress;
-use crate::wal::record::{self, Record, RefExemplar, RefHistogram, RefMetadata, Samples, Stone};
+use crate::wal::record::{self, Record, RefExemplar, RefHistogram, RefMetadata, Samples, Stone, kind};
 
 /// A series that the log names.
 pub(super) struct NamedSeries {
     pub(super) series: u64,
     pub(super) hash: u64,
-    pub(super) labels: Labels,
+    /// Taken out when the series is made.
+    pub(super) labels: Option<SymbolLabels>,
+}
+
+/// What decoding needs besides the bytes; its memory is used again from record to record.
+pub(super) struct Decoder<'a> {
+    symbols: &'a Symbols,
+    free: Mutex<Free<'a>>,
+}
+
+#[derive(Default)]
+struct Free<'a> {
+    raw: Vec<Vec<u8>>,
+    samples: Vec<Samples>,
+    interners: Vec<Interner<'a>>,
+}
+
+impl<'a> Decoder<'a> {
+    pub(super) fn new(symbols: &'a Symbols) -> Self {
+        Self { symbols, free: Mutex::default() }
+    }
+
+    /// Takes back the memory of what has been applied.
+    pub(super) fn reuse(&self, done: Vec<Work>) {
+        let samples = done.into_iter().filter_map(|work| match work {
+            Work::Samples(samples, _) => Some(samples),
+            Work::Histograms(..) => None,
+        });
+        lock(&self.free).samples.extend(samples);
+    }
+
+    /// Decodes a record, without the samples that chunks have or that lie before `min_valid_ms`.
+    ///
+    /// # Errors
+    /// What is wrong with its bytes.
+    pub(super) fn decode(
+        &self,
+        bits: u8,
+        data: &[u8],
+        covered: &Covered,
+        min_valid_ms: TimestampMs,
+    ) -> Result<Decoded, String> {
+        if bits == 0 {
+            return self.record(data, covered, min_valid_ms);
+        }
+        let mut raw = lock(&self.free).raw.pop().unwrap_or_default();
+        decompress(bits, data, &mut raw)?;
+        let decoded = self.record(&raw, covered, min_valid_ms);
+        lock(&self.free).raw.push(raw);
+        decoded
+    }
+
+    fn record(&self, raw: &[u8], covered: &Covered, min_valid_ms: TimestampMs) -> Result<Decoded, String> {
+        Ok(match raw.first() {
+            Some(&kind::SERIES) => Decoded::Series(self.series(raw)?),
+            Some(&(kind::SAMPLES | kind::SAMPLES_V2)) => {
+                let mut s = lock(&self.free).samples.pop().unwrap_or_default();
+                record::decode_samples(raw, &mut s)?;
+                let all = s.samples.len() as u64;
+                covered.strip(&mut s.samples, &mut s.starts, min_valid_ms);
+                let runs = Runs::of(&s.samples);
+                Decoded::Samples { work: Work::Samples(s, runs), all }
+            }
+            _ => others(record::decode(raw)?, covered, min_valid_ms),
+        })
+    }
+
+    fn series(&self, raw: &[u8]) -> Result<Vec<NamedSeries>, String> {
+        let interner = lock(&self.free).interners.pop();
+        let mut interner = interner.unwrap_or_else(|| Interner::new(self.symbols));
+        let mut all = Vec::new();
+        let done = record::for_each_series(raw, |series, labels| {
+            let hash = labels.hash64();
+            all.push(NamedSeries { series, hash, labels: Some(interner.intern(labels)) });
+        });
+        lock(&self.free).interners.push(interner);
+        if done.is_err() {
+            let labels = all.iter().filter_map(|s| s.labels.as_ref());
+            self.symbols.release(labels.flat_map(SymbolLabels::ids));
+        }
+        done?;
+        Ok(all)
+    }
 }
 
 /// A record, decoded.
@@ -45,35 +129,9 @@ pub(super) enum Decoded {
     Other,
 }
 
-/// Decodes a record, without the samples that chunks have or that lie before `min_valid_ms`.
-///
-/// # Errors
-/// What is wrong with its bytes.
-pub(super) fn decode(
-    bits: u8,
-    data: &[u8],
-    covered: &Covered,
-    min_valid_ms: TimestampMs,
-) -> Result<Decoded, String> {
-    let record = if bits == 0 {
-        record::decode(data)?
-    } else {
-        let mut raw = Vec::new();
-        decompress(bits, data, &mut raw)?;
-        record::decode(&raw)?
-    };
-    Ok(match record {
-        Record::Series(all) => Decoded::Series(
-            all.into_iter()
-                .map(|(series, labels)| NamedSeries { series, hash: labels.hash64(), labels })
-                .collect(),
-        ),
-        Record::Samples(mut s) => {
-            let all = s.samples.len() as u64;
-            covered.strip(&mut s.samples, &mut s.starts, min_valid_ms);
-            let runs = Runs::of(&s.samples);
-            Decoded::Samples { work: Work::Samples(s, runs), all }
-        }
+/// What the rarer records say, those of samples and series apart.
+fn others(record: Record, covered: &Covered, min_valid_ms: TimestampMs) -> Decoded {
+    match record {
         Record::Histograms(mut histograms) => {
             let all = histograms.len();
             histograms.retain(|h| is_whole(&h.h));
@@ -87,24 +145,26 @@ pub(super) fn decode(
         Record::MinValidTime(t) => Decoded::MinValidTime(t),
         Record::Exemplars(exemplars) => Decoded::Exemplars(exemplars),
         // Markers belong into the other log.
-        Record::Markers(_) | Record::Other => Decoded::Other,
-    })
+        Record::Series(_) | Record::Samples(_) | Record::Markers(_) | Record::Other => Decoded::Other,
+    }
 }
 
-/// Consecutive samples of one page: its number, and the index behind the last.
-pub(super) struct Runs(Vec<(u64, usize)>);
+/// How the samples of a record lie in the pages.
+pub(super) struct Runs {
+    /// Consecutive samples of one page: its number, and the index behind the last.
+    pages: Vec<(u64, usize)>,
+    highest_ref: u64,
+}
 
 impl Runs {
     fn of<S: Sample>(samples: &[S]) -> Self {
-        let mut end = 0;
-        let runs = samples.chunk_by(|a, b| page_number(a.series()) == page_number(b.series()));
-        Self(
-            runs.map(|run| {
-                end += run.len();
-                (page_number(run[0].series()), end)
-            })
-            .collect(),
-        )
+        let (mut pages, mut highest_ref) = (Vec::new(), 0);
+        for run in samples.chunk_by(|a, b| page_number(a.series()) == page_number(b.series())) {
+            let end = pages.last().map_or(0, |(_, end)| *end) + run.len();
+            pages.push((page_number(run[0].series()), end));
+            highest_ref = run.iter().map(S::series).fold(highest_ref, u64::max);
+        }
+        Self { pages, highest_ref }
     }
 }
 
@@ -116,17 +176,8 @@ pub(super) enum Work {
 
 impl Work {
     pub(super) fn highest_ref(&self) -> u64 {
-        // The highest page has the highest reference.
-        let runs = match self {
-            Self::Samples(_, runs) | Self::Histograms(_, runs) => runs,
-        };
-        let highest = runs.0.iter().map(|(page, _)| *page).max();
-        let among = |refs: &mut dyn Iterator<Item = u64>| {
-            refs.filter(|r| Some(page_number(*r)) == highest).max().unwrap_or_default()
-        };
         match self {
-            Self::Samples(s, _) => among(&mut s.samples.iter().map(|s| s.series)),
-            Self::Histograms(h, _) => among(&mut h.iter().map(|h| h.series)),
+            Self::Samples(_, runs) | Self::Histograms(_, runs) => runs.highest_ref,
         }
     }
 
@@ -177,8 +228,15 @@ pub(super) fn apply_partition(
     rules: &ChunkRules,
     unknown: &Unknown,
 ) {
-    let mut apply =
-        Apply { head, partition, min_valid_ms, rules, min_ms: TimestampMs::MAX, max_ms: TimestampMs::MIN };
+    let mut apply = Apply {
+        head,
+        pages: head.pages.read(),
+        partition,
+        min_valid_ms,
+        rules,
+        min_ms: TimestampMs::MAX,
+        max_ms: TimestampMs::MIN,
+    };
     let (mut samples, mut histograms) = (0, 0);
     for work in all {
         match work {
@@ -193,8 +251,12 @@ pub(super) fn apply_partition(
     }
 }
 
+/// So many samples before its turn, the memory that a sample goes to is asked for.
+const AHEAD: usize = 8;
+
 struct Apply<'a> {
     head: &'a Head,
+    pages: PagesReader<'a>,
     partition: u64,
     min_valid_ms: TimestampMs,
     rules: &'a ChunkRules,
@@ -207,7 +269,7 @@ impl Apply<'_> {
     fn runs<S: Sample>(&mut self, runs: &Runs, samples: &[S], starts: &[TimestampMs]) -> u64 {
         let mut missing = 0;
         let mut start = 0;
-        for (number, end) in &runs.0 {
+        for (number, end) in &runs.pages {
             let range = std::mem::replace(&mut start, *end)..*end;
             if number % PARTITIONS != self.partition {
                 continue;
@@ -220,12 +282,19 @@ impl Apply<'_> {
 
     fn run<S: Sample>(&mut self, number: u64, samples: &[S], starts: &[TimestampMs]) -> u64 {
         let wanted = |s: &S| s.t() >= self.min_valid_ms;
-        let Some(page) = self.head.pages.get(number) else {
+        let Some(page) = self.pages.get(number) else {
             return samples.iter().filter(|s| wanted(s)).count() as u64;
         };
         let mut missing = 0;
         let mut page = page.lock();
-        for (i, sample) in samples.iter().enumerate().filter(|(_, s)| wanted(s)) {
+        samples.iter().take(AHEAD).for_each(|s| page.prefetch(s.series()));
+        for (i, sample) in samples.iter().enumerate() {
+            if let Some(later) = samples.get(i + AHEAD) {
+                page.prefetch(later.series());
+            }
+            if !wanted(sample) {
+                continue;
+            }
             let Some(s) = page.get_mut(sample.series()) else {
                 missing += 1;
                 continue;

@@ -28,8 +28,8 @@ pub(crate) use histograms::{
 pub(crate) use labels::{decode_labels, put_labels};
 pub(crate) use markers::{Marker, put_markers};
 pub(crate) use metadata::{RefMetadata, put_metadata};
-pub(crate) use samples::{RefSample, Samples, put_samples, put_samples_v2};
-pub(crate) use series::put_series;
+pub(crate) use samples::{RefSample, Samples, decode_samples, put_samples, put_samples_v2};
+pub(crate) use series::{for_each_series, put_series};
 pub(crate) use tombstones::{Stone, put_tombstones};
 
 /// The first byte of a record.
@@ -75,8 +75,11 @@ pub(crate) fn decode(record: &[u8]) -> Result<Record, Reason> {
     let b = Bytes(body);
     Ok(match kind {
         kind::SERIES => Record::Series(series::decode(b)?),
-        kind::SAMPLES => Record::Samples(samples::decode(b)?),
-        kind::SAMPLES_V2 => Record::Samples(samples::decode_v2(b)?),
+        kind::SAMPLES | kind::SAMPLES_V2 => {
+            let mut samples = Samples::default();
+            decode_samples(record, &mut samples)?;
+            Record::Samples(samples)
+        }
         kind::TOMBSTONES => Record::Tombstones(tombstones::decode(b)?),
         kind::METADATA => Record::Metadata(metadata::decode(b)?),
         kind::MIN_VALID_TIME => Record::MinValidTime(min_valid_time(b)?),

@@ -26,10 +26,33 @@ pub(crate) struct Samples {
 const SAMPLE_BYTES_MIN: usize = 1 + 1 + 8;
 const SAMPLE_BYTES_MAX: usize = 2 * VARINT_BYTES_MAX + 8;
 
-pub(super) fn decode(mut b: Bytes<'_>) -> Result<Samples, Reason> {
-    let mut samples = Vec::new();
+impl Samples {
+    fn clear(&mut self) {
+        self.samples.clear();
+        self.starts.clear();
+    }
+}
+
+/// Reads a record of samples of either kind into `out`, whose memory is used again; does nothing
+/// with a record of another kind. The result says whether it was one of samples.
+///
+/// # Errors
+/// What is wrong with the bytes; `out` then holds the samples before that.
+pub(crate) fn decode_samples(record: &[u8], out: &mut Samples) -> Result<bool, Reason> {
+    out.clear();
+    match record.split_first() {
+        Some((&kind::SAMPLES, body)) => decode(Bytes(body), out)?,
+        Some((&kind::SAMPLES_V2, body)) => decode_v2(Bytes(body), out)?,
+        _ => return Ok(false),
+    }
+    Ok(true)
+}
+
+/// References and times relative to those at the front.
+fn decode(mut b: Bytes<'_>, out: &mut Samples) -> Result<(), Reason> {
+    let Samples { samples, .. } = out;
     if b.is_empty() {
-        return Ok(Samples::default());
+        return Ok(());
     }
     let (base_series, base_t) = (b.u64()?, b.u64()? as i64);
     samples.reserve_exact(b.0.len() / SAMPLE_BYTES_MIN);
@@ -47,7 +70,7 @@ pub(super) fn decode(mut b: Bytes<'_>) -> Result<Samples, Reason> {
             v: f64::from_bits(bits),
         });
     }
-    Ok(Samples { samples, starts: Vec::new() })
+    Ok(())
 }
 
 /// A sample whose numbers have at most three bytes each: both as they stand, the value's bits, and
@@ -77,10 +100,9 @@ fn short_uvarint(word: u64) -> Option<(u64, usize)> {
 }
 
 /// References relative to the sample before, times to the first.
-pub(super) fn decode_v2(mut b: Bytes<'_>) -> Result<Samples, Reason> {
-    let mut out = Samples::default();
+fn decode_v2(mut b: Bytes<'_>, out: &mut Samples) -> Result<(), Reason> {
     if b.is_empty() {
-        return Ok(out);
+        return Ok(());
     }
     out.samples.reserve_exact(b.0.len() / SAMPLE_BYTES_MIN);
     let (mut series, first_t, first_start) = (b.varint()? as u64, b.varint()?, b.varint()?);
@@ -99,7 +121,7 @@ pub(super) fn decode_v2(mut b: Bytes<'_>) -> Result<Samples, Reason> {
         }
         out.samples.push(RefSample { series, t, v: b.f64()? });
     }
-    Ok(out)
+    Ok(())
 }
 
 /// Writes a record of samples to the empty `buf`.
