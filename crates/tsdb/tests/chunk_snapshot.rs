@@ -271,11 +271,11 @@ fn no_snapshot_without_the_feature_or_with_a_failed_log() {
     let db = open(&fs, Kind::default(), false);
     fill(&db, Kind::default(), 0, 10_000);
     db.close().unwrap();
-    assert_eq!(snapshots(&fs), [PathBuf::new(); 0]);
+    assert_eq!(snapshots(&fs), Vec::<PathBuf>::new());
     let db = open(&fs, Kind::default(), true);
     db.refuse("no more");
     assert!(db.close().is_err());
-    assert_eq!(snapshots(&fs), [PathBuf::new(); 0]);
+    assert_eq!(snapshots(&fs), Vec::<PathBuf>::new());
 }
 
 /// Opens a damaged database: everything must be there, from the log if not from the snapshot. Returns

@@ -6,13 +6,14 @@ use std::hash::BuildHasher;
 use std::path::Path;
 use std::sync::atomic::Ordering;
 
+use model::TimestampMs;
 use storage::StorageError;
 
 use super::options::LogLevel;
 use super::{Inner, blocks};
 use crate::block::{Block, BlockMeta, ChunkData, SymbolBlockWriter, Ulid};
 use crate::compact::{Compactor, block_ranges_ms, max_block_duration_ms, plan};
-use crate::head::{OooTruncation, Truncation, range_end_ms};
+use crate::head::{OooTruncation, OrderedSeries, StaleEviction, Truncation, range_end_ms};
 use crate::retention::{BlockSize, Retention, beyond_size, beyond_time};
 use crate::wal::segment::directory_bytes;
 
@@ -41,6 +42,10 @@ pub(super) struct Upkeep {
     pub(super) late_waiting: Option<OooTruncation>,
     /// Blocks were cut out of the head, so its late samples are to follow.
     late_due: bool,
+    /// Stale series that wait for queries to end.
+    pub(super) stale_waiting: Option<StaleEviction>,
+    /// When the last block was cut out of the head.
+    pub(super) cut_at_ns: Option<u64>,
     /// When the data directory is to be looked at next.
     reload_at_ns: u64,
     /// Merging failed: not before this time again, and how long that pause was.
@@ -65,7 +70,8 @@ impl Inner {
         }
         upkeep.reload_at_ns = now_ns.saturating_add(RELOAD_INTERVAL_NS);
         self.counters.compactions_triggered.add(1);
-        done.and(self.reload())
+        done.and(self.reload())?;
+        self.compact_stale_if_due(upkeep)
     }
 
     /// Cuts blocks as long as the head is long enough, then forgets what no query needs any more.
@@ -81,6 +87,7 @@ impl Inner {
                 self.options.log(LogLevel::Error, &format!("compact head: {e}"));
                 return Err(e);
             }
+            upkeep.cut_at_ns = Some(self.options.clock.monotonic_ns());
             upkeep.waiting = Some(self.head.announce_truncation(max_ms));
             upkeep.late_due = true;
             self.collect_waiting(upkeep)?;
@@ -88,6 +95,7 @@ impl Inner {
         }
         self.collect_waiting(upkeep)?;
         self.collect_late_waiting(upkeep)?;
+        self.evict_waiting(upkeep)?;
         if std::mem::take(&mut upkeep.late_due)
             && let Err(e) = self.compact_ooo(upkeep)
         {
@@ -123,6 +131,19 @@ impl Inner {
         let end_ms = max_ms.saturating_sub(1);
         self.head.head_chunks().seal()?;
         let ordered = self.head.ordered_between(min_ms, end_ms);
+        self.write_series(parent, meta, &ordered, (min_ms, end_ms), &|_| TimestampMs::MAX)
+    }
+
+    /// Writes the samples of the series in `min_ms ..= end_ms`, of each up to its own end, as a block in
+    /// the directory `parent`. Full chunks must have been sealed.
+    pub(super) fn write_series(
+        &self,
+        parent: &Path,
+        meta: BlockMeta,
+        ordered: &OrderedSeries,
+        (min_ms, end_ms): (TimestampMs, TimestampMs),
+        end_of: &dyn Fn(u64) -> TimestampMs,
+    ) -> Result<Option<BlockMeta>, StorageError> {
         let symbols = ordered.symbols();
         let mut writer = SymbolBlockWriter::create(&self.options.fs, parent, meta, None, &symbols)?;
         let mut chunks = Vec::new();
@@ -130,7 +151,7 @@ impl Inner {
             if self.compactor.cancel.load(Ordering::Relaxed) {
                 return Err(StorageError::Closed);
             }
-            self.head.chunks_between(series, min_ms, end_ms, &mut chunks)?;
+            self.head.chunks_between(series, min_ms, end_ms.min(end_of(series)), &mut chunks)?;
             if chunks.is_empty() {
                 return Ok(());
             }

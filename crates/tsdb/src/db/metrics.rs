@@ -18,6 +18,10 @@ pub(super) struct DbCounters {
     pub(super) size_retentions: Counter,
     pub(super) tombstone_cleanups: Counter,
     pub(super) tombstone_cleanup_ns: Counter,
+    pub(super) stale_compactions: Counter,
+    pub(super) stale_compactions_failed: Counter,
+    pub(super) stale_compactions_done: Counter,
+    pub(super) stale_compaction_ns: Counter,
 }
 
 type Labels = &'static [(&'static str, &'static str)];
@@ -102,6 +106,11 @@ impl Inner {
             "prometheus_tsdb_head_series",
             c.series.get() as f64,
             "Total number of series in the head block.",
+        );
+        m.gauge(
+            "prometheus_tsdb_head_stale_series",
+            head.num_stale() as f64,
+            "Total number of stale series in the head block.",
         );
         m.counter(
             "prometheus_tsdb_head_series_created_total",
@@ -404,6 +413,23 @@ impl Inner {
             "prometheus_tsdb_size_retentions_total",
             c.size_retentions.get(),
             "The number of times that blocks were deleted because the maximum number of bytes was exceeded.",
+        );
+        m.counter(
+            "prometheus_tsdb_stale_series_compactions_triggered_total",
+            c.stale_compactions.get(),
+            "Total number of triggered stale series compactions.",
+        );
+        m.counter(
+            "prometheus_tsdb_stale_series_compactions_failed_total",
+            c.stale_compactions_failed.get(),
+            "Total number of stale series compactions that failed.",
+        );
+        m.duration(
+            "prometheus_tsdb_stale_series_compaction_duration_seconds_sum",
+            "prometheus_tsdb_stale_series_compaction_duration_seconds_count",
+            c.stale_compaction_ns.get(),
+            c.stale_compactions_done.get(),
+            "Duration of stale series compaction runs.",
         );
         m.duration(
             "prometheus_tsdb_tombstone_cleanup_seconds_sum",

@@ -8,6 +8,7 @@ mod ooo;
 mod options;
 mod read_only;
 mod snapshot;
+mod stale;
 mod stats;
 
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -104,6 +105,7 @@ impl Db {
         if head.initialized() {
             head.collect(head.min_valid_ms())?;
         }
+        head.count_stale();
         head.counters.replay_ns.set(options.clock.monotonic_ns().saturating_sub(start_ns));
         let inner = Inner {
             head,

@@ -75,7 +75,7 @@ impl Inner {
     }
 
     /// Opens blocks for queries, all or none.
-    fn add_blocks(&self, written: &[BlockMeta]) -> Result<(), StorageError> {
+    pub(super) fn add_blocks(&self, written: &[BlockMeta]) -> Result<(), StorageError> {
         let open = |m: &BlockMeta| Block::open(&*self.options.fs, &self.options.dir.join(m.ulid.to_string()));
         let blocks: Vec<_> = written.iter().map(open).collect::<Result<_, _>>()?;
         blocks.into_iter().for_each(|b| self.blocks.add(b));

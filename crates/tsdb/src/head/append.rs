@@ -225,6 +225,8 @@ impl HeadAppender {
         counters.histograms_appended.add(span.histograms);
         counters.out_of_order.add(span.out_of_order);
         counters.out_of_order_histograms.add(span.out_of_order_histograms);
+        // Wraps around, so that it may fall before it rises.
+        counters.stale_series.add(span.stale as u64);
         commit.finish();
         inserted
     }
@@ -253,6 +255,8 @@ struct Span {
     histograms: u64,
     out_of_order: u64,
     out_of_order_histograms: u64,
+    /// How many more series end in a stale marker.
+    stale: i64,
 }
 
 impl Default for Span {
@@ -264,6 +268,7 @@ impl Default for Span {
             histograms: 0,
             out_of_order: 0,
             out_of_order_histograms: 0,
+            stale: 0,
         }
     }
 }
@@ -318,6 +323,7 @@ impl Apply<'_> {
             let Some((s, old_ends)) = inner.parts(series) else { continue };
             s.pending -= 1;
             let t = sample.t();
+            let was_stale = s.is_stale();
             let pushed = if t < self.min_valid_ms {
                 Pushed::Refused
             } else {
@@ -339,6 +345,7 @@ impl Apply<'_> {
                 Pushed::Appended => {}
                 Pushed::NewChunk(full) => self.head.keep_full(series, s, full),
             }
+            self.span.stale += i64::from(s.is_stale()) - i64::from(was_stale);
             appended += 1;
             self.span.min_ms = self.span.min_ms.min(sample.t());
             self.span.max_ms = self.span.max_ms.max(sample.t());

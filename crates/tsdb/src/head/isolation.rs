@@ -66,6 +66,11 @@ impl Isolation {
         self.wait_for(last);
     }
 
+    /// The last commit of which, as of all before it, every sample is in its series.
+    pub(crate) fn published(&self) -> CommitSeq {
+        self.published.load(Ordering::Acquire)
+    }
+
     /// No view needs to tell apart commits up to this one.
     pub(crate) fn low(&self) -> CommitSeq {
         self.low.load(Ordering::Acquire)

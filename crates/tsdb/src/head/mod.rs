@@ -18,6 +18,7 @@ mod querier;
 mod replay;
 mod series;
 mod snapshot;
+mod stale;
 mod stats;
 mod truncate;
 
@@ -44,6 +45,7 @@ use series::{ChunkRules, FullChunk, MappedChunk, Series};
 
 pub(crate) use append::HeadAppender;
 pub(crate) use ooo::{OooCompaction, OooTruncation};
+pub(crate) use ordered::OrderedSeries;
 pub(crate) use querier::HeadQuerier;
 pub use replay::ReplayReport;
 pub(crate) use replay::{ReplayContext, ReplayError, replay};
@@ -52,6 +54,7 @@ pub(crate) use snapshot::{
     ChunkRecord, Loaded, LogPosition, SeriesRecord, SnapshotRecord, decode_record as decode_snapshot_record,
     drop_snapshots, load as load_snapshot, snapshots, write as write_snapshot,
 };
+pub(crate) use stale::{StaleEviction, StaleSeries};
 pub(crate) use truncate::Truncation;
 
 fn lock<T>(m: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
@@ -142,6 +145,8 @@ pub(crate) struct HeadCounters {
     pub(crate) wal_corruptions: Counter,
     pub(crate) replay_ns: Counter,
     pub(crate) snapshots_damaged: Counter,
+    /// See [`Head::num_stale`].
+    stale_series: Counter,
 }
 
 impl Head {

@@ -2,7 +2,7 @@
 
 use chunk::histogram::Appended;
 use chunk::{ChunkError, Encoding, FloatHistogramEncoder, HistogramEncoder, Xor2Encoder, XorEncoder};
-use model::{Columns, TimestampMs};
+use model::{Columns, STALE_NAN_BITS, TimestampMs};
 use storage::HistogramValue;
 
 /// A chunk under construction; it always has a sample.
@@ -164,6 +164,18 @@ impl OpenChunk {
             Encoder::Xor2(e) => Some(e.last_v()),
             Encoder::Histogram(_) | Encoder::FloatHistogram(_) => None,
         }
+    }
+
+    /// Whether the last sample is a stale marker.
+    #[inline]
+    pub(crate) fn is_stale(&self) -> bool {
+        let last = match &self.encoder {
+            Encoder::Xor(e) => e.last_v(),
+            Encoder::Xor2(e) => e.last_v(),
+            Encoder::Histogram(e) => e.last_sum(),
+            Encoder::FloatHistogram(e) => e.last_sum(),
+        };
+        last.to_bits() == STALE_NAN_BITS
     }
 
     /// Whether the last sample is this histogram, but for buckets without observations.

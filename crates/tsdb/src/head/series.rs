@@ -181,6 +181,12 @@ impl Series {
         self.kind
     }
 
+    /// Whether the last sample in order is a stale marker, as far as is known without reading full chunks.
+    #[inline]
+    pub(crate) fn is_stale(&self) -> bool {
+        self.open.as_ref().is_some_and(OpenChunk::is_stale)
+    }
+
     /// Time of the first sample in order.
     pub(crate) fn min_ms(&self) -> Option<TimestampMs> {
         self.mapped.first().map(|m| m.min_ms).or_else(|| self.open.as_ref().map(OpenChunk::min_ms))

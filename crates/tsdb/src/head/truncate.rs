@@ -10,6 +10,7 @@ use storage::StorageError;
 
 use super::ooo::OooSeries;
 use super::page::{PAGE_SERIES, page_number};
+use super::series::Series;
 use super::{Head, lock};
 use crate::wal::reader::remove_covered;
 use crate::wal::segment::segments;
@@ -44,7 +45,7 @@ impl Head {
     /// The system's.
     pub(crate) fn collect(&self, mint_ms: TimestampMs) -> Result<(), StorageError> {
         let mut dead = Vec::new();
-        let mut chunks = 0;
+        let (mut chunks, mut stale) = (0, 0);
         let mut first_file = u32::MAX;
         let mut first_ms = TimestampMs::MAX;
         let mut late = (TimestampMs::MAX, TimestampMs::MIN);
@@ -52,7 +53,9 @@ impl Head {
         for (number, page) in self.pages.all() {
             let mut page = page.lock();
             for (slot, s) in page.iter_mut() {
+                let was_stale = s.is_stale();
                 chunks += s.truncate_before(mint_ms);
+                stale += u64::from(was_stale && !s.is_stale());
                 if let Some(m) = s.mapped.first() {
                     first_file =
                         s.mapped.iter().map(|m| m.place.file).min().unwrap_or(m.place.file).min(first_file);
@@ -73,8 +76,9 @@ impl Head {
         self.forget_tombstones(mint_ms.min(self.ooo.span().map_or(TimestampMs::MAX, |(min_ms, _)| min_ms)));
         self.counters.chunks_removed.add(chunks as u64);
         self.counters.chunks.sub(chunks as u64);
+        self.counters.stale_series.sub(stale);
         // Nothing in the log is newer than the newest sample.
-        self.remove_series(dead, first_ms.min(self.max_ms()).max(mint_ms));
+        self.remove_series(dead, first_ms.min(self.max_ms()).max(mint_ms), &|_, s| s.is_dead(), &|_| {});
         if first_ms > self.min_ms() && first_ms != TimestampMs::MAX {
             // The head begins later than asked for, though not later than samples may still come.
             let from = first_ms.min(self.appendable_min_ms());
@@ -84,24 +88,36 @@ impl Head {
         self.chunks.truncate(first_file)
     }
 
-    /// Takes series out of everything that knows them, unless they have come back to life.
-    fn remove_series(&self, candidates: Vec<(u64, SymbolLabels)>, keep_until_ms: TimestampMs) {
+    /// Takes series out of everything that knows them, those that `may_go` still says yes to, and calls
+    /// `going` with each before another of its labels can come. Returns how many went.
+    pub(super) fn remove_series(
+        &self,
+        candidates: Vec<(u64, SymbolLabels)>,
+        keep_until_ms: TimestampMs,
+        may_go: &dyn Fn(u64, &Series) -> bool,
+        going: &dyn Fn(u64),
+    ) -> usize {
         let mut gone = Vec::new();
+        let (mut chunks, mut stale) = (0, 0);
         for (series, labels) in candidates {
             let hash = labels.resolve(&self.symbols.read()).hash64();
             let mut shard = self.index.shard(hash);
             let Some(page) = self.page_of(series) else { continue };
             let mut page = page.lock();
-            if page.get(series).is_none_or(|s| !s.is_dead()) {
-                continue;
-            }
+            let Some(s) = page.get(series).filter(|s| may_go(series, s)) else { continue };
+            chunks += s.num_chunks() as u64;
+            stale += u64::from(s.is_stale());
             page.remove(series);
             shard.remove(hash, series);
+            going(series);
             gone.push((series, labels));
         }
         if gone.is_empty() {
-            return;
+            return 0;
         }
+        self.counters.chunks_removed.add(chunks);
+        self.counters.chunks.sub(chunks);
+        self.counters.stale_series.sub(stale);
         let refs: Vec<u64> = gone.iter().map(|(r, _)| *r).collect();
         let pairs: HashSet<_> = gone.iter().flat_map(|(_, l)| l.iter().collect::<Vec<_>>()).collect();
         self.postings.write().unwrap_or_else(PoisonError::into_inner).remove(&refs, pairs);
@@ -114,6 +130,7 @@ impl Head {
         lock(&self.wal_expiries).extend(refs.iter().map(|r| (*r, keep_until_ms)));
         self.counters.series.sub(refs.len() as u64);
         self.counters.series_removed.add(refs.len() as u64);
+        refs.len()
     }
 
     /// Rewrites the older two thirds of the log into a checkpoint, without what lies before

@@ -173,6 +173,16 @@ impl Wal {
         }
     }
 
+    /// Queues a deletion. It is written with the next commit, before it and before series that are
+    /// queued later.
+    pub(crate) fn add_tombstone(&self, stone: record::Stone) {
+        let mut data = Vec::new();
+        record::put_tombstones(&mut data, &[stone]);
+        let mut s = lock(&self.state);
+        s.close_series_record();
+        s.queue.push(Queued { bits: 0, data, ready: false });
+    }
+
     /// Logs a commit, batch after batch; when it returns, write(2) has returned for all of it. Calls
     /// `queued` as soon as the commit's place in the log is certain, before any other commit gets one.
     ///

@@ -132,6 +132,12 @@ impl Replay<'_> {
         let hash = gone.labels.resolve(&head.symbols.read()).hash64();
         head.index.shard(hash).remove(hash, series);
         head.symbols.release(gone.labels.ids());
+        // Its record must stay as long as its samples are in the log.
+        let until = gone.end_ms().unwrap_or(TimestampMs::MIN);
+        let mut expiries = lock(&head.wal_expiries);
+        let kept = expiries.entry(series).or_insert(until);
+        *kept = until.max(*kept);
+        drop(expiries);
         head.counters.series.sub(1);
         head.counters.series_removed.add(1);
         head.counters.chunks.sub(gone.num_chunks() as u64);
