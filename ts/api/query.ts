@@ -114,16 +114,16 @@ const endAfterStart: Param<number> = (form, name) => {
   throw ApiError.invalidParameter(name, 'end timestamp must not be before start time');
 };
 
-/** Exemplars are not stored yet: the query is checked as Prometheus does, the answer is empty. */
 function exemplars(context: ApiContext): Handler {
   const spec = { start: openStart, end: openEnd, query: text };
   return async (request, reply) => {
     const { start, end, query } = readParams(spec, formOf(request));
     if (end < start) throw ApiError.badData('end timestamp must not be before start timestamp');
-    const tree = await engineOf(context).parseQueryJson(query);
-    // A quote inside a string of the query is escaped in JSON, so this matches nodes only.
-    if (!/"type":"(vector|matrix)Selector"/.test(tree)) return reply.code(204).send();
-    return sendData(request, reply, []);
+    const body = await engineOf(context).exemplarsJson(
+      { query, startMs: start, endMs: end, acceptEncoding: acceptEncoding(request) },
+      { signal: requestSignal(reply) },
+    );
+    return body === null ? reply.code(204).send() : sendBody(reply, JSON_TYPE, body);
   };
 }
 

@@ -177,6 +177,8 @@ export interface ScrapeReport {
   outOfOrder: number;
   duplicates: number;
   outOfBounds: number;
+  /** Exemplars older than the newest of their series. */
+  exemplarsOutOfOrder: number;
 }
 
 /** HELP, TYPE and UNIT of a metric family as a target sends it. */
@@ -254,6 +256,15 @@ export interface SeriesQuery {
   endMs: number;
   /** 0: all. */
   limit?: number;
+  /** The client's Accept-Encoding; the answer may be compressed accordingly. */
+  acceptEncoding?: string;
+}
+
+/** A question for exemplars: those of all series that the selectors in `query` select. */
+export interface ExemplarQuery {
+  query: string;
+  startMs: number;
+  endMs: number;
   /** The client's Accept-Encoding; the answer may be compressed accordingly. */
   acceptEncoding?: string;
 }
@@ -367,6 +378,8 @@ export interface Engine {
   /** A range query for an embedder. */
   queryRange(query: RangeQuery, options?: CallOptions): Promise<ColumnsResult>;
 
+  /** The whole JSON envelope of GET /api/v1/query_exemplars; `null` where the query selects no series. */
+  exemplarsJson(query: ExemplarQuery, options?: CallOptions): Promise<Body | null>;
   /** The whole JSON envelope of GET /api/v1/series. */
   seriesJson(query: SeriesQuery, options?: CallOptions): Promise<Body>;
   /** The whole JSON envelope of GET /api/v1/labels. */

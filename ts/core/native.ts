@@ -14,6 +14,7 @@ import type {
   ColumnsResult,
   Engine,
   EngineOptions,
+  ExemplarQuery,
   HeadStats,
   InstantQuery,
   LogLine,
@@ -186,6 +187,10 @@ class AddonEngine implements Engine {
 
   queryRange(query: RangeQuery, options?: CallOptions): Promise<ColumnsResult> {
     return this.#cancellable(options, (cancel) => this.#native.query(query, cancel));
+  }
+
+  exemplarsJson(query: ExemplarQuery, options?: CallOptions): Promise<Body | null> {
+    return this.#cancellable(options, (cancel) => this.#native.exemplarsJson(query, cancel));
   }
 
   seriesJson(query: SeriesQuery, options?: CallOptions): Promise<Body> {

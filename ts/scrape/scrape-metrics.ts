@@ -102,6 +102,10 @@ export class ScrapeMetrics {
     'prometheus_target_scrapes_sample_out_of_bounds_total',
     'Total number of samples rejected due to timestamp falling outside of the time bounds.',
   );
+  readonly exemplarsOutOfOrder = counter(
+    'prometheus_target_scrapes_exemplar_out_of_order_total',
+    'Total number of exemplar rejected due to not being out of the expected order.',
+  );
   readonly cacheFlushForced = counter(
     'prometheus_target_scrapes_cache_flush_forced_total',
     'How many times a scrape cache was flushed due to getting big while scrapes are failing.',
@@ -129,6 +133,7 @@ export class ScrapeMetrics {
     this.outOfOrder.inc([], report.outOfOrder);
     this.duplicates.inc([], report.duplicates);
     this.outOfBounds.inc([], report.outOfBounds);
+    this.exemplarsOutOfOrder.inc([], report.exemplarsOutOfOrder);
     for (const [start, metric] of LIMITS) if (error.startsWith(start)) this[metric].inc();
   }
 

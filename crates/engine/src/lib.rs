@@ -10,6 +10,7 @@ pub mod body;
 pub mod embed;
 pub mod engine;
 pub mod error;
+pub mod exemplars_api;
 pub mod federate;
 pub mod labels_api;
 pub mod metrics;

@@ -23,6 +23,14 @@ pub enum MetricType {
 }
 
 impl MetricType {
+    /// The type of that name; none where there is no such.
+    #[must_use]
+    pub fn parse(name: &str) -> Option<Self> {
+        use MetricType::*;
+        let all = [Counter, Gauge, Histogram, GaugeHistogram, Summary, Info, StateSet, Unknown];
+        all.into_iter().find(|kind| kind.as_str() == name)
+    }
+
     /// As Prometheus' API and OpenMetrics spell it.
     #[must_use]
     pub fn as_str(self) -> &'static str {

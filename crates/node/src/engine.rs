@@ -5,6 +5,7 @@ use std::hash::{BuildHasher, RandomState};
 
 use ::engine::embed::{AppendReport, SeriesBatch};
 use ::engine::engine::ReplayProgress;
+use ::engine::exemplars_api::ExemplarQuery;
 use ::engine::federate::FederateQuery;
 use ::engine::labels_api::SeriesQuery;
 use ::engine::pool::guarded;
@@ -63,6 +64,14 @@ pub struct NativeFederateQuery {
     pub matches: Vec<String>,
     pub time_ms: f64,
     pub external_labels: HashMap<String, String>,
+    pub accept_encoding: Option<String>,
+}
+
+#[napi(object)]
+pub struct NativeExemplarQuery {
+    pub query: String,
+    pub start_ms: f64,
+    pub end_ms: f64,
     pub accept_encoding: Option<String>,
 }
 
@@ -228,6 +237,23 @@ impl NativeEngine {
         promise(env, NativeBody::from, |done| {
             self.engine.label_values_json(name, query.into(), flag(cancel), done);
         })
+    }
+
+    #[napi(catch_unwind)]
+    pub fn exemplars_json<'env>(
+        &self,
+        env: &'env Env,
+        query: NativeExemplarQuery,
+        cancel: Option<&Cancel>,
+    ) -> Result<Object<'env>> {
+        let query = ExemplarQuery {
+            query: query.query,
+            start_ms: query.start_ms as i64,
+            end_ms: query.end_ms as i64,
+            accept_encoding: query.accept_encoding.unwrap_or_default(),
+        };
+        let convert = |body: Option<::engine::Body>| body.map(NativeBody::from);
+        promise(env, convert, |done| self.engine.exemplars_json(query, flag(cancel), done))
     }
 
     #[napi(catch_unwind)]

@@ -57,6 +57,7 @@ pub struct NativeScrapeReport {
     pub out_of_order: f64,
     pub duplicates: f64,
     pub out_of_bounds: f64,
+    pub exemplars_out_of_order: f64,
 }
 
 #[napi(object)]
@@ -145,6 +146,7 @@ impl From<::engine::scrape::ScrapeReport> for NativeScrapeReport {
             out_of_order: r.out_of_order as f64,
             duplicates: r.duplicates as f64,
             out_of_bounds: r.out_of_bounds as f64,
+            exemplars_out_of_order: r.exemplars_out_of_order as f64,
         }
     }
 }

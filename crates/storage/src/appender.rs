@@ -80,6 +80,21 @@ pub trait Appender: Send {
     /// its labels then. Otherwise why this sample was refused.
     fn append_known(&mut self, series: SeriesRef, t: TimestampMs, v: f64) -> Result<(), AppendError>;
 
+    /// [`Self::append_known`] with a start timestamp, 0 for none; a store that keeps none drops it.
+    ///
+    /// # Errors
+    /// Why this sample was refused.
+    fn append_known_since(
+        &mut self,
+        series: SeriesRef,
+        t: TimestampMs,
+        st: TimestampMs,
+        v: f64,
+    ) -> Result<(), AppendError> {
+        let _ = st;
+        self.append_known(series, t, v)
+    }
+
     /// Adds a native histogram, as [`Appender::append`] does a float.
     ///
     /// # Errors
@@ -109,6 +124,22 @@ pub trait Appender: Send {
         exemplar: &Exemplar,
     ) -> Result<SeriesRef, AppendError> {
         let _ = (series, labels, exemplar);
+        Err(AppendError::Unsupported("exemplars"))
+    }
+
+    /// [`Self::append_exemplar`] where one without a time of its own gets `t`. Such a one is the same as the newest of
+    /// its series where that had no time either, and is equal but for it.
+    ///
+    /// # Errors
+    /// As there.
+    fn append_exemplar_at(
+        &mut self,
+        series: SeriesRef,
+        labels: &Labels,
+        exemplar: &Exemplar,
+        t: TimestampMs,
+    ) -> Result<SeriesRef, AppendError> {
+        let _ = (series, labels, exemplar, t);
         Err(AppendError::Unsupported("exemplars"))
     }
 

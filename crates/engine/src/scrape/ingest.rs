@@ -8,6 +8,7 @@ use storage::{AppendError, Appender, Clock};
 use tsdb::Db;
 
 use super::cache::SeriesCache;
+use super::described::{Family, append_exemplar};
 use super::inflate::{BODY_SIZE_LIMIT, inflate};
 use super::metadata::{Field, MetadataStore, Published};
 use super::target::TargetOptions;
@@ -44,15 +45,31 @@ pub(super) struct TargetState {
     format: Option<Format>,
     report: Vec<ReportSeries>,
     labels: LabelsBuilder,
+    family: Family,
 }
 
-/// The times that a body's samples are held against.
+/// What a body's samples are held against.
 #[derive(Clone, Copy)]
-struct Times {
-    /// Of samples that carry none.
+struct Rules {
+    /// The time of samples that carry none.
     default_ms: TimestampMs,
     /// Samples after this are out of bounds.
     ahead_ms: TimestampMs,
+    /// Start timestamps are read, and `_created` series taken for them.
+    starts: bool,
+    /// Metadata goes to the database.
+    metadata: bool,
+    /// Exemplars do.
+    exemplars: bool,
+}
+
+/// A sample's times.
+#[derive(Clone, Copy)]
+struct Moment {
+    t_ms: TimestampMs,
+    /// When the series began, 0 where that is unknown.
+    start_ms: TimestampMs,
+    tracked: bool,
 }
 
 /// Why a body is not taken in.
@@ -77,6 +94,7 @@ impl TargetState {
             format: None,
             report,
             labels: LabelsBuilder::new(),
+            family: Family::default(),
         }
     }
 
@@ -104,8 +122,15 @@ impl TargetState {
                 if body.is_empty() {
                     Ok(false)
                 } else {
-                    let times = Times { default_ms: time.timestamp_ms, ahead_ms: inner.ahead_ms() };
-                    self.append_body(app.as_mut(), &body, content_type, times, &mut report).map(|()| true)
+                    let features = inner.options.features;
+                    let rules = Rules {
+                        default_ms: time.timestamp_ms,
+                        ahead_ms: inner.ahead_ms(),
+                        starts: features.st_storage,
+                        metadata: features.metadata_wal_records,
+                        exemplars: features.exemplar_storage,
+                    };
+                    self.append_body(app.as_mut(), &body, content_type, rules, &mut report).map(|()| true)
                 }
             }
         };
@@ -210,7 +235,7 @@ impl TargetState {
         app: &mut dyn Appender,
         body: &[u8],
         content_type: &str,
-        times: Times,
+        rules: Rules,
         report: &mut ScrapeReport,
     ) -> Result<(), Refused> {
         let fallback = Some(self.options.fallback_content_type.as_str()).filter(|f| !f.is_empty());
@@ -221,18 +246,22 @@ impl TargetState {
         if self.format.replace(format).is_some_and(|old| old != format) {
             self.cache.forget_texts();
         }
-        let mut parser = Parser::new(body, format, ParserOptions::default()).map_err(scrape_error)?;
+        let options = ParserOptions { skip_created_series: rules.starts, ..ParserOptions::default() };
+        let mut parser = Parser::new(body, format, options).map_err(scrape_error)?;
         let mut over_limit = false;
+        self.family.forget();
         while let Some(entry) = parser.next_entry_expecting(self.cache.expected()).map_err(scrape_error)? {
             match entry {
                 Entry::Sample(sample) => {
                     report.samples_scraped += 1;
-                    self.append_sample(app, &parser, &sample, times, report, &mut over_limit)?;
+                    // It looks ahead in the body, so it is asked for only where it counts.
+                    let start_ms = if rules.starts { parser.start_timestamp_ms().unwrap_or(0) } else { 0 };
+                    self.append_sample(app, &parser, &sample, start_ms, rules, report, &mut over_limit)?;
                 }
-                Entry::Type { metric, kind } => self.metadata.set(metric, Field::Type, kind.as_str()),
-                Entry::Help { metric, text } => self.metadata.set(metric, Field::Help, &text),
+                Entry::Type { metric, kind } => self.describe(rules, metric, Field::Type, kind.as_str()),
+                Entry::Help { metric, text } => self.describe(rules, metric, Field::Help, &text),
                 Entry::Unit { metric, unit } => {
-                    self.metadata.set(metric, Field::Unit, &String::from_utf8_lossy(unit));
+                    self.describe(rules, metric, Field::Unit, &String::from_utf8_lossy(unit));
                 }
                 _ => {}
             }
@@ -240,49 +269,98 @@ impl TargetState {
         if over_limit { Err(Refused::Scrape(SAMPLE_LIMIT.to_owned())) } else { Ok(()) }
     }
 
+    fn describe(&mut self, rules: Rules, metric: &[u8], field: Field, text: &str) {
+        self.metadata.set(metric, field, text);
+        if rules.metadata
+            && let Some(known) = self.metadata.get(metric)
+        {
+            self.family.set(metric, known);
+        }
+    }
+
     #[inline]
+    #[allow(clippy::too_many_arguments, reason = "the hot path, split from the loop over the body")]
     fn append_sample(
         &mut self,
         app: &mut dyn Appender,
         parser: &Parser<'_>,
         sample: &Sample<'_>,
-        times: Times,
+        start_ms: TimestampMs,
+        rules: Rules,
         report: &mut ScrapeReport,
         over_limit: &mut bool,
     ) -> Result<(), Refused> {
         let own_ms = if self.options.honor_timestamps { sample.timestamp_ms } else { None };
-        let t_ms = own_ms.unwrap_or(times.default_ms);
+        let t_ms = own_ms.unwrap_or(rules.default_ms);
         let tracked = own_ms.is_none() || self.options.track_timestamps_staleness;
         let Some(id) = self.cache.lookup(sample.series) else {
-            return self.append_new(app, parser, sample, t_ms, tracked, times, report, over_limit);
+            let moment = Moment { t_ms, start_ms, tracked };
+            return self.append_new(app, parser, sample, moment, rules, report, over_limit);
         };
         let again = self.cache.see(id);
-        let Some(series) = self.cache.series(id) else { return Ok(()) };
+        let Some(mut series) = self.cache.series(id) else { return Ok(()) };
         report.samples_post_metric_relabeling += 1;
         let appended = if again && own_ms.is_none() {
             Err(AppendError::DuplicateTimestamp)
         } else if self.exceeds_limit(sample, report, over_limit) {
             return Ok(());
-        } else if t_ms > times.ahead_ms {
+        } else if t_ms > rules.ahead_ms {
             Err(AppendError::OutOfBounds)
         } else {
-            app.append_known(series, t_ms, sample.value)
+            app.append_known_since(series, t_ms, start_ms, sample.value)
         };
         match appended {
             Ok(()) => {}
             // The database has dropped the series since: make it again.
             Err(AppendError::UnknownSeries) => {
                 let Some(labels) = self.series_labels(parser)? else { return Ok(()) };
-                match app.append(SeriesRef::NONE, &labels, t_ms, 0, sample.value) {
-                    Ok(series) => self.cache.set_series(id, series),
+                match app.append(SeriesRef::NONE, &labels, t_ms, start_ms, sample.value) {
+                    Ok(again) => series = again,
                     Err(e) => return count(e, report),
                 }
+                self.cache.set_series(id, series);
             }
             Err(e) => return count(e, report),
         }
         if tracked {
             self.cache.track(id);
         }
+        if rules.metadata && !self.family.is_none() {
+            let Some(labels) = self.series_labels(parser)? else { return Ok(()) };
+            self.append_metadata(app, sample, series, &labels)?;
+        }
+        if rules.exemplars { self.exemplar(app, parser, sample, series, t_ms, report) } else { Ok(()) }
+    }
+
+    fn append_metadata(
+        &mut self,
+        app: &mut dyn Appender,
+        sample: &Sample<'_>,
+        series: SeriesRef,
+        labels: &Labels,
+    ) -> Result<(), Refused> {
+        let Some(metadata) = self.family.of(labels.metric_name()) else { return Ok(()) };
+        if is_stale_nan(sample.value) {
+            return Ok(());
+        }
+        app.update_metadata(series, labels, metadata).map_err(|e| Refused::Engine(refused(e)))?;
+        Ok(())
+    }
+
+    fn exemplar(
+        &self,
+        app: &mut dyn Appender,
+        parser: &Parser<'_>,
+        sample: &Sample<'_>,
+        series: SeriesRef,
+        t_ms: TimestampMs,
+        report: &mut ScrapeReport,
+    ) -> Result<(), Refused> {
+        if is_stale_nan(sample.value) {
+            return Ok(());
+        }
+        let in_time = append_exemplar(app, parser, series, t_ms).map_err(|e| Refused::Engine(refused(e)))?;
+        report.exemplars_out_of_order += u64::from(!in_time);
         Ok(())
     }
 
@@ -294,9 +372,8 @@ impl TargetState {
         app: &mut dyn Appender,
         parser: &Parser<'_>,
         sample: &Sample<'_>,
-        t_ms: TimestampMs,
-        tracked: bool,
-        times: Times,
+        Moment { t_ms, start_ms, tracked }: Moment,
+        rules: Rules,
         report: &mut ScrapeReport,
         over_limit: &mut bool,
     ) -> Result<(), Refused> {
@@ -309,10 +386,10 @@ impl TargetState {
         if self.exceeds_limit(sample, report, over_limit) {
             return Ok(());
         }
-        if t_ms > times.ahead_ms {
+        if t_ms > rules.ahead_ms {
             return count(AppendError::OutOfBounds, report);
         }
-        let series = match app.append(SeriesRef::NONE, &labels, t_ms, 0, sample.value) {
+        let series = match app.append(SeriesRef::NONE, &labels, t_ms, start_ms, sample.value) {
             Ok(series) => series,
             Err(e) => return count(e, report),
         };
@@ -322,7 +399,10 @@ impl TargetState {
         if tracked {
             self.cache.track(id);
         }
-        Ok(())
+        if rules.metadata && !self.family.is_none() {
+            self.append_metadata(app, sample, series, &labels)?;
+        }
+        if rules.exemplars { self.exemplar(app, parser, sample, series, t_ms, report) } else { Ok(()) }
     }
 
     /// Labels of the line that the parser stands at, ready to store; `None` where relabelling

@@ -61,6 +61,11 @@ impl MetadataStore {
         Self { published, ..Self::default() }
     }
 
+    /// What is known of a family, from this scrape and those before.
+    pub(super) fn get(&self, family: &[u8]) -> Option<&MetricMetadata> {
+        self.families.get(family).map(|(m, _)| m)
+    }
+
     pub(super) fn set(&mut self, family: &[u8], field: Field, text: &str) {
         let scrape = self.scrape;
         let put = |m: &mut MetricMetadata| {

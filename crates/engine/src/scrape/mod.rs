@@ -6,6 +6,7 @@
 
 mod buffers;
 mod cache;
+mod described;
 mod inflate;
 mod ingest;
 mod metadata;
@@ -73,6 +74,8 @@ pub struct ScrapeReport {
     pub duplicates: u64,
     /// Samples too old or too far ahead.
     pub out_of_bounds: u64,
+    /// Exemplars older than the newest of their series.
+    pub exemplars_out_of_order: u64,
 }
 
 /// One target's memory between scrapes; a clone is another handle on the same.

@@ -378,8 +378,19 @@ impl Appender for HeadAppender {
 
     #[inline]
     fn append_known(&mut self, series: SeriesRef, t: TimestampMs, v: f64) -> Result<(), AppendError> {
+        self.append_known_since(series, t, 0, v)
+    }
+
+    #[inline]
+    fn append_known_since(
+        &mut self,
+        series: SeriesRef,
+        t: TimestampMs,
+        st: TimestampMs,
+        v: f64,
+    ) -> Result<(), AppendError> {
         let added =
-            self.min_valid_ms(t).and_then(|from| self.add(RefSample { series: series.0, t, v }, 0, from));
+            self.min_valid_ms(t).and_then(|from| self.add(RefSample { series: series.0, t, v }, st, from));
         added.inspect_err(|e| self.refused(e, false))
     }
 
@@ -414,7 +425,17 @@ impl Appender for HeadAppender {
         labels: &Labels,
         exemplar: &Exemplar,
     ) -> Result<SeriesRef, AppendError> {
-        self.head.take_exemplar(&mut self.batch.exemplars, series, labels, exemplar)
+        self.head.take_exemplar(&mut self.batch.exemplars, series, labels, exemplar, None)
+    }
+
+    fn append_exemplar_at(
+        &mut self,
+        series: SeriesRef,
+        labels: &Labels,
+        exemplar: &Exemplar,
+        t: TimestampMs,
+    ) -> Result<SeriesRef, AppendError> {
+        self.head.take_exemplar(&mut self.batch.exemplars, series, labels, exemplar, Some(t))
     }
 
     fn update_metadata(

@@ -24,6 +24,8 @@ struct Slot {
     labels: Labels,
     t: TimestampMs,
     v: f64,
+    /// Whether the time came with it, and is not that of its sample.
+    timed: bool,
     older: u32,
     newer: u32,
 }
@@ -33,6 +35,29 @@ struct Slot {
 struct Chain {
     oldest: u32,
     newest: u32,
+}
+
+/// When an exemplar was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ExemplarTime {
+    /// It came with a time.
+    Own(TimestampMs),
+    /// It came without, with a sample of that time.
+    Sample(TimestampMs),
+}
+
+impl ExemplarTime {
+    fn ms(self) -> TimestampMs {
+        match self {
+            Self::Own(t) | Self::Sample(t) => t,
+        }
+    }
+}
+
+impl From<TimestampMs> for ExemplarTime {
+    fn from(t: TimestampMs) -> Self {
+        Self::Own(t)
+    }
 }
 
 #[derive(Default)]
@@ -91,11 +116,11 @@ impl ExemplarRing {
     pub(crate) fn validate(
         &self,
         series: &Labels,
-        t: TimestampMs,
+        t: impl Into<ExemplarTime>,
         v: f64,
         labels: &Labels,
     ) -> Result<bool, AppendError> {
-        self.read().validate(series, t, v, labels)
+        self.read().validate(series, t.into(), v, labels)
     }
 
     /// Adds an exemplar; one that [`Self::validate`] has no use for is dropped.
@@ -105,10 +130,11 @@ impl ExemplarRing {
     pub(crate) fn add(
         &self,
         series: &Labels,
-        t: TimestampMs,
+        t: impl Into<ExemplarTime>,
         v: f64,
         labels: &Labels,
     ) -> Result<(), AppendError> {
+        let t = t.into();
         let mut ring = self.write();
         let wanted = ring.validate(series, t, v, labels).inspect_err(|e| {
             if *e == AppendError::OutOfOrderExemplar {
@@ -179,8 +205,8 @@ impl ExemplarRing {
 #[derive(Default)]
 pub(crate) struct Pending {
     pub(crate) records: Vec<RefExemplar>,
-    /// The series of each.
-    series: Vec<Labels>,
+    /// The series of each, and its time.
+    series: Vec<(Labels, ExemplarTime)>,
 }
 
 impl Pending {
@@ -192,32 +218,37 @@ impl Pending {
     /// Puts them into the ring, once they are logged. What another appender has made too late
     /// meanwhile is counted and left out, as Prometheus does.
     pub(crate) fn apply(&mut self, ring: &ExemplarRing) {
-        for (e, series) in self.records.iter().zip(&self.series) {
-            let _ = ring.add(series, e.t, e.v, &e.labels);
+        for (e, (series, t)) in self.records.iter().zip(&self.series) {
+            let _ = ring.add(series, *t, e.v, &e.labels);
         }
         self.clear();
     }
 }
 
 impl Head {
-    /// Takes an exemplar of the series `series`, or else `labels`, into `pending`.
+    /// Takes an exemplar of the series `series`, or else `labels`, into `pending`; one without a time of its own gets
+    /// `sample_ms`.
     pub(super) fn take_exemplar(
         &self,
         pending: &mut Pending,
         series: SeriesRef,
         labels: &Labels,
         exemplar: &Exemplar,
+        sample_ms: Option<TimestampMs>,
     ) -> Result<SeriesRef, AppendError> {
-        let Some(t) = exemplar.timestamp_ms else {
-            return Err(AppendError::Unsupported("exemplars without a time"));
+        let time = match (exemplar.timestamp_ms, sample_ms) {
+            (Some(t), _) => ExemplarTime::Own(t),
+            (None, Some(t)) => ExemplarTime::Sample(t),
+            (None, None) => return Err(AppendError::Unsupported("exemplars without a time")),
         };
         let named = self.labels_of(series.0).map(|labels| (series.0, labels));
         let found = named.or_else(|| Some((self.find(labels)?, labels.clone())));
         let (series, labels) = found.ok_or(AppendError::UnknownSeries)?;
-        if self.exemplars.validate(&labels, t, exemplar.value, &exemplar.labels)? {
+        if self.exemplars.validate(&labels, time, exemplar.value, &exemplar.labels)? {
             let labels_of_exemplar = exemplar.labels.clone();
-            pending.records.push(RefExemplar { series, t, v: exemplar.value, labels: labels_of_exemplar });
-            pending.series.push(labels);
+            let (t, v) = (time.ms(), exemplar.value);
+            pending.records.push(RefExemplar { series, t, v, labels: labels_of_exemplar });
+            pending.series.push((labels, time));
         }
         Ok(SeriesRef(series))
     }
@@ -271,10 +302,11 @@ impl Ring {
     fn validate(
         &self,
         series: &Labels,
-        t: TimestampMs,
+        time: ExemplarTime,
         v: f64,
         labels: &Labels,
     ) -> Result<bool, AppendError> {
+        let t = time.ms();
         if self.max == 0 {
             return Ok(false);
         }
@@ -284,7 +316,8 @@ impl Ring {
         }
         let Some(chain) = self.chains.get(series) else { return Ok(true) };
         let newest = self.slot(chain.newest);
-        if newest.t == t && newest.v == v && newest.labels == *labels {
+        let untimed = matches!(time, ExemplarTime::Sample(_)) && !newest.timed;
+        if (untimed || newest.t == t) && newest.v == v && newest.labels == *labels {
             return Ok(false);
         }
         // At one time they come in order of value, then of labels: so a repetition of several is
@@ -303,7 +336,8 @@ impl Ring {
 
     /// Adds an exemplar that is valid; whether it did, which it does not where an older time is
     /// taken already.
-    fn add(&mut self, series: &Labels, t: TimestampMs, v: f64, labels: &Labels) -> bool {
+    fn add(&mut self, series: &Labels, time: ExemplarTime, v: f64, labels: &Labels) -> bool {
+        let (t, timed) = (time.ms(), matches!(time, ExemplarTime::Own(_)));
         if let Some(chain) = self.chains.get(series)
             && t < self.slot(chain.newest).t
             && self.not_after(*chain, t).is_some_and(|at| self.slot(at).t == t)
@@ -322,7 +356,7 @@ impl Ring {
             (Some(c), NONE) => c.oldest,
             (Some(_), older) => self.slot(older).newer,
         };
-        let slot = Slot { series: series.clone(), labels: labels.clone(), t, v, older, newer };
+        let slot = Slot { series: series.clone(), labels: labels.clone(), t, v, timed, older, newer };
         if at < self.slots.len() {
             self.slots[at] = slot;
         } else {
