@@ -91,6 +91,12 @@ impl Row {
         self.histograms.is_some()
     }
 
+    /// Whether any cell is a float.
+    #[must_use]
+    pub fn has_floats(&self) -> bool {
+        self.count > self.histograms.as_ref().map_or(0, |h| h.len())
+    }
+
     /// The first step and all values, where every step of the span has a float.
     #[must_use]
     pub fn as_dense(&self) -> Option<(usize, &[f64])> {

@@ -117,7 +117,7 @@ impl<'e> Exec<'e> {
         let read = move |i: usize, scratch: &mut Scratch| {
             source.read(self, i, with_st, scratch)?;
             let row = self.range_row(c, frame, &scalars, &inputs[i].labels, scratch)?;
-            if matches!(c.function, Function::Rate | Function::Increase) && !row.is_empty() {
+            if matches!(c.function, Function::Rate | Function::Increase) && row.has_floats() {
                 self.check_is_counter(&inputs[i].labels, c);
             }
             Ok(row)
