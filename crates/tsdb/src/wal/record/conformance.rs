@@ -9,8 +9,8 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use model::histogram::{CounterResetHint, NativeHistogram, Span};
-use model::{Histogram, Labels, Metadata, MetricType};
+use common::log::{Sent, float, int, labels, list};
+use model::{Metadata, MetricType};
 use serde_json::Value;
 use storage::Fs;
 
@@ -103,27 +103,6 @@ fn check_part(fs: &dyn Fs, part: &Path, lines: &[Value], kinds: &mut BTreeSet<u8
     assert!(records.next().unwrap().is_none(), "{} has more records", part.display());
 }
 
-fn int(v: &Value) -> i64 {
-    v.as_i64().unwrap_or_else(|| panic!("{v} is no integer"))
-}
-
-/// A float: a string, or left out where it is 0.
-fn float(v: &Value) -> f64 {
-    match v.as_str() {
-        None => 0.0,
-        Some("stale") => model::stale_nan(),
-        Some(text) => text.parse().unwrap(),
-    }
-}
-
-fn list<T>(v: &Value, one: impl Fn(&Value) -> T) -> Vec<T> {
-    v.as_array().into_iter().flatten().map(one).collect()
-}
-
-fn labels(v: &Value) -> Labels {
-    Labels::from_pairs(v.as_object().unwrap().iter().map(|(n, v)| (n.as_str(), v.as_str().unwrap())))
-}
-
 fn expected(line: &Value, kind: u8) -> Record {
     let reference = |v: &Value| int(v) as u64;
     match kind {
@@ -188,36 +167,8 @@ fn metric_type(name: &str) -> MetricType {
 }
 
 fn histogram(v: &Value) -> OwnedHistogram {
-    if v["kind"] == "int" {
-        let count = |v: &Value| v.as_u64().unwrap_or_default();
-        let h: Histogram = with_buckets(v, count, int, "deltas");
-        return OwnedHistogram::Integer(Arc::new(h));
-    }
-    OwnedHistogram::Float(Arc::new(with_buckets(v, float, float, "counts")))
-}
-
-fn with_buckets<C, B>(
-    v: &Value,
-    count: fn(&Value) -> C,
-    bucket: fn(&Value) -> B,
-    buckets: &str,
-) -> NativeHistogram<C, B> {
-    let span = |s: &Value| Span { offset: int(&s[0]) as i32, length: int(&s[1]) as u32 };
-    NativeHistogram {
-        counter_reset_hint: match v["hint"].as_str().unwrap() {
-            "unknown" => CounterResetHint::Unknown,
-            "gauge" => CounterResetHint::Gauge,
-            other => panic!("{other}"),
-        },
-        schema: int(&v["schema"]) as i32,
-        zero_threshold: float(&v["zero_threshold"]),
-        zero_count: count(&v["zero_count"]),
-        count: count(&v["count"]),
-        sum: float(&v["sum"]),
-        positive_spans: list(&v["positive_spans"], span),
-        negative_spans: list(&v["negative_spans"], span),
-        positive_buckets: list(&v[format!("positive_{buckets}")], bucket),
-        negative_buckets: list(&v[format!("negative_{buckets}")], bucket),
-        custom_values: list(&v["custom_values"], float),
+    match common::log::histogram(v) {
+        Sent::Integer(h) => OwnedHistogram::Integer(Arc::new(h)),
+        Sent::Float(h) => OwnedHistogram::Float(Arc::new(h)),
     }
 }
