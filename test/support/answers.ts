@@ -30,13 +30,20 @@ export async function differenceOf(url: string, recorded: Recorded): Promise<str
   return place === undefined ? undefined : `${request}: ${place}`;
 }
 
-/** Vectors promise no order: sorts them by their labels. */
+/** Neither vectors nor lists of series promise an order: sorts them by their labels. */
 function inOrder(response: unknown): unknown {
-  const data = (response as { data?: { resultType?: string; result?: { metric: unknown }[] } }).data;
-  if (data?.resultType !== 'vector' || !Array.isArray(data.result)) return response;
-  const key = ({ metric }: { metric: unknown }) => JSON.stringify(Object.entries(metric as object).sort());
-  const result = [...data.result].sort((a, b) => (key(a) < key(b) ? -1 : 1));
+  const { data } = response as { data?: unknown };
+  if (Array.isArray(data) && isObject(data[0]) && '__name__' in data[0]) {
+    return { ...(response as object), data: sorted(data, (labels) => labels) };
+  }
+  if (!isObject(data) || data.resultType !== 'vector' || !Array.isArray(data.result)) return response;
+  const result = sorted(data.result as { metric: object }[], ({ metric }) => metric);
   return { ...(response as object), data: { ...data, result } };
+}
+
+function sorted<T>(list: T[], labelsOf: (each: T) => object): T[] {
+  const key = (each: T) => JSON.stringify(Object.entries(labelsOf(each)).sort());
+  return list.toSorted((a, b) => (key(a) < key(b) ? -1 : 1));
 }
 
 /** The first place where two JSON values differ. */
