@@ -21,6 +21,7 @@ const steps = [
     name: 'clippy',
     run: () => command('cargo', ['clippy', '--locked', '--workspace', '--all-targets', '--', '-D', 'warnings']),
   },
+  { name: 'fuzz targets compile', run: () => command('cargo', ['check', '--locked'], 'fuzz') },
   { name: `core compiles for ${wasmTarget}`, run: checkWasm },
   { name: 'generated files unchanged', run: checkGenerated },
 ];
@@ -53,8 +54,10 @@ function npmBin(name, args) {
   return command(join(root, 'node_modules', '.bin', name), args);
 }
 
-function command(program, args) {
-  const { status, error } = spawnSync(program, args, { cwd: root, stdio: 'inherit' });
+function command(program, args, folder = '.') {
+  // One folder for what is built, also of the workspace of the fuzz targets.
+  const env = { CARGO_TARGET_DIR: join(root, 'target'), ...process.env };
+  const { status, error } = spawnSync(program, args, { cwd: join(root, folder), env, stdio: 'inherit' });
   if (error) throw error;
   if (status !== 0) throw new Error(`exit ${status}`);
   return undefined;

@@ -22,6 +22,8 @@ const { values } = parseArgs({
 const seed = number('seed');
 const seeds = number('seeds');
 const kills = number('kills');
+/** For each fuzz target: about a minute in all. */
+const inputs = 10_000;
 console.log(`torture: --seed ${seed} --seeds ${seeds} --kills ${kills}`);
 
 const killEnv = { NARTHEX_TORTURE_KILLS: `${kills}`, NARTHEX_TORTURE_SEED: `${seed}` };
@@ -31,6 +33,10 @@ const steps = [
   {
     name: `every step of ${seeds} runs fails or goes down`,
     run: () => suite('crashes', { NARTHEX_TORTURE: `${seeds}:${seed}` }),
+  },
+  {
+    name: `${inputs} damaged inputs for each reader of files`,
+    run: () => suite('fuzz', { NARTHEX_TORTURE_FUZZ: `${inputs}` }),
   },
   { name: '500 damages to files of each kind', run: () => suite('damage', { NARTHEX_TORTURE_DAMAGE: '500' }) },
   {

@@ -6,6 +6,8 @@ pub mod block;
 pub mod compact;
 mod counter;
 pub mod db;
+#[doc(hidden)]
+pub mod fuzz;
 mod head;
 mod head_chunks;
 mod histogram;

@@ -48,7 +48,7 @@ impl Tombstones {
         }
     }
 
-    fn parse(bytes: &[u8]) -> Result<Self, Corruption> {
+    pub(crate) fn parse(bytes: &[u8]) -> Result<Self, Corruption> {
         let mut head = Cursor::new(bytes, 0, bytes.len());
         if head.be32()? != MAGIC {
             return Err(Corruption::new(0, "invalid magic number"));

@@ -8,7 +8,7 @@ mod edit;
 mod meta;
 mod querier;
 mod reader;
-mod segment;
+pub(crate) mod segment;
 mod ulid;
 mod writer;
 

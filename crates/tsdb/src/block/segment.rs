@@ -72,7 +72,7 @@ impl Segments {
     }
 }
 
-fn check_header(map: &[u8]) -> Result<(), Corruption> {
+pub(crate) fn check_header(map: &[u8]) -> Result<(), Corruption> {
     let mut head = Cursor::new(map, 0, map.len()).cut(HEADER_LEN)?;
     if head.be32()? != MAGIC {
         return Err(Corruption::new(0, "invalid magic number"));
@@ -83,7 +83,7 @@ fn check_header(map: &[u8]) -> Result<(), Corruption> {
     Ok(())
 }
 
-fn chunk_at(map: &[u8], at: usize) -> Result<(Encoding, &[u8]), Corruption> {
+pub(crate) fn chunk_at(map: &[u8], at: usize) -> Result<(Encoding, &[u8]), Corruption> {
     if at < HEADER_LEN || at >= map.len() {
         return Err(Corruption::new(at, "chunk outside of the segment"));
     }

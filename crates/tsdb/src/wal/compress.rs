@@ -9,6 +9,9 @@ pub(crate) const ZSTD: u8 = 1 << 4;
 /// No record is larger than this when it is decompressed.
 const RECORD_BYTES_MAX: usize = 1 << 30;
 
+/// Snappy makes so many bytes of one at most.
+const SNAPPY_RATIO_MAX: usize = 22;
+
 /// Compresses records, with memory that is used again.
 pub(crate) struct Compressor {
     snappy: snap::raw::Encoder,
@@ -60,7 +63,8 @@ pub(crate) fn decompress(bits: u8, data: &[u8], out: &mut Vec<u8>) -> Result<(),
     out.clear();
     if bits & SNAPPY != 0 {
         let n = snap::raw::decompress_len(data).map_err(|e| e.to_string())?;
-        if n > RECORD_BYTES_MAX {
+        // What three bytes say at most is 64 bytes again: more is a lie, and memory for nothing.
+        if n > RECORD_BYTES_MAX || n / SNAPPY_RATIO_MAX > data.len() {
             return Err(format!("record of {n} bytes"));
         }
         out.resize(n, 0);

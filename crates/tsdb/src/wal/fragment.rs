@@ -7,7 +7,7 @@ use super::compress;
 pub(crate) const PAGE_BYTES: usize = 32 * 1024;
 
 /// A fragment's type, length and checksum.
-const HEADER_BYTES: usize = 7;
+pub(crate) const HEADER_BYTES: usize = 7;
 
 const KIND_MASK: u8 = 7;
 const PAGE_END: u8 = 0;

@@ -59,8 +59,8 @@ impl Exemplars {
     pub(super) fn resized(&mut self, max: usize) {
         self.max = max;
         if max == 0 {
+            // What is in the log counts again when that is replayed.
             self.must.clear();
-            self.ends_ms.clear();
         }
     }
 
@@ -96,6 +96,7 @@ impl Exemplars {
         assert!(!whole || lost.is_empty(), "{when}: exemplars lost: {lost:?}");
         self.ends_ms.clear();
         got.iter().for_each(|(series, t)| _ = self.ends_ms.insert(*series, *t));
-        self.must = got;
+        // Others came late, and a smaller window refuses them at the next start.
+        self.must.retain(|key| got.contains(key));
     }
 }

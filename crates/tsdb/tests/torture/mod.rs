@@ -195,6 +195,13 @@ impl World {
         done
     }
 
+    /// Closes the database; the files stay.
+    pub(crate) fn close(&mut self) {
+        self.tx = Default::default();
+        self.later.run();
+        self.db().close().unwrap();
+    }
+
     /// Whether the database is open: a fault may have kept it from opening.
     pub(crate) fn is_open(&self) -> bool {
         self.db.is_some()

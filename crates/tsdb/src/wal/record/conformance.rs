@@ -14,8 +14,8 @@ use model::{Metadata, MetricType};
 use serde_json::Value;
 use storage::Fs;
 
-use super::round_trip::encode;
 use super::*;
+use crate::fuzz::put_record as encode;
 use crate::histogram::OwnedHistogram;
 use crate::wal::decompress;
 use crate::wal::fragment::Records;

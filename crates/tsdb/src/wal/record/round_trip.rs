@@ -9,23 +9,8 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 
 use super::*;
+use crate::fuzz::put_record as encode;
 use crate::histogram::OwnedHistogram;
-
-/// Writes a record as one of `kind` to the empty `buf`.
-pub(super) fn encode(buf: &mut Vec<u8>, kind: u8, record: &Record) {
-    match record {
-        Record::Series(series) => series.iter().for_each(|(r, labels)| put_series(buf, *r, labels)),
-        Record::Samples(s) if kind == kind::SAMPLES_V2 => put_samples_v2(buf, &s.samples, &s.starts),
-        Record::Samples(s) => put_samples(buf, &s.samples),
-        Record::Tombstones(stones) => put_tombstones(buf, stones),
-        Record::Metadata(entries) => put_metadata(buf, entries),
-        Record::MinValidTime(t) => put_min_valid_time(buf, *t),
-        Record::Histograms(histograms) => put_histograms(buf, kind, histograms),
-        Record::Exemplars(exemplars) => put_exemplars(buf, exemplars),
-        Record::Markers(markers) => put_markers(buf, markers),
-        Record::Other => {}
-    }
-}
 
 fn check(kind: u8, record: &Record, bytes: &[u8]) {
     let mut buf = Vec::new();
