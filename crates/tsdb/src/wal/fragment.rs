@@ -1,6 +1,8 @@
 //! Pages and fragments: how records become the bytes of a segment and how they are found again;
 //! see FORMAT.md. No files, no locks.
 
+use std::borrow::Cow;
+
 use super::compress;
 
 /// Bytes of a page. No fragment crosses one.
@@ -98,7 +100,6 @@ pub(crate) struct Torn {
 pub(crate) struct Records<'a> {
     data: &'a [u8],
     at: usize,
-    joined: Vec<u8>,
 }
 
 /// A record as it stands in the log.
@@ -108,17 +109,68 @@ pub(crate) struct Found<'a> {
     /// How it is compressed.
     pub(crate) bits: u8,
     /// Its bytes, still compressed.
-    pub(crate) data: std::borrow::Cow<'a, [u8]>,
+    pub(crate) data: Cow<'a, [u8]>,
+}
+
+/// A record whose checksums have not been looked at.
+pub(crate) struct Unchecked<'a> {
+    /// Where its first fragment begins.
+    pub(crate) offset: usize,
+    /// How it is compressed.
+    pub(crate) bits: u8,
+    first: Fragment<'a>,
+    more: Vec<Fragment<'a>>,
+}
+
+#[derive(Clone, Copy)]
+struct Fragment<'a> {
+    data: &'a [u8],
+    crc: u32,
+}
+
+impl Fragment<'_> {
+    fn check(&self) -> Result<(), String> {
+        let (actual, crc) = (crc32c::crc32c(self.data), self.crc);
+        if actual == crc {
+            return Ok(());
+        }
+        Err(format!("unexpected checksum {actual:x}, expected {crc:x}"))
+    }
+}
+
+impl<'a> Unchecked<'a> {
+    /// Its bytes in the log, headers of fragments apart.
+    pub(crate) fn len(&self) -> usize {
+        self.more.iter().map(|f| f.data.len()).sum::<usize>() + self.first.data.len()
+    }
+
+    /// The bytes of the record, still compressed; a copy where it has several fragments.
+    ///
+    /// # Errors
+    /// Which checksum is not that of its fragment.
+    pub(crate) fn data(&self) -> Result<Cow<'a, [u8]>, String> {
+        self.first.check()?;
+        if self.more.is_empty() {
+            return Ok(self.first.data.into());
+        }
+        let mut joined = Vec::with_capacity(self.len());
+        joined.extend_from_slice(self.first.data);
+        for fragment in &self.more {
+            fragment.check()?;
+            joined.extend_from_slice(fragment.data);
+        }
+        Ok(joined.into())
+    }
 }
 
 impl<'a> Records<'a> {
     pub(crate) fn new(data: &'a [u8]) -> Self {
-        Self::behind(data, 0)
+        Self { data, at: 0 }
     }
 
     /// Those from `offset` on, where a record or a page must begin.
     pub(crate) fn behind(data: &'a [u8], offset: usize) -> Self {
-        Self { data, at: offset, joined: Vec::new() }
+        Self { data, at: offset }
     }
 
     /// The next record, `None` behind the last.
@@ -126,49 +178,73 @@ impl<'a> Records<'a> {
     /// # Errors
     /// What is no record, and where it begins.
     pub(crate) fn next(&mut self) -> Result<Option<Found<'a>>, Torn> {
-        self.joined.clear();
+        let Some(record) = self.next_unchecked()? else { return Ok(None) };
+        let (offset, bits) = (record.offset, record.bits);
+        match record.data() {
+            Ok(data) => Ok(Some(Found { offset, bits, data })),
+            Err(reason) => Err(Torn { offset, reason }),
+        }
+    }
+
+    /// As [`Self::next`], and leaves the checksums to [`Unchecked::data`]: what is found behind a
+    /// record with a wrong one need not be a record.
+    ///
+    /// # Errors
+    /// What is no record, and where it begins.
+    pub(crate) fn next_unchecked(&mut self) -> Result<Option<Unchecked<'a>>, Torn> {
+        let mut record: Option<Unchecked<'a>> = None;
         let mut start = self.at;
-        let mut parts = 0;
         loop {
-            let torn = |reason: String| Torn { offset: start, reason };
-            let Some(&head) = self.data.get(self.at) else {
-                if parts > 0 {
-                    return Err(torn("last record is torn".to_owned()));
+            match self.fragment_of(&mut record, &mut start) {
+                Ok(false) => {}
+                Ok(true) => return Ok(record),
+                Err(reason) => {
+                    // A wrong checksum in what came before is where it went wrong.
+                    let earlier = record.and_then(|r| r.data().err());
+                    return Err(Torn { offset: start, reason: earlier.unwrap_or(reason) });
                 }
-                return Ok(None);
-            };
-            let kind = head & KIND_MASK;
-            if kind == PAGE_END {
-                self.skip_page_end().map_err(|e| torn(e.to_owned()))?;
-                if parts == 0 {
-                    start = self.at;
-                }
-                continue;
-            }
-            let part = self.fragment().map_err(torn)?;
-            match (kind, parts) {
-                (FULL | FIRST, 0) | (MIDDLE | LAST, 1..) => {}
-                (FULL | FIRST | MIDDLE | LAST, _) => {
-                    return Err(torn(format!("unexpected {} record", kind_name(kind))));
-                }
-                _ => return Err(torn(format!("unexpected record type {kind}"))),
-            }
-            parts += 1;
-            let bits = head & (compress::SNAPPY | compress::ZSTD);
-            match kind {
-                FULL => return Ok(Some(Found { offset: start, bits, data: part.into() })),
-                LAST => {
-                    self.joined.extend_from_slice(part);
-                    let data = std::mem::take(&mut self.joined);
-                    return Ok(Some(Found { offset: start, bits, data: data.into() }));
-                }
-                _ => self.joined.extend_from_slice(part),
             }
         }
     }
 
+    /// Reads a fragment into `record`, which begins at `start`. Whether that is the last one, or the
+    /// data ends before a record.
+    fn fragment_of(&mut self, record: &mut Option<Unchecked<'a>>, start: &mut usize) -> Result<bool, String> {
+        let Some(&head) = self.data.get(self.at) else {
+            return if record.is_some() { Err("last record is torn".to_owned()) } else { Ok(true) };
+        };
+        let kind = head & KIND_MASK;
+        if kind == PAGE_END {
+            self.skip_page_end()?;
+            if record.is_none() {
+                *start = self.at;
+            }
+            return Ok(false);
+        }
+        let fragment = self.fragment()?;
+        let bits = head & (compress::SNAPPY | compress::ZSTD);
+        match (kind, record) {
+            (FULL | FIRST, record @ None) => {
+                *record = Some(Unchecked { offset: *start, bits, first: fragment, more: Vec::new() });
+            }
+            (MIDDLE | LAST, Some(record)) => {
+                record.bits = bits;
+                record.more.push(fragment);
+            }
+            (FULL | FIRST | MIDDLE | LAST, _) => {
+                fragment.check()?;
+                return Err(format!("unexpected {} record", kind_name(kind)));
+            }
+            _ => {
+                fragment.check()?;
+                return Err(format!("unexpected record type {kind}"));
+            }
+        }
+        Ok(matches!(kind, FULL | LAST))
+    }
+
     /// Reads the fragment at the position, and moves behind it.
-    fn fragment(&mut self) -> Result<&'a [u8], String> {
+    fn fragment(&mut self) -> Result<Fragment<'a>, String> {
         let torn = || "last record is torn".to_owned();
         let header = self.data.get(self.at..self.at + HEADER_BYTES).ok_or_else(torn)?;
         let n = usize::from(u16::from_be_bytes([header[1], header[2]]));
@@ -177,13 +253,9 @@ impl<'a> Records<'a> {
             return Err(format!("invalid record size {n}"));
         }
         let from = self.at + HEADER_BYTES;
-        let part = self.data.get(from..from + n).ok_or_else(torn)?;
-        let actual = crc32c::crc32c(part);
-        if actual != crc {
-            return Err(format!("unexpected checksum {actual:x}, expected {crc:x}"));
-        }
+        let data = self.data.get(from..from + n).ok_or_else(torn)?;
         self.at = from + n;
-        Ok(part)
+        Ok(Fragment { data, crc })
     }
 
     /// Moves to the next page, or to the end; what lies between must be zeros.

@@ -25,7 +25,7 @@ use super::snapshot::Loaded;
 use super::{Head, lock};
 use crate::db::{LogLevel, ReplayProgress};
 use crate::int_map::IntMap;
-use crate::wal::fragment::{Found, Records, Torn};
+use crate::wal::fragment::{Records, Torn, Unchecked};
 use crate::wal::reader::{LogFiles, log_files, map_segment, repair};
 use crate::wal::record::{RefExemplar, RefMetadata, Stone};
 use crate::wal::segment::segment_path;
@@ -382,7 +382,7 @@ impl Replay<'_> {
     }
 
     /// Puts everything pending into its series, and decodes the records of the next batch meanwhile.
-    fn apply_and_decode(&mut self, batch: &[Found<'_>]) -> Vec<Result<Decoded, String>> {
+    fn apply_and_decode(&mut self, batch: &[Unchecked<'_>]) -> Vec<Result<Decoded, String>> {
         let min_valid_ms = self.head.min_valid_ms();
         let mut pending = std::mem::take(&mut self.pending);
         self.rename(&mut pending, min_valid_ms);
@@ -394,7 +394,9 @@ impl Replay<'_> {
         self.context.spawn.for_each(partitions + batch.len(), &|i| {
             if let Some(i) = i.checked_sub(partitions) {
                 let found = &batch[i];
-                *lock(&decoded[i]) = Some(decoder.decode(found.bits, &found.data, covered, min_valid_ms));
+                let data = found.data();
+                let record = data.and_then(|data| decoder.decode(found.bits, &data, covered, min_valid_ms));
+                *lock(&decoded[i]) = Some(record);
             } else {
                 work::apply_partition(head, i as u64, &pending, min_valid_ms, &rules, unknown);
             }
@@ -433,12 +435,12 @@ impl Replay<'_> {
 }
 
 /// Reads records until there are [`BATCH_BYTES`] of them; otherwise says how the file ends.
-fn read_batch<'a>(records: &mut Records<'a>, batch: &mut Vec<Found<'a>>) -> Option<Option<Torn>> {
+fn read_batch<'a>(records: &mut Records<'a>, batch: &mut Vec<Unchecked<'a>>) -> Option<Option<Torn>> {
     let mut bytes = 0;
     while bytes < BATCH_BYTES {
-        match records.next() {
+        match records.next_unchecked() {
             Ok(Some(found)) => {
-                bytes += found.data.len() + 64;
+                bytes += found.len() + 64;
                 batch.push(found);
             }
             Ok(None) => return Some(None),
