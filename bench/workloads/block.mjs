@@ -1,9 +1,10 @@
 /**
  * Workload `block`: 24 M samples of 50,000 series fill two hours; one sample an hour later makes their block due. The
  * figures: bytes of the block's chunks for each sample, with XOR and with XOR2, and the CPU seconds that the whole server
- * spends from then until it is idle again, less what it spends idle. `--encoding=xor|xor2` picks one.
+ * spends from then until it is idle again, less what it spends idle. Each server is loaded once and killed; a run begins
+ * with a start over a copy of its directory. `--encoding=xor|xor2` picks one.
  */
-import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { cpSync, existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 
 import { cpuSeconds, sleep } from '../lib/process.mjs';
@@ -37,29 +38,39 @@ async function compareEncoding(encoding, runs, only) {
   const scratch = scratchDir();
   const results = Object.fromEntries(contestants.map(({ name }) => [name, []]));
   const config = `storage: {tsdb: {chunk_encoding: {floats: ${encoding}}}}\n`;
-  for (let run = 1; run <= runs; run++) {
-    // The same samples for all: the last two-hour range that ended an hour and a bit ago.
-    const endMs = Math.floor((Date.now() - 70 * 60_000) / RANGE_MS) * RANGE_MS;
-    for (const server of contestants) {
-      const result = await measure(server, scratch, config, endMs - RANGE_MS);
-      results[server.name].push(result);
-      console.log(
-        `  run ${run}, ${encoding}, ${server.name}: ${result.bytesPerSample.toFixed(4)} bytes/sample, ${result.cpuSeconds.toFixed(2)} CPU s, load ${result.loadCpuSeconds.toFixed(1)} CPU s`,
-      );
+  // The same samples for all: the last two-hour range that ended an hour and a bit ago.
+  const startMs = (Math.floor((Date.now() - 70 * 60_000) / RANGE_MS) - 1) * RANGE_MS;
+  const loaded = contestants.map((server) => new Site(server, scratch, config));
+  try {
+    for (const site of loaded) {
+      await site.start();
+      await load(site, { series: SERIES, samples: SAMPLES, startMs, intervalMs: INTERVAL_MS });
+      await site.kill();
+      console.log(`  ${encoding}, ${site.name}: loaded in ${site.program.cpuSecondsEnd.toFixed(1)} CPU s`);
     }
+    for (let run = 1; run <= runs; run++) {
+      for (const site of loaded) {
+        const result = await measure(site, scratch, config, startMs);
+        results[site.name].push(result);
+        console.log(
+          `  run ${run}, ${encoding}, ${site.name}: ${result.bytesPerSample.toFixed(4)} bytes/sample, ${result.cpuSeconds.toFixed(2)} CPU s`,
+        );
+      }
+    }
+  } finally {
+    for (const site of loaded) await site.remove();
   }
   return report(encoding, results, runs);
 }
 
-async function measure(server, scratch, config, startMs) {
-  const site = new Site(server, scratch, config);
+async function measure(loaded, scratch, config, startMs) {
+  const site = new Site(loaded.server, scratch, config);
   try {
+    cpSync(loaded.dir, site.dir, { recursive: true });
     await site.start();
-    await load(site, { series: SERIES, samples: SAMPLES, startMs, intervalMs: INTERVAL_MS });
     const { pid } = site.program;
     await sleep(SETTLE_SECONDS * 1000);
-    const loadCpuSeconds = cpuSeconds(pid);
-    const before = loadCpuSeconds;
+    const before = cpuSeconds(pid);
     const started = Date.now();
     await load(site, { series: 1, samples: 1, startMs: startMs + 1.5 * RANGE_MS + 1000, intervalMs: INTERVAL_MS });
     const block = await finishedBlock(site);
@@ -73,11 +84,11 @@ async function measure(server, scratch, config, startMs) {
     }
     const seconds = (Date.now() - started) / 1000;
     const used = last - before;
-    // What it costs to do nothing is measured once all is done: before, the load may still be worked off.
+    // What it costs to do nothing is measured once all is done: before, the start may still be worked off.
     const idleFrom = cpuSeconds(pid);
     await sleep(IDLE_SECONDS * 1000);
     const idle = ((cpuSeconds(pid) - idleFrom) / IDLE_SECONDS) * seconds;
-    return { ...block, cpuSeconds: used - idle, loadCpuSeconds };
+    return { ...block, cpuSeconds: used - idle };
   } finally {
     await site.remove();
   }
