@@ -11,7 +11,7 @@ import { startOptions } from './start.ts';
 import { checkConfig } from './tool.ts';
 import { addTsdbCommands } from './tsdb.ts';
 
-/** Exit codes of a wrong command line, as with Prometheus. */
+/** Exit codes of a wrong command line, as with Prometheus; promtool has only the first. */
 const UNKNOWN_FLAG = 1;
 const BAD_VALUE = 2;
 
@@ -27,7 +27,9 @@ export async function main(args: readonly string[]): Promise<number> {
   } catch (error) {
     if (isHelp(error)) return 0;
     if (!(error instanceof CommanderError)) return unexpected(error);
-    return error.code === 'commander.invalidArgument' ? BAD_VALUE : UNKNOWN_FLAG;
+    if (error.code === 'narthex.usage') return error.exitCode;
+    const isTool = args[0] === 'tsdb' || args[0] === 'tool';
+    return error.code === 'commander.invalidArgument' && !isTool ? BAD_VALUE : UNKNOWN_FLAG;
   }
 }
 

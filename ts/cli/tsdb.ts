@@ -1,12 +1,19 @@
 /** `narthex tsdb …`: tools for data directories, with the flags, output and exit codes of promtool. */
 
-import { type Command, Option } from 'commander';
-import { EngineError, startTool, type ToolOptions } from '../core/index.ts';
+import { type Command, CommanderError, Option } from 'commander';
+import type { ToolOptions } from '../core/index.ts';
+import { messageOf } from '../util/index.ts';
+import { createBlocksFromOpenMetrics } from './create-blocks.ts';
+import { createBlocksFromRules } from './rule-blocks.ts';
+import { runTool } from './run-tool.ts';
+import { blockDurationMs, goDuration, integer, label, time, wrongValue } from './tsdb-values.ts';
 
 const DEFAULT_DIR = 'data/';
 const ALL_SERIES = "{__name__=~'(?s:.*)'}";
-/** A progress line on a terminal is drawn again at most so often. */
-const PROGRESS_INTERVAL_MS = 100;
+/** Rules are evaluated up to so long ago where no end is given: what is newer is still in the head. */
+const RULES_END_AGO_MS = 3 * 3_600_000;
+/** The exit code of a check that could not be made. */
+const NOT_CHECKED = 2;
 
 /** Adds the command `tsdb` to `parent`; `finish` takes the exit code. */
 export function addTsdbCommands(parent: Command, finish: (exitCode: number) => void): void {
@@ -16,7 +23,7 @@ export function addTsdbCommands(parent: Command, finish: (exitCode: number) => v
   add('list', 'List tsdb blocks.')
     .option('-r, --human-readable', 'Print human readable values.')
     .action(async (dir: string, flags: { humanReadable?: boolean }) =>
-      finish(await run({ tool: 'list', dir, humanReadable: flags.humanReadable === true })),
+      finish(await runTool({ tool: 'list', dir, humanReadable: flags.humanReadable === true })),
     );
   add('analyze', 'Analyze churn, label pair cardinality and compaction efficiency.')
     .argument('[block id]', 'Block to analyze (default is the last block).')
@@ -25,7 +32,7 @@ export function addTsdbCommands(parent: Command, finish: (exitCode: number) => v
     .option('--match <selector>', 'Series selector to analyze. Only 1 set of matchers is supported now.')
     .action(async (dir: string, block: string | undefined, flags: AnalyzeFlags) =>
       finish(
-        await run({
+        await runTool({
           tool: 'analyze',
           dir,
           limit: flags.limit,
@@ -40,18 +47,149 @@ export function addTsdbCommands(parent: Command, finish: (exitCode: number) => v
     .addOption(
       new Option('--format <format>', 'Output format of the dump.').choices(['prom', 'seriesjson']).default('prom'),
     )
-    .action(async (dir: string, flags: DumpFlags) => finish(await run(dumpOptions(dir, flags, flags.format))));
+    .action(async (dir: string, flags: DumpFlags) => finish(await runTool(dumpOptions(dir, flags, flags.format))));
   addDumpFlags(
     add(
       'dump-openmetrics',
       '[Experimental] Dump samples from a TSDB into OpenMetrics text format, excluding native histograms, which are not representable in OpenMetrics.',
     ),
-  ).action(async (dir: string, flags: DumpFlags) => finish(await run(dumpOptions(dir, flags, 'openmetrics'))));
-  add('verify', 'Check every checksum, reference and order in a data directory; exit code 1 where anything is wrong.')
-    .option('-q, --quiet', 'Do not show progress.')
-    .action(async (dir: string, flags: { quiet?: boolean }) =>
-      finish(await run({ tool: 'verify', dir }, flags.quiet !== true)),
+  ).action(async (dir: string, flags: DumpFlags) => finish(await runTool(dumpOptions(dir, flags, 'openmetrics'))));
+  addVerify(add('verify', 'Check every checksum, reference and order in a data directory.'), finish);
+  addCreateBlocks(tsdb, finish);
+  tsdb
+    .command('bench')
+    .description('Run benchmarks.')
+    .command('write')
+    .description('Run a write performance benchmark.')
+    .argument('[file]', 'Input file with samples data, label sets are made up by default.')
+    .option('--out <dir>', 'Set the output path.', 'benchout')
+    .option('--metrics <n>', 'Number of metrics to read.', integer, 10_000)
+    .option('--scrapes <n>', 'Number of scrapes to simulate.', integer, 3000)
+    .action(async (input: string | undefined, flags: { out: string; metrics: number; scrapes: number }) =>
+      finish(
+        await runTool({
+          tool: 'bench-write',
+          dir: flags.out,
+          metrics: flags.metrics,
+          scrapes: flags.scrapes,
+          ...(input === undefined ? {} : { input }),
+        }),
+      ),
     );
+}
+
+/** Exit codes are those of a check: 0 nothing is wrong, 1 something is, 2 it could not be made. */
+function addVerify(command: Command, finish: (exitCode: number) => void): void {
+  command
+    .addHelpText('after', '\nExit code 0: nothing is wrong; 1: something is; 2: it could not be checked.')
+    .option('--json', 'Print an object a line: what is wrong, and last what was looked at.')
+    .option('-q, --quiet', 'Do not show progress.')
+    .exitOverride((error) => {
+      throw error.exitCode === 0 ? error : new CommanderError(NOT_CHECKED, 'narthex.usage', error.message);
+    })
+    .action(async (dir: string, flags: { json?: boolean; quiet?: boolean }) =>
+      finish(
+        await runTool(
+          { tool: 'verify', dir, json: flags.json === true },
+          { progress: flags.quiet !== true, failure: NOT_CHECKED },
+        ),
+      ),
+    );
+}
+
+interface CreateBlocksFlags {
+  humanReadable?: boolean;
+  quiet?: boolean;
+  maxBlockDuration: number;
+  allowIncompatibleBlockDuration?: boolean;
+}
+
+interface RulesFlags extends CreateBlocksFlags {
+  url: string;
+  start: number;
+  end?: number;
+  outputDir: string;
+  evalInterval: number;
+  'http.config.file'?: string;
+}
+
+function addCreateBlocks(tsdb: Command, finish: (exitCode: number) => void): void {
+  const command = tsdb
+    .command('create-blocks-from')
+    .description('[Experimental] Import samples from input and produce TSDB blocks.')
+    .option('-r, --human-readable', 'Print human readable values.')
+    .option('-q, --quiet', 'Do not print created blocks.')
+    .option(
+      '--max-block-duration <duration>',
+      'Maximum duration created blocks may span. Anything less than 2h is ignored.',
+      goDuration,
+      0,
+    )
+    .option(
+      '--allow-incompatible-block-duration',
+      'Use --max-block-duration as is, instead of rounding it down to a Prometheus compaction range.',
+    );
+  const durationOf = (flags: CreateBlocksFlags) =>
+    blockDurationMs(flags.maxBlockDuration, flags.allowIncompatibleBlockDuration === true);
+  command
+    .command('openmetrics')
+    .description('Import samples from OpenMetrics input and produce TSDB blocks.')
+    .argument('<input file>', 'OpenMetrics file to read samples from.')
+    .argument('[output directory]', 'Output directory for generated blocks.', DEFAULT_DIR)
+    .option(
+      '--label <name=value>',
+      'Label to attach to metrics. Can be specified multiple times.',
+      (text, before: [string, string][]) => [...before, label(text)],
+      [],
+    )
+    .action(async (input: string, outputDir: string, own: { label: [string, string][] }, self: Command) => {
+      const flags = self.optsWithGlobals<CreateBlocksFlags>();
+      finish(
+        await createBlocksFromOpenMetrics({
+          input,
+          outputDir,
+          labels: own.label,
+          blockDurationMs: durationOf(flags),
+          quiet: flags.quiet === true,
+          humanReadable: flags.humanReadable === true,
+        }),
+      );
+    });
+  command
+    .command('rules')
+    .description('Create blocks of data for new recording rules. Alerting rules are not evaluated.')
+    .argument('<rule-files...>', 'Files containing the recording rules to be backfilled.')
+    .option('--http.config.file <file>', 'HTTP client configuration file.')
+    .option('--url <url>', 'The URL of the Prometheus API with the data.', 'http://localhost:9090')
+    .requiredOption('--start <time>', 'When to start: RFC 3339 or seconds since 1970. Required.', (text) =>
+      flagTime('start', text),
+    )
+    .option('--end <time>', 'When to end, by default 3 hours ago.', (text) => flagTime('end', text))
+    .option('--output-dir <dir>', 'Output directory for generated blocks.', DEFAULT_DIR)
+    .option('--eval-interval <duration>', 'How often groups without an interval are evaluated.', goDuration, 60_000)
+    .action(async (files: string[], _own: unknown, self: Command) => {
+      const flags = self.optsWithGlobals<RulesFlags>();
+      finish(
+        await createBlocksFromRules({
+          files,
+          url: flags.url,
+          httpConfigFile: flags['http.config.file'],
+          startMs: flags.start,
+          endMs: flags.end ?? Date.now() - RULES_END_AGO_MS,
+          outputDir: flags.outputDir,
+          evalIntervalMs: flags.evalInterval,
+          blockDurationMs: durationOf(flags),
+        }),
+      );
+    });
+}
+
+function flagTime(flag: string, text: string): number {
+  try {
+    return time(text);
+  } catch (error) {
+    throw wrongValue(`error parsing ${flag} time: ${messageOf(error)}`);
+  }
 }
 
 interface AnalyzeFlags {
@@ -85,79 +223,4 @@ function dumpOptions(dir: string, flags: DumpFlags, format: NonNullable<ToolOpti
     ...(flags.minTime === undefined ? {} : { minMs: flags.minTime }),
     ...(flags.maxTime === undefined ? {} : { maxMs: flags.maxTime }),
   };
-}
-
-function integer(text: string): number {
-  const value = Number(text);
-  // Not an error of commander's argument check: promtool's exit code for it is 1.
-  if (!/^[+-]?\d+$/.test(text)) {
-    throw new EngineError('INVALID_ARGUMENT', `strconv.ParseInt: parsing "${text}": invalid syntax`);
-  }
-  return value;
-}
-
-/** Runs a tool to its end; 0 where all was well. */
-async function run(options: ToolOptions, showProgress = false): Promise<number> {
-  const tool = startTool(options);
-  const interrupt = () => tool.cancel();
-  process.once('SIGINT', interrupt);
-  process.once('SIGTERM', interrupt);
-  // A reader that goes away (`| head`) ends the tool without a word.
-  let gone = false;
-  const onError = () => {
-    gone = true;
-    tool.cancel();
-  };
-  process.stdout.on('error', onError);
-  const progress = new Progress(showProgress);
-  try {
-    for (let piece = await tool.next(); piece !== null; piece = await tool.next()) {
-      if (piece.progress !== undefined) progress.show(piece.progress);
-      if (piece.result !== undefined) {
-        progress.clear();
-        await write(piece.result);
-      }
-    }
-    progress.clear();
-    return tool.clean ? 0 : 1;
-  } catch (error) {
-    progress.clear();
-    if (!gone) process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
-    return 1;
-  } finally {
-    process.off('SIGINT', interrupt);
-    process.off('SIGTERM', interrupt);
-    process.stdout.off('error', onError);
-  }
-}
-
-/** Writes to the standard output, and waits until it can take more. */
-function write(bytes: Uint8Array): Promise<void> {
-  return new Promise((resolve) => {
-    process.stdout.write(bytes, () => resolve());
-  });
-}
-
-/** One line on a terminal that is drawn again and again; nothing where there is no terminal. */
-class Progress {
-  readonly #shown: boolean;
-  #drawnAt = 0;
-  #drawn = false;
-
-  constructor(wanted: boolean) {
-    this.#shown = wanted && process.stderr.isTTY === true;
-  }
-
-  show(text: string): void {
-    const now = performance.now();
-    if (!this.#shown || now - this.#drawnAt < PROGRESS_INTERVAL_MS) return;
-    this.#drawnAt = now;
-    this.#drawn = true;
-    process.stderr.write(`\r\x1b[K${text}`);
-  }
-
-  clear(): void {
-    if (this.#drawn) process.stderr.write('\r\x1b[K');
-    this.#drawn = false;
-  }
 }

@@ -18,11 +18,13 @@ export {
   type ScrapeProtocol,
 } from './global.ts';
 export type { HttpClientConfig, TlsConfig } from './http-client.ts';
+export { defaultHttpClient, parseHttpFile } from './http-file.ts';
 export { type LoadOptions, type LoadResult, loadConfig, parseConfig } from './load.ts';
 export { isValidLabelName, type ValidationScheme } from './names.ts';
 export { configToYaml, scrapeConfigToYaml } from './print.ts';
 export { type RelabelAction, type RelabelConfig, relabelRule } from './relabel.ts';
 export type { AlertingConfig, AlertmanagerConfig, RemoteReadConfig, RemoteWriteConfig } from './remote.ts';
+export { parseRuleFile, type QueryCheck, type Rule, type RuleGroup } from './rule-file.ts';
 export type { RegexCheck } from './schema.ts';
 export type { EscapingScheme, ScrapeConfig } from './scrape-config.ts';
 export type { FileSdConfig } from './sd/index.ts';

@@ -4,5 +4,5 @@
  */
 export * from './engine.ts';
 export { ENGINE_ERRORS, EngineError, type EngineErrorCode, type ErrorType } from './errors.ts';
-export { compileRelabeler, open, startTool } from './native.ts';
+export { checkQuery, compileRelabeler, open, ruleGroupHash, startTool } from './native.ts';
 export type { ToolOptions, ToolPiece, ToolRun } from './tools.ts';

@@ -76,6 +76,8 @@ interface Addon {
   ): Promise<NativeEngine>;
   startTool(options: ToolOptions): ToolRun;
   compileRelabeler(rules: RelabelRule[], scheme: ValidationScheme): Relabeler;
+  checkQuery(query: string): string | null;
+  ruleGroupHash(file: string, name: string): bigint;
 }
 
 let loaded: Addon | undefined;
@@ -124,6 +126,16 @@ export function startTool(options: ToolOptions): ToolRun {
     },
     cancel: () => run.cancel(),
   };
+}
+
+/** What is wrong with an expression, `undefined` where it parses. */
+export function checkQuery(query: string): string | undefined {
+  return checked(() => addon().checkQuery(query)) ?? undefined;
+}
+
+/** Prometheus' hash of a group of rules, which decides at what offset it is evaluated. */
+export function ruleGroupHash(file: string, name: string): bigint {
+  return checked(() => addon().ruleGroupHash(file, name));
 }
 
 /** Turns what the addon throws, at once or later, into `EngineError`. */

@@ -75,6 +75,15 @@ impl<'a> Parser<'a> {
         })
     }
 
+    /// A parser of what follows on other lines of the same body, where `kind` was in force
+    /// ([`Parser::metric_type`]): so a large body can be read piece by piece. Start timestamps and
+    /// units do not reach over pieces.
+    #[must_use]
+    pub fn continuing(mut self, kind: MetricType) -> Self {
+        self.kind = kind;
+        self
+    }
+
     /// The next entry, `None` at the end.
     ///
     /// # Errors

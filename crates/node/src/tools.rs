@@ -3,9 +3,11 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use ::engine::tools::{DumpFormat, Piece, Tool, ToolHost, ToolRun, start};
+use ::engine::tools::{
+    self, BenchWrite, CreateBlocks, DumpFormat, Piece, RuleBlock, Tool, ToolHost, ToolRun, start,
+};
 use ::engine::{EngineError, ErrorCode};
-use napi::bindgen_prelude::{Buffer, Object};
+use napi::bindgen_prelude::{BigInt, Buffer, Object};
 use napi::{Env, Result};
 use napi_derive::napi;
 use storage::{OsFs, OsSpawn, SystemClock};
@@ -24,12 +26,22 @@ pub struct NativeToolOptions {
     pub min_ms: Option<f64>,
     pub max_ms: Option<f64>,
     pub format: Option<String>,
+    pub json: Option<bool>,
+    pub input: Option<String>,
+    pub labels: Option<Vec<Vec<String>>>,
+    pub block_duration_ms: Option<f64>,
+    pub quiet: Option<bool>,
+    pub body: Option<Buffer>,
+    pub record: Option<String>,
+    pub metrics: Option<f64>,
+    pub scrapes: Option<f64>,
 }
 
 #[napi(object)]
 pub struct NativePiece {
     pub result: Option<Buffer>,
     pub progress: Option<String>,
+    pub warning: Option<String>,
 }
 
 #[napi]
@@ -57,9 +69,44 @@ fn tool(o: NativeToolOptions) -> std::result::Result<Tool, EngineError> {
                 _ => DumpFormat::Prometheus,
             },
         },
-        "verify" => Tool::Verify,
+        "verify" => Tool::Verify { json: o.json.unwrap_or_default() },
+        "create-blocks" => Tool::CreateBlocks(CreateBlocks {
+            input: o.input.unwrap_or_default().into(),
+            labels: pairs(o.labels),
+            block_duration_ms: o.block_duration_ms.unwrap_or_default() as i64,
+            quiet: o.quiet.unwrap_or_default(),
+            human_readable: o.human_readable.unwrap_or_default(),
+        }),
+        "rule-block" => Tool::RuleBlock(RuleBlock {
+            body: o.body.map(Vec::from).unwrap_or_default(),
+            record: o.record.unwrap_or_default(),
+            labels: pairs(o.labels),
+            block_duration_ms: o.block_duration_ms.unwrap_or_default() as i64,
+        }),
+        "bench-write" => Tool::BenchWrite(BenchWrite {
+            file: o.input.map(PathBuf::from),
+            metrics: o.metrics.unwrap_or_default() as usize,
+            scrapes: o.scrapes.unwrap_or_default() as usize,
+        }),
         other => return Err(EngineError::invalid(format!("unknown tool {other:?}"))),
     })
+}
+
+fn pairs(all: Option<Vec<Vec<String>>>) -> Vec<(String, String)> {
+    let pair = |pair: Vec<String>| <[String; 2]>::try_from(pair).ok().map(|[name, value]| (name, value));
+    all.unwrap_or_default().into_iter().filter_map(pair).collect()
+}
+
+/// What is wrong with an expression; nothing where it parses.
+#[napi(catch_unwind)]
+pub fn check_query(query: String) -> Option<String> {
+    tools::check_query(&query)
+}
+
+/// The hash that the evaluation times of a group of rules follow.
+#[napi(catch_unwind)]
+pub fn rule_group_hash(file: String, name: String) -> BigInt {
+    tools::rule_group_hash(&file, &name).into()
 }
 
 #[napi(catch_unwind)]
@@ -80,8 +127,11 @@ impl NativeToolRun {
     pub fn next<'env>(&self, env: &'env Env) -> Result<Object<'env>> {
         let convert = |piece: Option<Piece>| {
             piece.map(|piece| match piece {
-                Piece::Result(bytes) => NativePiece { result: Some(bytes.into()), progress: None },
-                Piece::Progress(text) => NativePiece { result: None, progress: Some(text) },
+                Piece::Result(bytes) => {
+                    NativePiece { result: Some(bytes.into()), progress: None, warning: None }
+                }
+                Piece::Progress(text) => NativePiece { result: None, progress: Some(text), warning: None },
+                Piece::Warning(text) => NativePiece { result: None, progress: None, warning: Some(text) },
             })
         };
         promise(env, convert, |done| self.run.next(done))

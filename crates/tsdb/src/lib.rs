@@ -2,6 +2,7 @@
 //! blocks. Knows no PromQL and nothing of the server around it; files, time and threads come
 //! through `storage::{Fs, Clock, Spawn}`.
 
+pub mod backfill;
 pub mod block;
 pub mod compact;
 mod counter;

@@ -22,20 +22,22 @@ pub enum DumpFormat {
     OpenMetrics,
 }
 
+/// Whether the log was whole.
 pub(super) fn dump(
     mut options: DbOptions,
     (min_ms, max_ms): (TimestampMs, TimestampMs),
     selectors: &[String],
     format: DumpFormat,
     out: &mut Output,
-) -> Result<(), EngineError> {
+) -> Result<bool, EngineError> {
     let sets = selectors.iter().map(|s| super::matchers(s)).collect::<Result<Vec<_>, _>>()?;
     let last: Arc<Mutex<ReplayProgress>> = Arc::default();
     let heard = last.clone();
     options.on_replay = Some(Arc::new(move |p| *heard.lock().unwrap_or_else(PoisonError::into_inner) = p));
     let db = Db::open_read_only(options)?;
-    if let Some(why) = &db.replay_report().wal_repaired {
-        out.progress(format!("the write-ahead log is damaged, what follows is left out: {why}"))?;
+    let damage = db.replay_report().wal_repaired.clone();
+    if let Some(why) = &damage {
+        out.warning(format!("the write-ahead log is damaged, what follows is left out: {why}"))?;
     }
     let querier = db.querier(min_ms, max_ms)?;
     let hints = SelectHints { start_ms: min_ms, end_ms: max_ms, ..SelectHints::default() };
@@ -66,7 +68,8 @@ pub(super) fn dump(
         out.write(b"# EOF\n")?;
     }
     drop((sets, querier));
-    Ok(db.close()?)
+    db.close()?;
+    Ok(damage.is_none())
 }
 
 fn samples(labels: &Labels, columns: &Columns, out: &mut Vec<u8>) {

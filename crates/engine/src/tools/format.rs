@@ -22,6 +22,34 @@ pub(super) fn duration(ms: i64) -> String {
     }
 }
 
+/// A duration in nanoseconds as Go's `time.Duration` prints it: `1.234µs`, `12.5ms`, `1m0.25s`.
+pub(super) fn duration_ns(ns: u64) -> String {
+    let fraction = |whole: u64, rest: u64, digits: usize, unit: &str| {
+        let text = format!("{whole}.{rest:0digits$}");
+        format!("{}{unit}", text.trim_end_matches('0').trim_end_matches('.'))
+    };
+    match ns {
+        0 => "0s".to_owned(),
+        1..1_000 => format!("{ns}ns"),
+        1_000..1_000_000 => fraction(ns / 1_000, ns % 1_000, 3, "µs"),
+        1_000_000..1_000_000_000 => fraction(ns / 1_000_000, ns % 1_000_000, 6, "ms"),
+        _ => {
+            let (h, m) = (ns / 3_600_000_000_000, ns / 60_000_000_000 % 60);
+            let seconds = fraction(ns / 1_000_000_000 % 60, ns % 1_000_000_000, 9, "s");
+            match (h, m) {
+                (0, 0) => seconds,
+                (0, m) => format!("{m}m{seconds}"),
+                (h, m) => format!("{h}h{m}m{seconds}"),
+            }
+        }
+    }
+}
+
+/// A number of things: `1 sample`, `2 samples`.
+pub(super) fn count(n: u64, noun: &str) -> String {
+    format!("{n} {noun}{}", if n == 1 { "" } else { "s" })
+}
+
 /// Bytes in powers of 1024, as many units as are needed: `52KiB687B`.
 pub(super) fn base2_bytes(mut n: u64) -> String {
     if n == 0 {
@@ -113,6 +141,17 @@ mod tests {
             (-90_000, "-1m30s"),
         ] {
             assert_eq!(duration(ms), want);
+        }
+        for (ns, want) in [
+            (0, "0s"),
+            (999, "999ns"),
+            (1_500, "1.5µs"),
+            (2_000_000, "2ms"),
+            (1_234_567_891, "1.234567891s"),
+            (60_250_000_000, "1m0.25s"),
+            (3_600_000_000_000, "1h0m0s"),
+        ] {
+            assert_eq!(duration_ns(ns), want);
         }
         for (n, want) in [(0, "0B"), (53_935, "52KiB687B"), (1 << 20, "1MiB"), ((1 << 30) + 1, "1GiB1B")] {
             assert_eq!(base2_bytes(n), want);

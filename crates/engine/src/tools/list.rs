@@ -19,8 +19,19 @@ pub(super) fn list(
     human_readable: bool,
     out: &mut Output,
 ) -> Result<(), EngineError> {
-    let mut rows = vec![HEADER.map(str::to_owned).to_vec()];
-    rows.extend(read_blocks(fs, dir)?.iter().map(|b| row(fs, b, human_readable)));
+    print(fs, &read_blocks(fs, dir)?, human_readable, true, out)
+}
+
+/// Blocks as a table, with its heading or without.
+pub(super) fn print(
+    fs: &dyn Fs,
+    blocks: &[Block],
+    human_readable: bool,
+    heading: bool,
+    out: &mut Output,
+) -> Result<(), EngineError> {
+    let mut rows = if heading { vec![HEADER.map(str::to_owned).to_vec()] } else { Vec::new() };
+    rows.extend(blocks.iter().map(|b| row(fs, b, human_readable)));
     out.write(table(&rows).as_bytes())
 }
 

@@ -3,9 +3,13 @@
 
 mod analyze;
 mod bars;
+mod bench;
+mod create_blocks;
 mod dump;
 mod format;
+mod input;
 mod list;
+mod rule_block;
 mod run;
 mod verify;
 
@@ -19,7 +23,10 @@ use tsdb::DbOptions;
 use crate::error::{EngineError, ErrorCode};
 use crate::options::Features;
 
+pub use bench::BenchWrite;
+pub use create_blocks::CreateBlocks;
 pub use dump::DumpFormat;
+pub use rule_block::{RuleBlock, check_query, rule_group_hash};
 pub use run::{Output, Piece, ToolRun};
 
 /// What a tool asks of its host.
@@ -35,6 +42,7 @@ pub struct ToolHost {
 
 /// What to do with a data directory.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub enum Tool {
     /// Lists blocks.
     List {
@@ -64,15 +72,32 @@ pub enum Tool {
         format: DumpFormat,
     },
     /// Checks every checksum, reference and order.
-    Verify,
+    Verify {
+        /// As JSON, an object a line.
+        json: bool,
+    },
+    /// Makes blocks of an OpenMetrics file.
+    CreateBlocks(CreateBlocks),
+    /// Makes a block of the answer to a rule's range query.
+    RuleBlock(RuleBlock),
+    /// Measures appending, in a directory that is made anew.
+    BenchWrite(BenchWrite),
 }
 
-/// Runs `tool` on the data directory `dir`. Nothing is written there.
+impl Tool {
+    /// Whether it makes its directory itself.
+    fn writes(&self) -> bool {
+        matches!(self, Self::CreateBlocks(_) | Self::RuleBlock(_) | Self::BenchWrite(_))
+    }
+}
+
+/// Runs `tool` on the data directory `dir`. Nothing is written there but by tools that make blocks,
+/// and by the benchmark.
 #[must_use]
 pub fn start(dir: PathBuf, tool: Tool, host: ToolHost) -> ToolRun {
     let spawn = host.spawn.clone();
     ToolRun::start(&*spawn, move |out| {
-        if !host.fs.exists(&dir) {
+        if !tool.writes() && !host.fs.exists(&dir) {
             let text = format!("opening the db dir: stat {}: no such file or directory", dir.display());
             return Err(EngineError::new(ErrorCode::Io, text));
         }
@@ -84,9 +109,14 @@ pub fn start(dir: PathBuf, tool: Tool, host: ToolHost) -> ToolRun {
             }
             Tool::Dump { min_ms, max_ms, selectors, format } => {
                 let options = DbOptions::new(&dir, host.fs, host.clock, host.spawn);
-                dump::dump(options, (min_ms, max_ms), &selectors, format, out).map(|()| true)
+                dump::dump(options, (min_ms, max_ms), &selectors, format, out)
             }
-            Tool::Verify => verify::verify(&*host.fs, &dir, out),
+            Tool::Verify { json } => verify::verify(&*host.fs, &dir, json, out),
+            Tool::CreateBlocks(options) => {
+                create_blocks::create_blocks(&host, &dir, &options, out).map(|()| true)
+            }
+            Tool::RuleBlock(rule) => rule_block::rule_block(&host, &dir, &rule, out).map(|()| true),
+            Tool::BenchWrite(options) => bench::bench_write(&host, &dir, &options, out).map(|()| true),
         }
     })
 }

@@ -20,6 +20,8 @@ pub enum Piece {
     Result(Vec<u8>),
     /// A line about how far it has come.
     Progress(String),
+    /// A line that the user has to see though the tool goes on.
+    Warning(String),
 }
 
 type Next = Box<dyn FnOnce(Result<Option<Piece>, EngineError>) + Send>;
@@ -110,6 +112,15 @@ impl Output {
     pub fn progress(&mut self, text: String) -> Result<(), EngineError> {
         self.flush()?;
         self.shared.put(Piece::Progress(text))
+    }
+
+    /// Tells the user something that is no part of the result.
+    ///
+    /// # Errors
+    /// Once the run is cancelled.
+    pub fn warning(&mut self, text: String) -> Result<(), EngineError> {
+        self.flush()?;
+        self.shared.put(Piece::Warning(text))
     }
 
     /// # Errors

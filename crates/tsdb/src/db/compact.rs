@@ -4,16 +4,17 @@ use std::collections::BTreeSet;
 use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher;
 use std::path::Path;
-use std::sync::atomic::Ordering;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use model::TimestampMs;
-use storage::StorageError;
+use storage::{Clock, Fs, StorageError};
 
 use super::options::LogLevel;
 use super::{Inner, blocks};
 use crate::block::{Block, BlockMeta, ChunkData, SymbolBlockWriter, Ulid};
 use crate::compact::{Compactor, block_ranges_ms, max_block_duration_ms, plan};
-use crate::head::{OooTruncation, OrderedSeries, StaleEviction, Truncation, range_end_ms};
+use crate::head::{Head, OooTruncation, OrderedSeries, StaleEviction, Truncation, range_end_ms};
 use crate::retention::{BlockSize, Retention, beyond_size, beyond_time};
 use crate::wal::segment::directory_bytes;
 
@@ -31,6 +32,63 @@ fn overlap(blocks: &[Block]) -> bool {
         end_ms = end_ms.max(m.max_ms);
         overlaps
     })
+}
+
+/// Writes blocks out of a head.
+pub(crate) struct Cutter<'a> {
+    pub(crate) head: &'a Head,
+    pub(crate) fs: &'a Arc<dyn Fs>,
+    /// Once it is set, nothing more is written.
+    pub(crate) cancel: &'a AtomicBool,
+}
+
+impl Cutter<'_> {
+    /// Writes the head's samples within the span of `meta` as a block in the directory `parent`.
+    pub(crate) fn cut(&self, parent: &Path, meta: BlockMeta) -> Result<Option<BlockMeta>, StorageError> {
+        let span = (meta.min_ms, meta.max_ms.saturating_sub(1));
+        self.head.head_chunks().seal()?;
+        let ordered = self.head.ordered_between(span.0, span.1);
+        self.write_series(parent, meta, &ordered, span, &|_| TimestampMs::MAX)
+    }
+
+    /// Writes the samples of the series in `min_ms ..= end_ms`, of each up to its own end, as a block in
+    /// the directory `parent`. Full chunks must have been sealed.
+    pub(super) fn write_series(
+        &self,
+        parent: &Path,
+        meta: BlockMeta,
+        ordered: &OrderedSeries,
+        (min_ms, end_ms): (TimestampMs, TimestampMs),
+        end_of: &dyn Fn(u64) -> TimestampMs,
+    ) -> Result<Option<BlockMeta>, StorageError> {
+        let symbols = ordered.symbols();
+        let mut writer = SymbolBlockWriter::create(self.fs, parent, meta, None, &symbols)?;
+        let mut chunks = Vec::new();
+        ordered.try_each(|series, labels| {
+            if self.cancel.load(Ordering::Relaxed) {
+                return Err(StorageError::Closed);
+            }
+            self.head.chunks_between(series, min_ms, end_ms.min(end_of(series)), &mut chunks)?;
+            if chunks.is_empty() {
+                return Ok(());
+            }
+            let data = chunks.iter().map(|c| ChunkData {
+                min_ms: c.min_ms,
+                max_ms: c.max_ms,
+                encoding: c.encoding,
+                data: &c.data,
+            });
+            writer.add_series(labels, data)
+        })?;
+        writer.finish()
+    }
+}
+
+/// A name for a block, random enough that two databases do not name blocks alike.
+pub(crate) fn new_ulid(clock: &dyn Clock) -> Ulid {
+    let salt = clock.monotonic_ns();
+    let half = || u128::from(RandomState::new().hash_one(salt));
+    Ulid::new(clock.now_ms(), half() << 64 | half())
 }
 
 /// What upkeep remembers between runs.
@@ -128,42 +186,12 @@ impl Inner {
         max_ms: i64,
     ) -> Result<Option<BlockMeta>, StorageError> {
         let meta = BlockMeta::from_head(self.new_ulid(), min_ms, max_ms);
-        let end_ms = max_ms.saturating_sub(1);
-        self.head.head_chunks().seal()?;
-        let ordered = self.head.ordered_between(min_ms, end_ms);
-        self.write_series(parent, meta, &ordered, (min_ms, end_ms), &|_| TimestampMs::MAX)
+        self.cutter().cut(parent, meta)
     }
 
-    /// Writes the samples of the series in `min_ms ..= end_ms`, of each up to its own end, as a block in
-    /// the directory `parent`. Full chunks must have been sealed.
-    pub(super) fn write_series(
-        &self,
-        parent: &Path,
-        meta: BlockMeta,
-        ordered: &OrderedSeries,
-        (min_ms, end_ms): (TimestampMs, TimestampMs),
-        end_of: &dyn Fn(u64) -> TimestampMs,
-    ) -> Result<Option<BlockMeta>, StorageError> {
-        let symbols = ordered.symbols();
-        let mut writer = SymbolBlockWriter::create(&self.options.fs, parent, meta, None, &symbols)?;
-        let mut chunks = Vec::new();
-        ordered.try_each(|series, labels| {
-            if self.compactor.cancel.load(Ordering::Relaxed) {
-                return Err(StorageError::Closed);
-            }
-            self.head.chunks_between(series, min_ms, end_ms.min(end_of(series)), &mut chunks)?;
-            if chunks.is_empty() {
-                return Ok(());
-            }
-            let data = chunks.iter().map(|c| ChunkData {
-                min_ms: c.min_ms,
-                max_ms: c.max_ms,
-                encoding: c.encoding,
-                data: &c.data,
-            });
-            writer.add_series(labels, data)
-        })?;
-        writer.finish()
+    /// What cuts the head, until this database is closed.
+    pub(super) fn cutter(&self) -> Cutter<'_> {
+        Cutter { head: &self.head, fs: &self.options.fs, cancel: &self.compactor.cancel }
     }
 
     /// Merges blocks as long as there is something to merge and the head does not wait to be cut.
@@ -363,13 +391,6 @@ impl Inner {
     }
 
     pub(super) fn new_ulid(&self) -> Ulid {
-        Ulid::new(self.options.clock.now_ms(), self.random())
-    }
-
-    /// Random enough that two databases do not name blocks alike.
-    fn random(&self) -> u128 {
-        let salt = self.options.clock.monotonic_ns();
-        let half = || u128::from(RandomState::new().hash_one(salt));
-        half() << 64 | half()
+        new_ulid(&*self.options.clock)
     }
 }

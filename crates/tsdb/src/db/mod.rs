@@ -28,6 +28,7 @@ use crate::head_chunks::HeadChunks;
 use crate::wal::{Wal, WalOptions};
 use blocks::Blocks;
 use compact::Upkeep;
+pub(crate) use compact::{Cutter, new_ulid};
 use metrics::DbCounters;
 
 pub use options::{DbOptions, DbSettings, Log, LogLevel, ReplayProgress, WalCompression, WalSync};

@@ -83,7 +83,7 @@ impl Inner {
             let mut meta = BlockMeta::from_head(self.new_ulid(), start_ms, end_ms);
             meta.compaction.hints.push(HINT_FROM_STALE_SERIES.to_owned());
             let end_of = |series| stale.end_ms(series);
-            written.extend(self.write_series(&self.options.dir, meta, &ordered, span, &end_of)?);
+            written.extend(self.cutter().write_series(&self.options.dir, meta, &ordered, span, &end_of)?);
             self.counters.compactions.add(1);
             start_ms = end_ms;
         }

@@ -14,9 +14,10 @@ mod snapshot;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
+use model::TimestampMs;
 use storage::{Fs, StorageError};
 
-use crate::block::Ulid;
+use crate::block::{BlockMeta, Ulid};
 
 /// Something that is not as it should be.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -118,13 +119,15 @@ impl Check<'_> {
 
     fn directory(&mut self, dir: &Path) -> Checked {
         let entries = self.list(dir)?;
-        let mut known = log::Known::default();
+        let mut blocks_end_ms = TimestampMs::MIN;
         for e in &entries {
             let path = dir.join(&e.name);
             let (name, is_dir) = (e.name.as_str(), e.is_dir);
             if is_dir && Ulid::from_str(name).is_ok() {
                 self.checking(&path)?;
                 self.block(&path)?;
+                let meta = BlockMeta::read(self.fs, &path).ok().filter(BlockMeta::is_in_order);
+                blocks_end_ms = meta.map_or(blocks_end_ms, |m| m.max_ms.max(blocks_end_ms));
             } else if is_dir && name == "chunks_head" {
                 self.head_chunks(&path)?;
             } else if is_dir && matches!(name, "wal" | "wbl")
@@ -139,6 +142,7 @@ impl Check<'_> {
                 self.found(&path, None, "stray", "does not belong here", "move it elsewhere")?;
             }
         }
+        let mut known = log::Known::new(blocks_end_ms);
         for name in ["wal", "wbl"] {
             if entries.iter().any(|e| e.is_dir && e.name == name) {
                 self.log(&dir.join(name), name == "wbl", &mut known)?;
