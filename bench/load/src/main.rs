@@ -4,8 +4,7 @@
 //! - `load exporter TARGETS SERIES VARIANTS`: an HTTP server on a free port of 127.0.0.1 with
 //!   `/metrics/N` for each target; prints `{"port":…}`, ends when its standard input closes.
 //! - `load series COUNT`: a file for `promtool tsdb bench write`, a label set a line.
-//! - `load append FILE SERIES SCRAPES DIR`: what `promtool tsdb bench write` does, into our database;
-//!   prints `{"samples":…,"wallSeconds":…}`.
+//! - `load append FILE SERIES SCRAPES DIR`: `narthex tsdb bench write` without Node around it.
 //! - `load remote-write HOST:PORT SERIES SAMPLES START_MS INTERVAL_MS SECONDS_MAX`: sends the workload by
 //!   remote write 1.0; prints `{"samples":…,"retries":…,"wallSeconds":…}`.
 #![allow(clippy::print_stdout, clippy::disallowed_methods, reason = "a program that measures")]
