@@ -25,9 +25,10 @@ export async function createBlocksFromOpenMetrics(options: OpenMetricsOptions): 
     const found = await statOf(options.input);
     if (found.isDirectory()) throw new Error(`read ${options.input}: is a directory`);
     if (!found.isFile()) {
-      // What comes through a pipe comes once.
+      // What comes through a pipe comes once. A socket can only be read where it is open already.
       spooled = await mkdtemp(join(tmpdir(), 'narthex-input-'));
-      await pipeline(createReadStream(options.input), createWriteStream(join(spooled, 'input')));
+      const source = options.input === '/dev/stdin' ? process.stdin : createReadStream(options.input);
+      await pipeline(source, createWriteStream(join(spooled, 'input')));
     }
     return await runTool({
       tool: 'create-blocks',

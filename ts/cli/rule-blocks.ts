@@ -62,6 +62,7 @@ export async function createBlocksFromRules(options: RuleBlocksOptions): Promise
     for (const { file, group, intervalMs } of groups) {
       const labels = Object.entries(group.labels);
       for (const rule of group.rules.filter(({ record }) => record !== '')) {
+        const told = new Set<string>();
         try {
           for (const range of ruleRanges({ file, name: group.name, intervalMs }, options)) {
             const at = new Date(Number(range.startNs / NS_PER_MS)).toISOString();
@@ -76,6 +77,8 @@ export async function createBlocksFromRules(options: RuleBlocksOptions): Promise
                 blockDurationMs: options.blockDurationMs,
               },
               line,
+              undefined,
+              told,
             );
           }
         } catch (error) {

@@ -40,10 +40,15 @@ export async function runTool(
 }
 
 /**
- * Runs a tool as a part of something larger; whether all was well.
+ * Runs a tool as a part of something larger; whether all was well. Warnings that are among `told` are not repeated.
  * @throws EngineError that ended the tool
  */
-export async function runQuietly(options: ToolOptions, line: Progress, signal?: AbortSignal): Promise<boolean> {
+export async function runQuietly(
+  options: ToolOptions,
+  line: Progress,
+  signal?: AbortSignal,
+  told = new Set<string>(),
+): Promise<boolean> {
   const tool = startTool(options);
   const interrupt = () => tool.cancel();
   process.once('SIGINT', interrupt);
@@ -52,7 +57,8 @@ export async function runQuietly(options: ToolOptions, line: Progress, signal?: 
   try {
     for (let piece = await tool.next(); piece !== null; piece = await tool.next()) {
       if (typeof piece.progress === 'string') line.show(piece.progress);
-      if (typeof piece.warning === 'string') {
+      if (typeof piece.warning === 'string' && !told.has(piece.warning)) {
+        told.add(piece.warning);
         line.clear();
         process.stderr.write(`${piece.warning}\n`);
       }
