@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use model::{Columns, FloatHistogram, Histogram, Labels, Matcher, STALE_NAN_BITS, SeriesRef, stale_nan};
 use proptest::prelude::*;
@@ -358,6 +359,80 @@ fn a_fault_at_any_step_loses_nothing() {
         }
     }
     assert!(seen.iter().all(|n| *n > 20), "{seen:?}");
+}
+
+/// Scrapers that come, end and come back while series are evicted, and a close in the middle of it: what
+/// was acknowledged is there, from the log and from the snapshot.
+#[test]
+fn many_threads_and_a_close() {
+    for round in 0..6 {
+        let fs = MemFs::new();
+        let w = World::open(Arc::new(fs.clone()), |o| {
+            o.settings.stale_series_threshold = 0.01;
+            o.snapshot_on_close = true;
+            o.wal_sync = WalSync::Segment;
+        });
+        let commits = AtomicU64::new(0);
+        let acknowledged: Vec<BTreeMap<usize, Vec<(i64, u64)>>> = std::thread::scope(|scope| {
+            let scrapers: Vec<_> = (0..3)
+                .map(|n| {
+                    let (db, commits) = (&w.db, &commits);
+                    scope.spawn(move || {
+                        let mut done: BTreeMap<usize, Vec<(i64, u64)>> = BTreeMap::new();
+                        for t in 1..50_000i64 {
+                            let own = (0..10).map(|k| n * 100 + 5 * k);
+                            // Each goes on for a while, then ends, then comes back.
+                            let value = |i: usize| match (t as usize + i) % 40 {
+                                0..20 => Some(t as f64),
+                                20 => Some(stale_nan()),
+                                _ => None,
+                            };
+                            let samples: Vec<_> = own.filter_map(|i| Some((i, value(i)?))).collect();
+                            let mut a = db.appender();
+                            let taken = samples
+                                .iter()
+                                .all(|(i, v)| a.append(SeriesRef::NONE, &labels(*i), t, 0, *v).is_ok());
+                            if !taken || a.commit().is_err() {
+                                return done;
+                            }
+                            commits.fetch_add(1, Ordering::Relaxed);
+                            for (i, v) in samples {
+                                done.entry(i).or_default().push((t, v.to_bits()));
+                            }
+                        }
+                        done
+                    })
+                })
+                .collect();
+            for k in 0..(4 + 3 * round) {
+                while commits.load(Ordering::Relaxed) < (k + 1) * 200 {
+                    std::thread::yield_now();
+                }
+                w.tick();
+                if k % 3 == 0 {
+                    state(&w.db);
+                }
+            }
+            w.db.close().unwrap();
+            scrapers.into_iter().map(|s| s.join().unwrap()).collect()
+        });
+        assert!(w.metric("prometheus_tsdb_stale_series_compactions_triggered_total") >= 1.0);
+        let want: State =
+            acknowledged.into_iter().flatten().map(|(i, samples)| (labels(i).to_string(), samples)).collect();
+        for snapshot in [true, false] {
+            let w = World::open(Arc::new(fs.snapshot()), |o| o.snapshot_on_close = snapshot);
+            assert_eq!(w.db.replay_report().snapshot_series > 0, snapshot);
+            let mut got = state(&w.db);
+            // The commit that the close came upon is there or not.
+            for (series, samples) in &mut got {
+                let wanted = want.get(series).map_or(0, Vec::len);
+                assert!(samples.len() <= wanted + 1, "{series}");
+                samples.truncate(wanted);
+            }
+            got.retain(|_, samples| !samples.is_empty());
+            assert!(got == want, "round {round}, snapshot {snapshot}");
+        }
+    }
 }
 
 #[derive(Clone, Debug)]

@@ -1,12 +1,15 @@
 //! Golden bytes and round trips of the records, and what is refused.
 #![allow(clippy::unwrap_used)]
 
-use chunk::{Encoding, HistogramEncoder, XorEncoder};
+use chunk::{Encoding, FloatHistogramEncoder, HistogramEncoder, Xor2Encoder, XorEncoder};
 use model::{Histogram, Labels};
+
+use proptest::prelude::*;
 
 use super::record::{
     ChunkRecord, SeriesRecord, SnapshotRecord, decode, put_exemplar_record, put_series, put_tombstones,
 };
+use crate::head::open_chunk::OpenChunk;
 use crate::tombstones::{Interval, Tombstones};
 use crate::wal::record::RefExemplar;
 
@@ -91,5 +94,67 @@ fn hostile_bytes_are_refused() {
         (b"\x03\0\0", "invalid size"),
     ] {
         assert_eq!(decode(record).unwrap_err(), what);
+    }
+}
+
+/// Records of all encodings.
+fn records() -> Vec<Vec<u8>> {
+    let mut chunks = Vec::new();
+    let mut xor = XorEncoder::new();
+    let mut xor2 = Xor2Encoder::new();
+    for k in 0..9 {
+        xor.append(1000 * k, k as f64);
+        xor2.append(1000 * k, 500 * k, k as f64);
+    }
+    chunks.push(ChunkRecord::new((0, 8000), Encoding::Xor, xor.bytes(), Some(8.0)).unwrap());
+    chunks.push(ChunkRecord::new((0, 8000), Encoding::Xor2, xor2.bytes(), Some(8.0)).unwrap());
+    for starts in [false, true] {
+        let h = |k: u64| Histogram { count: k, zero_count: k, sum: k as f64, ..Histogram::default() };
+        let mut integer = HistogramEncoder::new(starts);
+        let mut float = FloatHistogramEncoder::new(starts);
+        for k in 0..9 {
+            let _ = integer.append(None, 1000 * k, 7, &h(k as u64));
+            let _ = float.append(None, 1000 * k, 7, &h(k as u64).to_float());
+        }
+        for (encoding, bytes) in [(integer.encoding(), integer.bytes()), (float.encoding(), float.bytes())] {
+            chunks.push(ChunkRecord::new((0, 8000), encoding, bytes, None).unwrap());
+        }
+    }
+    let series = |(i, c)| {
+        let mut buf = Vec::new();
+        put_series(&mut buf, i as u64, &labels(), Some(c));
+        buf
+    };
+    chunks.iter().enumerate().map(series).collect()
+}
+
+#[test]
+fn chunks_of_all_encodings_are_gone_on_with() {
+    for record in records() {
+        let Ok(SnapshotRecord::Series(s)) = decode(&record) else { panic!("{record:?}") };
+        let c = s.chunk.unwrap();
+        let open = OpenChunk::resume(c.encoding, &c.data, (c.min_ms, c.max_ms)).unwrap();
+        assert_eq!((open.encoding(), open.min_ms(), open.max_ms()), (c.encoding, 0, 8000));
+        assert_eq!((open.bytes(), open.num_samples()), (&c.data[..], 9));
+        assert!(OpenChunk::resume(c.encoding, &c.data, (c.min_ms, 8001)).is_err(), "it ends elsewhere");
+    }
+}
+
+proptest! {
+    /// A checksum does not say that bytes make sense.
+    #[test]
+    fn no_bytes_panic(which in 0usize..6, at: prop::sample::Index, bytes in prop::collection::vec(any::<u8>(), 1..12)) {
+        let mut record = records().remove(which);
+        let from = at.index(record.len());
+        let to = record.len().min(from + bytes.len());
+        record.splice(from..to, bytes);
+        if let Ok(SnapshotRecord::Series(SeriesRecord { chunk: Some(c), .. })) = decode(&record)
+            && let Ok(mut open) = OpenChunk::resume(c.encoding, &c.data, (c.min_ms, c.max_ms))
+        {
+            let t = open.max_ms().saturating_add(1);
+            if !c.encoding.is_histogram() && open.num_samples() < 9999 && t > open.max_ms() {
+                open.append(t, 0, 1.0);
+            }
+        }
     }
 }
