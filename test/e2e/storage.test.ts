@@ -2,7 +2,7 @@
 import { spawnSync } from 'node:child_process';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { narthex, type Running } from '../support/program.ts';
-import { getJson } from './client.ts';
+import { eventually, getJson } from './client.ts';
 import { workspace } from './workspace.ts';
 
 const space = workspace();
@@ -15,7 +15,11 @@ beforeAll(async () => {
   server = await space.start(
     '--web.enable-lifecycle',
     '--storage.tsdb.retention.time=9d',
-    '--enable-feature=exemplar-storage',
+    '--enable-feature=exemplar-storage,delayed-compaction',
+    '--storage.tsdb.max-block-chunk-segment-size=2MB',
+    '--storage.tsdb.block-reload-interval=500ms',
+    '--storage.tsdb.delayed-compaction.max-percent=5',
+    '--storage.tsdb.delay-compact-file.path=uploads.json',
   );
 });
 
@@ -41,6 +45,11 @@ describe('settings', () => {
     expect(server.output()).toContain(
       'storage.tsdb.retention.size is ignored, because storage.tsdb.retention.percentage is specified',
     );
+  });
+
+  test('the flags take effect', async () => {
+    expect(server.output()).not.toContain('has no effect yet');
+    await eventually('looks at the data directory', async () => (await metric('prometheus_tsdb_reloads_total')) >= 2);
   });
 
   test('a reload changes them', async () => {

@@ -45,7 +45,7 @@ function contextWithoutEngine(state: { readiness: Readiness; answers: RequestRec
     runtimeInfo: () => {
       throw new Error('not asked for here');
     },
-    metricsText: () => 'prometheus_ready 0\n',
+    metricsText: async () => 'prometheus_ready 0\n',
     reload: () => Promise.reject(new Error('file.yml:1:1: wrong')),
     quit: () => false,
     onRoute: () => undefined,

@@ -114,9 +114,9 @@ export interface ApiContext {
   /** The configuration in force, as YAML with all defaults. */
   configYaml(): string;
   externalLabels(): LabelSet;
-  runtimeInfo(): RuntimeInfo;
+  runtimeInfo(): Promise<RuntimeInfo>;
   /** All metrics of the process in text format 0.0.4. */
-  metricsText(): string;
+  metricsText(): Promise<string>;
   /** Reads the configuration again; rejects with what is wrong with it. */
   reload(): Promise<void>;
   /** Asks the process to end; false where it is ending already. */

@@ -17,7 +17,7 @@ export function managementRoutes(app: FastifyInstance, context: ApiContext): voi
   app.get('/-/ready', { preHandler }, async (_request, reply) => sendText(reply, 200, 'Prometheus Server is Ready.\n'));
   app.head('/-/ready', { preHandler }, async (_request, reply) => reply.send());
   app.get('/version', async (_request, reply) => sendText(reply, 200, `${JSON.stringify(context.buildInfo)}\n`));
-  app.get('/metrics', async (request, reply) => sendBytes(request, reply, METRICS_TYPE, context.metricsText()));
+  app.get('/metrics', async (request, reply) => sendBytes(request, reply, METRICS_TYPE, await context.metricsText()));
   app.get('/federate', { preHandler }, async (request, reply) => {
     const match = [...formOf(request).all('match[]')];
     const query = {

@@ -13,7 +13,7 @@ const MAX_TSDB_LIMIT = 10_000;
 
 export function statusRoutes(app: FastifyInstance, context: ApiContext): void {
   app.get('/status/config', async (request, reply) => sendData(request, reply, { yaml: context.configYaml() }));
-  app.get('/status/runtimeinfo', async (request, reply) => sendData(request, reply, context.runtimeInfo()));
+  app.get('/status/runtimeinfo', async (request, reply) => sendData(request, reply, await context.runtimeInfo()));
   app.get('/status/buildinfo', async (request, reply) => sendData(request, reply, context.buildInfo));
   app.get('/status/flags', async (request, reply) => sendData(request, reply, context.flags));
   app.get('/features', async (request, reply) => sendData(request, reply, features(context)));

@@ -181,6 +181,7 @@ function storageOptions(flags: FlagValues, defaults: StartOptions): ServerOption
   if (chunkSegmentBytes !== 0 && chunkSegmentBytes < MIB) {
     throw new OptionError("flag 'storage.tsdb.max-block-chunk-segment-size' must be set over 1MB");
   }
+  const delayCompactFile = flags.text('storage.tsdb.delay-compact-file.path');
   const compression = flags.text('storage.tsdb.wal-compression-type') as 'snappy' | 'zstd';
   return {
     dir: flags.given.has('storage.tsdb.path')
@@ -194,6 +195,11 @@ function storageOptions(flags: FlagValues, defaults: StartOptions): ServerOption
     walCompression: flags.bool('storage.tsdb.wal-compression') ? compression : 'none',
     noLockfile: flags.bool('storage.tsdb.no-lockfile'),
     ...(walSegmentBytes > 0 ? { walSegmentBytes } : {}),
+    ...(chunkSegmentBytes > 0 ? { maxBlockChunkSegmentBytes: chunkSegmentBytes } : {}),
+    // Looking more often gains nothing; the same bound as Prometheus'.
+    blockReloadIntervalMs: Math.max(flags.number('storage.tsdb.block-reload-interval'), 1000),
+    delayedCompactionMaxPercent: flags.number('storage.tsdb.delayed-compaction.max-percent'),
+    ...(delayCompactFile === '' ? {} : { delayCompactFile }),
   };
 }
 

@@ -74,10 +74,7 @@ const TSDB_FLAGS: FlagSpec[] = [
   flag('storage.tsdb.path', 'text', 'data/', 'Directory of the database.'),
   flag('storage.tsdb.min-block-duration', 'duration', '2h', 'Smallest time range of a block.', hidden),
   flag('storage.tsdb.max-block-duration', 'duration', '', 'Largest time range of a compacted block.', hidden),
-  flag('storage.tsdb.max-block-chunk-segment-size', 'bytes', '0B', 'Largest chunk segment of a block.', {
-    ...inert,
-    ...hidden,
-  }),
+  flag('storage.tsdb.max-block-chunk-segment-size', 'bytes', '0B', 'Largest chunk segment of a block.', hidden),
   flag('storage.tsdb.wal-segment-size', 'bytes', '0B', 'Size at which segments of the log are split.', hidden),
   flag(
     'storage.tsdb.retention.time',
@@ -98,20 +95,25 @@ const TSDB_FLAGS: FlagSpec[] = [
     ...hidden,
     values: ['snappy', 'zstd'],
   }),
-  flag('storage.tsdb.head-chunks-write-queue-size', 'int', '0', 'Queue of head chunks to write.', {
+  flag('storage.tsdb.head-chunks-write-queue-size', 'int', '0', 'Means nothing here.', {
     ...inert,
     ...hidden,
   }),
   flag('storage.tsdb.samples-per-chunk', 'int', '120', 'Samples a chunk aims at.', { ...inert, ...hidden }),
-  flag('storage.tsdb.delayed-compaction.max-percent', 'int', '10', 'Longest random delay of compaction.', {
-    ...inert,
-    ...hidden,
-  }),
-  flag('storage.tsdb.delay-compact-file.path', 'text', '', 'File that says which blocks may be compacted.', inert),
-  flag('storage.tsdb.block-reload-interval', 'duration', '1m', 'How often to look for new blocks.', {
-    ...inert,
-    ...hidden,
-  }),
+  flag(
+    'storage.tsdb.delayed-compaction.max-percent',
+    'int',
+    '10',
+    'Longest random delay of compaction, in percent of the smallest block, with the feature delayed-compaction.',
+    hidden,
+  ),
+  flag(
+    'storage.tsdb.delay-compact-file.path',
+    'text',
+    '',
+    "JSON file of uploaded blocks, such as Thanos' shipper keeps; other blocks of the first level are not merged.",
+  ),
+  flag('storage.tsdb.block-reload-interval', 'duration', '1m', 'How often to look for new blocks.', hidden),
 ];
 
 const AGENT_FLAGS: FlagSpec[] = [
@@ -185,6 +187,7 @@ export const SERVER_FLAGS: readonly FlagSpec[] = [
 /** Values of --enable-feature: those the engine or the scraper takes, and those that do nothing yet. */
 export const FEATURES = {
   engine: [
+    'delayed-compaction',
     'exemplar-storage',
     'histograms-st-encoding',
     'memory-snapshot-on-shutdown',
@@ -201,7 +204,6 @@ export const FEATURES = {
   inert: [
     'concurrent-rule-eval',
     'created-timestamp-zero-ingestion',
-    'delayed-compaction',
     'fast-startup',
     'old-ui',
     'openmetrics2',

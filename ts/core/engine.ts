@@ -47,6 +47,14 @@ export interface EngineOptions extends StorageSettings {
   walSegmentBytes?: number;
   /** Do not take the lock file. */
   noLockfile?: boolean;
+  /** Size at which the chunk segments of a block end. Default 512 MiB. */
+  maxBlockChunkSegmentBytes?: number;
+  /** How often to look for blocks put there by others. Default a minute. */
+  blockReloadIntervalMs?: number;
+  /** With the feature `delayed-compaction`: the longest delay, in percent of the smallest block. Default 10. */
+  delayedCompactionMaxPercent?: number;
+  /** JSON file of uploaded blocks, read before blocks are merged; others of the first level are left alone. */
+  delayCompactFile?: string;
   /** Threads that ingest. Default 1. */
   ingestThreads?: number;
   /** Threads that share the work of queries over many series. Default: one per core. */
@@ -67,6 +75,7 @@ export interface EngineOptions extends StorageSettings {
 
 /** Switches of the query language and of the storage, named as in Prometheus' `--enable-feature`. */
 export type EngineFeature =
+  | 'delayed-compaction'
   | 'exemplar-storage'
   | 'histograms-st-encoding'
   | 'memory-snapshot-on-shutdown'
@@ -410,7 +419,7 @@ export interface Engine {
   headStats(): Promise<HeadStats>;
   blocks(): BlockInfo[];
   /** The core's own metrics in text format 0.0.4, families complete and in order. */
-  metricsText(): string;
+  metricsText(): Promise<string>;
 
   /** What the core had to say since the last call. */
   takeLogs(): LogLine[];

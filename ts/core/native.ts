@@ -41,9 +41,13 @@ import type { ToolOptions, ToolRun } from './tools.ts';
 const MAINTENANCE_INTERVAL_MS = { min: 100, max: 60_000 };
 const LOOKS_PER_BLOCK = 10;
 
-function maintenanceIntervalMs(minBlockDurationMs = Number.POSITIVE_INFINITY): number {
+function maintenanceIntervalMs({ minBlockDurationMs, blockReloadIntervalMs }: EngineOptions): number {
   const { min, max } = MAINTENANCE_INTERVAL_MS;
-  return Math.min(Math.max(minBlockDurationMs / LOOKS_PER_BLOCK, min), max);
+  const wanted = Math.min(
+    (minBlockDurationMs ?? max * LOOKS_PER_BLOCK) / LOOKS_PER_BLOCK,
+    blockReloadIntervalMs ?? max,
+  );
+  return Math.min(Math.max(wanted, min), max);
 }
 
 interface NativeCancel {
@@ -108,7 +112,7 @@ export async function open(
   onReplay: (progress: ReplayProgress) => void = () => {},
 ): Promise<Engine> {
   const native = await settled(() => addon().openEngine(options, options, onReplay));
-  return new AddonEngine(native, addon().Cancel, maintenanceIntervalMs(options.minBlockDurationMs));
+  return new AddonEngine(native, addon().Cancel, maintenanceIntervalMs(options));
 }
 
 /** Compiles relabelling rules where no database is open. @throws EngineError naming what is wrong with them */
@@ -249,8 +253,8 @@ class AddonEngine implements Engine {
     return checked(() => this.#native.blocks());
   }
 
-  metricsText(): string {
-    return checked(() => this.#native.metricsText());
+  metricsText(): Promise<string> {
+    return settled(() => this.#native.metricsText());
   }
 
   takeLogs(): LogLine[] {

@@ -17,6 +17,10 @@ export type StorageOptions = Pick<
   | 'walCompression'
   | 'walSegmentBytes'
   | 'noLockfile'
+  | 'maxBlockChunkSegmentBytes'
+  | 'blockReloadIntervalMs'
+  | 'delayedCompactionMaxPercent'
+  | 'delayCompactFile'
 >;
 
 export type QueryOptions = Pick<

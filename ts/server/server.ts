@@ -1,7 +1,7 @@
 /** One running server: starts its parts in order, reloads them, and brings them down again. */
 
 import type { FastifyInstance } from 'fastify';
-import type { ApiContext, ApiOptions, Readiness } from '../api/index.ts';
+import type { ApiContext, ApiOptions, Readiness, RuntimeInfo } from '../api/index.ts';
 import { configToYaml, type LoadResult } from '../config/index.ts';
 import { type Engine, open, type ReplayProgress } from '../core/index.ts';
 import { messageOf, sleep } from '../util/index.ts';
@@ -296,7 +296,7 @@ export class Server {
       configYaml: () => configToYaml(this.#config.config),
       externalLabels: () => this.#config.config.global.external_labels,
       runtimeInfo: () => this.#runtimeInfo(),
-      metricsText: () => metrics.text(this.#engine?.metricsText() ?? ''),
+      metricsText: async () => metrics.text(await this.#coreMetrics()),
       reload: () => this.reload(),
       quit: () => this.#quit(),
       onQuery: (seconds) => metrics.onQuery(seconds),
@@ -306,13 +306,21 @@ export class Server {
     };
   }
 
-  #runtimeInfo() {
+  /** '' before the database is open, and once it is closing. */
+  async #coreMetrics(): Promise<string> {
+    const text = await this.#engine?.metricsText().catch((error: unknown) => {
+      if (this.#stopping === undefined) throw error;
+    });
+    return text ?? '';
+  }
+
+  async #runtimeInfo(): Promise<RuntimeInfo> {
     return runtimeInfo({
       startMs: this.#startMs,
       nowMs: this.#options.clock.nowMs(),
       reloadSuccessful: this.#metrics.reloadSuccessful.value() === 1,
       lastConfigMs: this.#metrics.reloadSuccessTime.value() * 1000,
-      corruptions: walCorruptions(this.#engine),
+      corruptions: walCorruptions(await this.#coreMetrics()),
       storageRetention: showRetention(storageSettings(this.#config.config)),
     });
   }
@@ -324,7 +332,7 @@ export class Server {
   }
 }
 
-function walCorruptions(engine: Engine | undefined): number {
-  const match = /^prometheus_tsdb_wal_corruptions_total (\S+)$/m.exec(engine?.metricsText() ?? '');
+function walCorruptions(metrics: string): number {
+  const match = /^prometheus_tsdb_wal_corruptions_total (\S+)$/m.exec(metrics);
   return Number(match?.[1] ?? 0);
 }

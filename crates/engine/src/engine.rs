@@ -91,7 +91,7 @@ impl Engine {
         progress: impl Fn(ReplayProgress) + Send + Sync + 'static,
     ) -> Result<Self, EngineError> {
         let logs = Logs::default();
-        let db = Db::open(db_options(&options, &host, logs.clone(), progress)?)?;
+        let db = Db::open(db_options(&options, &host, seed, logs.clone(), progress)?)?;
         Ok(Self {
             inner: Arc::new(Inner {
                 db,
@@ -240,6 +240,7 @@ fn push(logs: &Logs, line: LogLine) {
 fn db_options(
     o: &EngineOptions,
     host: &Host,
+    seed: u64,
     logs: Logs,
     progress: impl Fn(ReplayProgress) + Send + Sync + 'static,
 ) -> Result<DbOptions, EngineError> {
@@ -247,6 +248,14 @@ fn db_options(
     d.min_block_duration_ms = o.min_block_duration_ms;
     d.max_block_duration_ms = o.max_block_duration_ms;
     d.overlapping_compaction = o.overlapping_compaction;
+    d.chunk_segment_bytes = o.chunk_segment_bytes;
+    d.reload_interval_ms = o.block_reload_interval_ms;
+    if o.features.delayed_compaction {
+        let range_ms = u64::try_from(o.min_block_duration_ms).unwrap_or(0);
+        let longest_ms = range_ms.saturating_mul(o.compaction_delay_percent_max) / 100;
+        d.compaction_delay_ms = seed.checked_rem(longest_ms).unwrap_or(0);
+    }
+    d.uploads_file.clone_from(&o.delay_compact_file);
     d.settings = o.storage.resolve(o.features)?;
     d.start_timestamps = o.features.st_storage;
     d.histogram_start_encoding = o.features.histograms_st_encoding || o.features.st_storage;

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use promql::QueryStats;
 
 use crate::engine::Engine;
+use crate::error::EngineError;
 
 /// Counters of the engine.
 #[derive(Debug, Default)]
@@ -33,7 +34,13 @@ impl EngineMetrics {
 }
 
 impl Engine {
-    /// The core's metrics as text 0.0.4.
+    /// [`Self::metrics_text`] from a thread of the ingest pool, where nothing takes long: it looks at files.
+    pub fn metrics(&self, done: impl FnOnce(Result<String, EngineError>) + Send + 'static) {
+        let engine = self.clone();
+        self.run_ingest(0, move |_| Ok(engine.metrics_text()), done);
+    }
+
+    /// The core's metrics as text 0.0.4. Lists directories.
     #[must_use]
     pub fn metrics_text(&self) -> String {
         let m = &self.inner.metrics;

@@ -29,6 +29,8 @@ pub struct Features {
     pub metadata_wal_records: bool,
     /// `st-storage`: start timestamps are kept; implies the two encodings that hold them.
     pub st_storage: bool,
+    /// `delayed-compaction`: a block is cut after a random delay.
+    pub delayed_compaction: bool,
     /// `histograms-st-encoding`
     pub histograms_st_encoding: bool,
     /// `xor2-encoding`: XOR2 for floats where the settings name no encoding.
@@ -51,6 +53,7 @@ impl Features {
             "memory-snapshot-on-shutdown" => &mut self.memory_snapshot_on_shutdown,
             "metadata-wal-records" => &mut self.metadata_wal_records,
             "st-storage" => &mut self.st_storage,
+            "delayed-compaction" => &mut self.delayed_compaction,
             "histograms-st-encoding" => &mut self.histograms_st_encoding,
             "xor2-encoding" => &mut self.xor2_encoding,
             _ => return Err(name.to_owned()),
@@ -158,6 +161,14 @@ pub struct EngineOptions {
     pub max_block_duration_ms: i64,
     /// Whether blocks that overlap in time are merged.
     pub overlapping_compaction: bool,
+    /// Size of a chunk segment of a block; `None`: the usual.
+    pub chunk_segment_bytes: Option<u64>,
+    /// Least time between looks for blocks from outside.
+    pub block_reload_interval_ms: u64,
+    /// With the feature `delayed-compaction`: the longest delay, as a part of the smallest block.
+    pub compaction_delay_percent_max: u64,
+    /// A file that says which blocks are uploaded; others of the first level are not merged.
+    pub delay_compact_file: Option<PathBuf>,
     /// What [`crate::Engine::apply_storage`] may change later.
     pub storage: StorageSettings,
     /// Compression of the write-ahead log.
@@ -187,6 +198,10 @@ impl Default for EngineOptions {
             min_block_duration_ms: 2 * 60 * 60 * 1000,
             max_block_duration_ms: 0,
             overlapping_compaction: true,
+            chunk_segment_bytes: None,
+            block_reload_interval_ms: 60_000,
+            compaction_delay_percent_max: 10,
+            delay_compact_file: None,
             storage: StorageSettings::default(),
             wal_compression: WalCompression::Snappy,
             wal_segment_bytes: 128 << 20,

@@ -325,8 +325,8 @@ impl NativeEngine {
     }
 
     #[napi(catch_unwind)]
-    pub fn metrics_text(&self) -> String {
-        self.engine.metrics_text()
+    pub fn metrics_text<'env>(&self, env: &'env Env) -> Result<Object<'env>> {
+        promise(env, |text: String| text, |done| self.engine.metrics(done))
     }
 
     #[napi(catch_unwind)]

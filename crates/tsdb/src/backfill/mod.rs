@@ -118,7 +118,7 @@ impl BlockBuilder {
             return Ok((None, 0));
         }
         let meta = BlockMeta::from_head(self.ulid, head.min_ms(), head.max_ms().saturating_add(1));
-        let cutter = Cutter { head, fs: &self.fs, cancel: &AtomicBool::new(false) };
+        let cutter = Cutter { head, fs: &self.fs, cancel: &AtomicBool::new(false), segment_bytes: None };
         let block = cutter.cut(&self.dir, meta)?;
         let there = block.as_ref().map_or(0, |meta| meta.stats.num_samples);
         Ok((block, self.accepted.saturating_sub(there)))

@@ -11,15 +11,13 @@ use model::TimestampMs;
 use storage::{Clock, Fs, StorageError};
 
 use super::options::LogLevel;
-use super::{Inner, blocks};
+use super::{Inner, blocks, uploads};
 use crate::block::{Block, BlockMeta, ChunkData, SymbolBlockWriter, Ulid};
 use crate::compact::{Compactor, block_ranges_ms, max_block_duration_ms, plan};
 use crate::head::{Head, OooTruncation, OrderedSeries, StaleEviction, Truncation, range_end_ms};
 use crate::retention::{BlockSize, Retention, beyond_size, beyond_time};
 use crate::wal::segment::directory_bytes;
 
-/// Between looks at the data directory: blocks put there by others, blocks past retention.
-const RELOAD_INTERVAL_NS: u64 = 60_000_000_000;
 /// The first pause after merging blocks failed; it doubles with each failure up to the last.
 const BACKOFF_MIN_NS: u64 = 1_000_000_000;
 const BACKOFF_MAX_NS: u64 = 60_000_000_000;
@@ -40,6 +38,8 @@ pub(crate) struct Cutter<'a> {
     pub(crate) fs: &'a Arc<dyn Fs>,
     /// Once it is set, nothing more is written.
     pub(crate) cancel: &'a AtomicBool,
+    /// Size at which chunk segments end, `None` for the usual.
+    pub(crate) segment_bytes: Option<u64>,
 }
 
 impl Cutter<'_> {
@@ -62,7 +62,7 @@ impl Cutter<'_> {
         end_of: &dyn Fn(u64) -> TimestampMs,
     ) -> Result<Option<BlockMeta>, StorageError> {
         let symbols = ordered.symbols();
-        let mut writer = SymbolBlockWriter::create(self.fs, parent, meta, None, &symbols)?;
+        let mut writer = SymbolBlockWriter::create(self.fs, parent, meta, self.segment_bytes, &symbols)?;
         let mut chunks = Vec::new();
         ordered.try_each(|series, labels| {
             if self.cancel.load(Ordering::Relaxed) {
@@ -104,6 +104,8 @@ pub(super) struct Upkeep {
     pub(super) stale_waiting: Option<StaleEviction>,
     /// When the last block was cut out of the head.
     pub(super) cut_at_ns: Option<u64>,
+    /// From when on the head, long enough by now, may be cut.
+    cut_due_ns: Option<u64>,
     /// When the data directory is to be looked at next.
     reload_at_ns: u64,
     /// Merging failed: not before this time again, and how long that pause was.
@@ -126,7 +128,8 @@ impl Inner {
         if now_ns < upkeep.reload_at_ns {
             return done;
         }
-        upkeep.reload_at_ns = now_ns.saturating_add(RELOAD_INTERVAL_NS);
+        upkeep.reload_at_ns =
+            now_ns.saturating_add(self.options.reload_interval_ms.saturating_mul(1_000_000));
         self.counters.compactions_triggered.add(1);
         done.and(self.reload())?;
         self.compact_stale_if_due(upkeep)
@@ -134,7 +137,7 @@ impl Inner {
 
     /// Cuts blocks as long as the head is long enough, then forgets what no query needs any more.
     fn compact_head(&self, upkeep: &mut Upkeep) -> Result<(), StorageError> {
-        while self.head.compactable() {
+        while self.head.compactable() && !self.delays_cut(upkeep) {
             let min_ms = self.head.min_ms();
             let max_ms = range_end_ms(min_ms, self.options.min_block_duration_ms);
             if self.head.appenders_before(max_ms) {
@@ -151,6 +154,9 @@ impl Inner {
             self.collect_waiting(upkeep)?;
             self.truncate_wal(max_ms)?;
         }
+        if !self.head.compactable() {
+            upkeep.cut_due_ns = None;
+        }
         self.collect_waiting(upkeep)?;
         self.collect_late_waiting(upkeep)?;
         self.evict_waiting(upkeep)?;
@@ -162,6 +168,13 @@ impl Inner {
             return Err(e);
         }
         Ok(())
+    }
+
+    /// Whether the head, which is long enough, still waits for the delay to pass.
+    fn delays_cut(&self, upkeep: &mut Upkeep) -> bool {
+        let now_ns = self.options.clock.monotonic_ns();
+        let delay_ns = self.options.compaction_delay_ms.saturating_mul(1_000_000);
+        now_ns < *upkeep.cut_due_ns.get_or_insert(now_ns.saturating_add(delay_ns))
     }
 
     /// Writes the block `min_ms .. max_ms` from the head, and opens it for queries.
@@ -191,7 +204,12 @@ impl Inner {
 
     /// What cuts the head, until this database is closed.
     pub(super) fn cutter(&self) -> Cutter<'_> {
-        Cutter { head: &self.head, fs: &self.options.fs, cancel: &self.compactor.cancel }
+        Cutter {
+            head: &self.head,
+            fs: &self.options.fs,
+            cancel: &self.compactor.cancel,
+            segment_bytes: self.options.chunk_segment_bytes,
+        }
     }
 
     /// Merges blocks as long as there is something to merge and the head does not wait to be cut.
@@ -200,7 +218,7 @@ impl Inner {
         if now_ns < upkeep.merge_at_ns {
             return Ok(());
         }
-        let done = self.merge_all();
+        let done = self.merge_all(upkeep);
         match &done {
             Ok(()) => upkeep.backoff_ns = 0,
             Err(StorageError::Closed) => {}
@@ -213,19 +231,24 @@ impl Inner {
         done
     }
 
-    fn merge_all(&self) -> Result<(), StorageError> {
+    fn merge_all(&self, upkeep: &mut Upkeep) -> Result<(), StorageError> {
         let shortest_ms = self.options.min_block_duration_ms;
         let longest_ms = match self.options.max_block_duration_ms {
             0 => max_block_duration_ms(shortest_ms, self.settings().retention_ms),
             given => given.max(shortest_ms),
         };
         let ranges = block_ranges_ms(shortest_ms, longest_ms);
-        while !self.head.compactable() {
+        while !self.head.compactable() || self.delays_cut(upkeep) {
             let blocks = self.blocks.all();
             // A block with samples in order says that the head begins behind it, and what it is
             // merged with makes it no longer: late samples from further on have to wait.
             let end_ms = self.blocks.end_ms().unwrap_or(i64::MIN);
-            let metas: Vec<_> = blocks.iter().map(Block::meta).filter(|m| m.max_ms <= end_ms).collect();
+            let mut metas: Vec<_> = blocks.iter().map(Block::meta).filter(|m| m.max_ms <= end_ms).collect();
+            if let Some(file) = &self.options.uploads_file
+                && let Err(e) = uploads::without_waiting(&*self.options.fs, file, &mut metas)
+            {
+                self.options.log(LogLevel::Warn, &e);
+            }
             let planned: Vec<Block> = plan(&metas, &ranges, self.options.overlapping_compaction)
                 .iter()
                 .filter_map(|ulid| blocks.iter().find(|b| b.meta().ulid == *ulid).cloned())

@@ -10,6 +10,7 @@ mod read_only;
 mod snapshot;
 mod stale;
 mod stats;
+mod uploads;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
@@ -111,7 +112,10 @@ impl Db {
         let inner = Inner {
             head,
             blocks,
-            compactor: Compactor::new(options.fs.clone(), &options.dir),
+            compactor: Compactor {
+                segment_bytes_max: options.chunk_segment_bytes,
+                ..Compactor::new(options.fs.clone(), &options.dir)
+            },
             report,
             counters: DbCounters::default(),
             upkeep: Mutex::default(),

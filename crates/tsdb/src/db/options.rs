@@ -123,6 +123,15 @@ pub struct DbOptions {
     pub snapshot_on_close: bool,
     /// Whether blocks that overlap in time are merged.
     pub overlapping_compaction: bool,
+    /// Size at which the chunk segments of blocks end, bytes; `None` for the usual 512 MiB.
+    pub chunk_segment_bytes: Option<u64>,
+    /// Least time between looks at the data directory for blocks from outside and past retention, milliseconds.
+    pub reload_interval_ms: u64,
+    /// How long after the head is long enough a block is cut out of it, milliseconds, so that databases begun together
+    /// do not compact together.
+    pub compaction_delay_ms: u64,
+    /// A file that says which blocks are uploaded; others of the first level are not merged.
+    pub uploads_file: Option<PathBuf>,
     /// What may change later by [`crate::Db::apply`].
     pub settings: DbSettings,
     /// Whether to do without the lock file.
@@ -156,6 +165,10 @@ impl DbOptions {
             metadata_records: false,
             snapshot_on_close: false,
             overlapping_compaction: true,
+            chunk_segment_bytes: None,
+            reload_interval_ms: 60_000,
+            compaction_delay_ms: 0,
+            uploads_file: None,
             settings: DbSettings::default(),
             no_lockfile: false,
             on_replay: None,
