@@ -1,9 +1,12 @@
 //! Several queriers as one: head and blocks, local and remote.
 
-use model::{Columns, Labels, Matcher};
+use std::sync::Arc;
+
+use model::histogram::CounterResetHint;
+use model::{Columns, FloatHistogram, Labels, Matcher};
 
 use crate::StorageError;
-use crate::chain::chain;
+use crate::chain::{Chained, chain};
 use crate::heap::Heap;
 use crate::querier::{LabelHints, LabelQuerier, Querier, SelectHints, SeriesSet};
 use crate::vec_store::append_range;
@@ -161,15 +164,64 @@ fn append_chained(runs: &[Columns], columns: &mut Columns) {
     in_order.sort_by_key(|run| span(run));
     let apart = in_order.windows(2).all(|pair| span(pair[0]).map(|s| s.1) < span(pair[1]).map(|s| s.0));
     if apart {
-        in_order.iter().for_each(|run| append_range(run, i64::MIN, i64::MAX, columns));
+        for (number, run) in in_order.iter().enumerate() {
+            let begins = columns.len();
+            append_range(run, i64::MIN, i64::MAX, columns);
+            let first = columns.h.partition_point(|(at, _)| (*at as usize) < begins);
+            match columns.h.get_mut(first) {
+                Some((at, h)) if number > 0 && *at as usize == begins => forget_hint(h),
+                _ => {}
+            }
+        }
     } else {
-        append_range(&chain(runs).columns, i64::MIN, i64::MAX, columns);
+        let Chained { columns: mut merged, origins } = chain(runs);
+        for (at, h) in &mut merged.h {
+            if !origins[*at as usize].consecutive {
+                forget_hint(h);
+            }
+        }
+        append_range(&merged, i64::MIN, i64::MAX, columns);
+    }
+}
+
+/// Whether a counter was reset was said of another sample before this one.
+fn forget_hint(h: &mut Arc<FloatHistogram>) {
+    use CounterResetHint::{Gauge, Unknown};
+    if !matches!(h.counter_reset_hint, Gauge | Unknown) {
+        *h = Arc::new(FloatHistogram { counter_reset_hint: Unknown, ..(**h).clone() });
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn histograms_of_several_stores_say_nothing_of_resets_between_them() {
+        use CounterResetHint::{Gauge, NotReset, Unknown};
+        let check = |runs: &[&[(i64, CounterResetHint)]], want: &[CounterResetHint]| {
+            let run = |samples: &&[(i64, CounterResetHint)]| {
+                let mut c = Columns::default();
+                for (t, counter_reset_hint) in *samples {
+                    let h = FloatHistogram {
+                        counter_reset_hint: *counter_reset_hint,
+                        ..FloatHistogram::default()
+                    };
+                    c.push_histogram(*t, 0, Arc::new(h));
+                }
+                c
+            };
+            let mut out = Columns::default();
+            append_chained(&runs.iter().map(run).collect::<Vec<_>>(), &mut out);
+            assert_eq!(out.h.iter().map(|(_, h)| h.counter_reset_hint).collect::<Vec<_>>(), want);
+        };
+        let run = [(1, Unknown), (3, NotReset), (4, NotReset)];
+        check(&[&run], &[Unknown, NotReset, NotReset]);
+        // 3 follows 2 now, and was compared with 1.
+        check(&[&run, &[(2, NotReset)]], &[Unknown, Unknown, Unknown, NotReset]);
+        check(&[&[(5, NotReset), (6, NotReset)], &run], &[Unknown, NotReset, NotReset, Unknown, NotReset]);
+        check(&[&[(5, Gauge)], &run], &[Unknown, NotReset, NotReset, Gauge]);
+    }
     use crate::{Queryable, VecStore};
 
     fn store(series: &[(&str, &[(i64, f64)])]) -> Box<dyn Querier> {

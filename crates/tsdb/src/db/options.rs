@@ -34,7 +34,7 @@ pub enum WalSync {
 pub struct ReplayProgress {
     /// First log segment to read; the checkpoint counts as the segment it stands for.
     pub first_segment: u32,
-    /// Last log segment to read.
+    /// Last log segment: the new one, behind those that are read.
     pub last_segment: u32,
     /// The segment that has been read completely.
     pub current_segment: u32,

@@ -28,7 +28,7 @@ pub struct HeadStats {
     pub series_count_by_metric_name: Vec<LabelCount>,
     /// The label names with the most values.
     pub label_value_count_by_label_name: Vec<LabelCount>,
-    /// The label names whose values take the most bytes, counted once per series.
+    /// The label names that take the most bytes with their values, counted once per series.
     pub memory_in_bytes_by_label_name: Vec<LabelCount>,
     /// The `name=value` pairs with the most series.
     pub series_count_by_label_value_pair: Vec<LabelCount>,

@@ -18,6 +18,12 @@ fn top(mut all: Vec<LabelCount>, limit: usize) -> Vec<LabelCount> {
     all
 }
 
+/// What a name or value takes in the labels of each series, as Prometheus counts it: its length takes one
+/// byte, or four from 255 on. (Here they are stored once for all series.)
+fn stored_bytes(text: &str) -> u64 {
+    text.len() as u64 + if text.len() < 255 { 1 } else { 4 }
+}
+
 impl Head {
     /// The head in numbers; each list has at most `limit` entries. Walks the whole index.
     pub(crate) fn stats(&self, limit: usize) -> HeadStats {
@@ -31,7 +37,7 @@ impl Head {
             for (value, series) in postings.values(name) {
                 let (value, n) = (symbols.get(value), series.len() as u64);
                 distinct += 1;
-                size += n * value.len() as u64;
+                size += n * (stored_bytes(text) + stored_bytes(value));
                 if Some(name) == metric_name {
                     metrics.push(LabelCount { name: value.to_owned(), value: n });
                 }

@@ -236,7 +236,8 @@ impl Replay<'_> {
 
     fn replay_log(&mut self, files: &LogFiles) -> Result<(), StorageError> {
         let from = self.context.snapshot.map(|s| s.position);
-        let last_segment = files.segments.last().copied().unwrap_or_default();
+        // The one that this opening begins; nothing is in it yet.
+        let last_segment = files.segments.last().map_or(0, |last| last.saturating_add(1));
         let first_segment = files.checkpoint.as_ref().map(|(n, _)| *n).or(files.segments.first().copied());
         let first_segment = first_segment.unwrap_or_default().max(from.map_or(0, |from| from.segment));
         let progress = |current_segment| {
@@ -278,6 +279,7 @@ impl Replay<'_> {
             }
             progress(*n);
         }
+        progress(last_segment);
         Ok(())
     }
 
