@@ -14,6 +14,9 @@ use super::format::duration;
 use super::run::Output;
 use crate::error::EngineError;
 
+/// Every so many series the progress is told.
+const PROGRESS_SERIES: usize = 1024;
+
 pub(super) fn analyze(
     fs: &dyn Fs,
     dir: &Path,
@@ -79,6 +82,10 @@ pub(super) fn analyze(
     if extended { chunks(&block, &series, out) } else { Ok(()) }
 }
 
+fn progress(n: usize, all: usize, out: &mut Output) -> Result<(), EngineError> {
+    if n.is_multiple_of(PROGRESS_SERIES) { out.progress(format!("series {n} of {all}")) } else { out.check() }
+}
+
 /// The greatest of a list, ties in order of name.
 fn top(title: &str, mut all: Vec<(String, u64)>, limit: usize) -> String {
     all.sort_unstable_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
@@ -101,12 +108,12 @@ struct Churn {
 }
 
 impl Churn {
-    fn of(block: &Block, series: &[u32], out: &Output) -> Result<Self, EngineError> {
+    fn of(block: &Block, series: &[u32], out: &mut Output) -> Result<Self, EngineError> {
         let span_ms = block.meta().max_ms.wrapping_sub(block.meta().min_ms) as u64;
         let mut churn = Self::default();
         let mut chunks = Vec::new();
-        for id in series {
-            out.check()?;
+        for (n, id) in series.iter().enumerate() {
+            progress(n, series.len(), out)?;
             chunks.clear();
             let labels = block.index().read_series(*id, &mut chunks)?;
             let (first, last) = (chunks.first(), chunks.last());
@@ -146,8 +153,8 @@ fn chunks(block: &Block, series: &[u32], out: &mut Output) -> Result<(), EngineE
     let (mut samples, mut bytes) = (Vec::new(), Vec::new());
     let (mut histogram_samples, mut histogram_bytes, mut buckets) = (Vec::new(), Vec::new(), Vec::new());
     let (mut metas, mut columns) = (Vec::new(), Columns::default());
-    for id in series {
-        out.check()?;
+    for (n, id) in series.iter().enumerate() {
+        progress(n, series.len(), out)?;
         metas.clear();
         block.index().read_series(*id, &mut metas)?;
         for meta in &metas {

@@ -1,7 +1,7 @@
 //! Series and samples as text, in order of labels.
 
 use std::io::Write;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use model::{Columns, Labels, METRIC_NAME, TimestampMs};
 use storage::{Queryable, SelectHints};
@@ -10,6 +10,9 @@ use tsdb::{Db, DbOptions, ReplayProgress};
 use super::format::json_string;
 use super::run::Output;
 use crate::error::EngineError;
+
+/// Every so many series the progress is told.
+const PROGRESS_SERIES: usize = 1024;
 
 /// How samples are printed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,9 +34,10 @@ pub(super) fn dump(
     out: &mut Output,
 ) -> Result<bool, EngineError> {
     let sets = selectors.iter().map(|s| super::matchers(s)).collect::<Result<Vec<_>, _>>()?;
-    let last: Arc<Mutex<ReplayProgress>> = Arc::default();
-    let heard = last.clone();
-    options.on_replay = Some(Arc::new(move |p| *heard.lock().unwrap_or_else(PoisonError::into_inner) = p));
+    let report = out.reporter();
+    options.on_replay = Some(Arc::new(move |p: ReplayProgress| {
+        report(format!("reading the write-ahead log: segment {} of {}", p.current_segment, p.last_segment));
+    }));
     let db = Db::open_read_only(options)?;
     let damage = db.replay_report().wal_repaired.clone();
     if let Some(why) = &damage {
@@ -51,7 +55,10 @@ pub(super) fn dump(
         series.dedup_by(|a, b| a.0 == b.0);
     }
     let (mut columns, mut text) = (Columns::default(), Vec::new());
-    for (labels, set, i) in &series {
+    for (n, (labels, set, i)) in series.iter().enumerate() {
+        if n.is_multiple_of(PROGRESS_SERIES) {
+            out.progress(format!("series {n} of {}", series.len()))?;
+        }
         text.clear();
         columns.clear();
         if format != DumpFormat::SeriesJson {

@@ -114,6 +114,20 @@ impl Output {
         self.shared.put(Piece::Progress(text))
     }
 
+    /// Tells from any thread how far the tool has come, where there is room for it; never waits.
+    pub fn reporter(&self) -> impl Fn(String) + Send + Sync + use<> {
+        let shared = self.shared.clone();
+        move |text| {
+            let mut state = shared.state();
+            if let Some(next) = state.next.take() {
+                drop(state);
+                next(Ok(Some(Piece::Progress(text))));
+            } else if state.pieces.len() < PIECES_MAX {
+                state.pieces.push_back(Piece::Progress(text));
+            }
+        }
+    }
+
     /// Tells the user something that is no part of the result.
     ///
     /// # Errors
