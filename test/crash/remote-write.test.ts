@@ -152,6 +152,11 @@ class Sender {
   stop(): void {
     this.#stop = true;
   }
+
+  /** Goes on from batch n: one that falls far behind the other would be too old. */
+  catchUp(n: number): void {
+    for (; this.next < n; this.next++) this.doubtful.add(this.next);
+  }
 }
 
 let victim: Victim;
@@ -176,6 +181,7 @@ test(`${KILLS} kills, seed ${SEED}`, { timeout: 60_000 + KILLS * 15_000 }, async
     if (kill === KILLS) break;
 
     const lifetime = below(800);
+    for (const sender of senders) sender.catchUp(Math.max(...senders.map((each) => each.next)));
     const running = senders.map((sender) => sender.run());
     if (isAdmin) void administer(server.url, below);
     await sleep(lifetime);
@@ -213,7 +219,9 @@ function isUnfinished(finding: string): boolean {
   return (
     /^(wal|wbl)\/\d{8} at offset \d+: log: last record is torn$/.test(finding) ||
     /^(\S*\.tmp\S*|wal\/checkpoint\.\d{8}\.tmp): stray: /.test(finding) ||
-    /^snapshots: stray: /.test(finding)
+    /^snapshots: stray: /.test(finding) ||
+    // Of a series that is gone, from before the head begins: replay passes over them. What is lost, queries tell.
+    /^wal\/\d{8} at offset \d+: log: samples of series \d+, which the log has not named before$/.test(finding)
   );
 }
 

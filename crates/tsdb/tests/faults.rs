@@ -2,10 +2,11 @@
 //! acknowledged is there after the next start.
 #![allow(clippy::unwrap_used)]
 
+use std::path::Path;
 use std::sync::Arc;
 
 use model::{Columns, Labels, SeriesRef};
-use storage::{AppendError, Inline, ManualClock, MemFs, Queryable, SelectHints, StorageError};
+use storage::{AppendError, Fs, Inline, ManualClock, MemFs, Queryable, SelectHints, StorageError};
 use testkit::faults::SmallDisk;
 use tsdb::{Db, DbOptions, WalSync};
 
@@ -141,4 +142,32 @@ fn one_process_at_a_time() {
     assert!(matches!(db.querier(0, 1).err(), Some(StorageError::Closed)));
     assert!(matches!(db.tick(), Err(StorageError::Closed)));
     Db::open(o).unwrap();
+}
+
+#[test]
+fn a_block_for_which_there_was_no_room_is_cut_later() {
+    let mut cut_later = 0;
+    for room in (10_000..200_000).step_by(15_000) {
+        let disk = disk(1 << 30);
+        let db = open(&disk);
+        let all: Vec<i64> = (1..=240).map(|k| k * 60_000).collect();
+        all.iter().for_each(|t| add(&db, *t).unwrap());
+        disk.set_left(room);
+        let Err(e) = db.tick() else { continue };
+        assert!(e.to_string().contains("no space left on device"), "{e}");
+        assert_eq!(times(&db), all);
+        disk.set_left(1 << 40);
+        if db.refuses_writes().is_some() {
+            // There was no room for the head's own chunks.
+            continue;
+        }
+        cut_later += 1;
+        assert!(db.blocks().is_empty());
+        db.tick().unwrap();
+        assert_eq!((db.blocks().len(), times(&db)), (1, all.clone()));
+        add(&db, 241 * 60_000).unwrap();
+        let left: Vec<_> = disk.files().read_dir(Path::new("data")).unwrap();
+        assert!(left.iter().all(|e| !e.name.contains("tmp")), "{left:?}");
+    }
+    assert!(cut_later > 0);
 }

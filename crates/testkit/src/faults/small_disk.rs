@@ -58,7 +58,7 @@ impl SmallDisk {
     }
 
     fn append(&self, file: Box<dyn FileAppend>) -> Box<dyn FileAppend> {
-        Box::new(File { file, state: self.state.clone() })
+        Box::new(File { len: file.len(), file, state: self.state.clone() })
     }
 
     fn writable(&self) -> io::Result<&MemFs> {
@@ -77,7 +77,17 @@ impl State {
 
 struct File {
     file: Box<dyn FileAppend>,
+    /// Without what a write that failed has left behind: the next one overwrites that, as on a real disk.
+    len: u64,
     state: Arc<State>,
+}
+
+impl File {
+    fn put(&mut self, bytes: &[u8]) -> io::Result<()> {
+        let over = usize::try_from(self.file.len() - self.len).map_err(io::Error::other)?.min(bytes.len());
+        self.file.write_at(self.len, &bytes[..over])?;
+        self.file.append(&bytes[over..])
+    }
 }
 
 impl FileAppend for File {
@@ -86,10 +96,12 @@ impl FileAppend for File {
         let n = i64::try_from(bytes.len()).map_err(io::Error::other)?;
         let left = self.state.left.fetch_sub(n, Ordering::SeqCst);
         if left >= n {
-            return self.file.append(bytes);
+            self.put(bytes)?;
+            self.len += bytes.len() as u64;
+            return Ok(());
         }
         self.state.left.store(0, Ordering::SeqCst);
-        self.file.append(&bytes[..usize::try_from(left).unwrap_or(0)])?;
+        self.put(&bytes[..usize::try_from(left).unwrap_or(0)])?;
         Err(io::Error::new(ErrorKind::StorageFull, "no space left on device"))
     }
 
@@ -99,7 +111,7 @@ impl FileAppend for File {
     }
 
     fn len(&self) -> u64 {
-        self.file.len()
+        self.len
     }
 
     fn sync(&mut self) -> io::Result<()> {

@@ -6,6 +6,8 @@ mod compact;
 mod metrics;
 mod ooo;
 mod options;
+#[cfg(test)]
+mod overlapping_chunks;
 mod read_only;
 mod snapshot;
 mod stale;
