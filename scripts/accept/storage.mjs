@@ -6,6 +6,7 @@ import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { PEERS, peerDir } from '../../bench/lib/peers.mjs';
 
 const root = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
 const conformance = process.env.NARTHEX_CONFORMANCE ?? join(root, '..', 'shared', 'conformance');
@@ -14,7 +15,8 @@ const strict = { NARTHEX_REQUIRE: 'conformance,promtool,peers', NARTHEX_CONFORMA
 
 export const steps = [
   { name: 'conformance', run: conformanceTests },
-  { name: 'prometheus-reads-ours', run: () => vitest(['test/compat']) },
+  // Its list is the table of directories by what was done to them.
+  { name: 'prometheus-reads-ours', run: () => vitest(['test/compat', '--reporter=verbose']) },
   { name: 'remote-write', run: () => vitest(['test/e2e/remote-write.test.ts']) },
   { name: 'torture', run: torture },
   ...['append', 'block', 'memory', 'restart'].map((workload) => ({
@@ -26,7 +28,11 @@ export const steps = [
 /** All of the database's own tests, those over Prometheus' directories among them: none may be skipped. */
 function conformanceTests() {
   if (!existsSync(join(conformance, 'tsdb'))) throw new Error(`no test vectors in ${conformance}/tsdb`);
-  command('cargo', ['test', '--locked', '-p', 'tsdb', '-p', 'chunk'], { env: strict });
+  // The release that we stand in for; a distribution's may be older.
+  const promtool = PEERS.map((peer) => join(peerDir(peer), 'promtool')).find(existsSync);
+  if (promtool === undefined) throw new Error('promtool 3.16 is built by `npm run bench:peers`');
+  const env = { ...strict, NARTHEX_PROMTOOL: promtool };
+  command('cargo', ['test', '--locked', '-p', 'tsdb', '-p', 'chunk'], { env });
 }
 
 /** The crash, fault and fuzz-replay suites in full. */
