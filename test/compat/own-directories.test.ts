@@ -142,7 +142,7 @@ function requestAt(step: number): SentSeries[] {
   return sent;
 }
 
-/** Of series without late samples: see "Open work" in CONTRIBUTING.md. */
+/** Of series without late samples: deleted in a block, such can come back with a restart (DURABILITY.md). */
 const EARLY = { match: ['deleted_early'], startMs: START_MS, endMs: START_MS + HOUR_MS / 2 };
 const LATE = {
   match: ['deleted_late', 'deleted_histogram'],
