@@ -195,6 +195,7 @@ function storageOptions(flags: FlagValues, defaults: StartOptions): ServerOption
     walCompression: flags.bool('storage.tsdb.wal-compression') ? compression : 'none',
     noLockfile: flags.bool('storage.tsdb.no-lockfile'),
     ...(walSegmentBytes > 0 ? { walSegmentBytes } : {}),
+    samplesPerChunk: Math.max(flags.number('storage.tsdb.samples-per-chunk'), 0),
     ...(chunkSegmentBytes > 0 ? { maxBlockChunkSegmentBytes: chunkSegmentBytes } : {}),
     // Looking more often gains nothing; the same bound as Prometheus'.
     blockReloadIntervalMs: Math.max(flags.number('storage.tsdb.block-reload-interval'), 1000),

@@ -99,7 +99,7 @@ const TSDB_FLAGS: FlagSpec[] = [
     ...inert,
     ...hidden,
   }),
-  flag('storage.tsdb.samples-per-chunk', 'int', '120', 'Samples a chunk aims at.', { ...inert, ...hidden }),
+  flag('storage.tsdb.samples-per-chunk', 'int', '120', 'Samples a chunk aims at.', hidden),
   flag(
     'storage.tsdb.delayed-compaction.max-percent',
     'int',

@@ -47,6 +47,8 @@ export interface EngineOptions extends StorageSettings {
   walSegmentBytes?: number;
   /** Do not take the lock file. */
   noLockfile?: boolean;
+  /** Samples that a chunk of floats in the head is meant to have. Default 120. */
+  samplesPerChunk?: number;
   /** Size at which the chunk segments of a block end. Default 512 MiB. */
   maxBlockChunkSegmentBytes?: number;
   /** How often to look for blocks put there by others. Default a minute. */

@@ -17,6 +17,7 @@ export type StorageOptions = Pick<
   | 'walCompression'
   | 'walSegmentBytes'
   | 'noLockfile'
+  | 'samplesPerChunk'
   | 'maxBlockChunkSegmentBytes'
   | 'blockReloadIntervalMs'
   | 'delayedCompactionMaxPercent'

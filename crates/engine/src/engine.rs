@@ -248,6 +248,7 @@ fn db_options(
     d.min_block_duration_ms = o.min_block_duration_ms;
     d.max_block_duration_ms = o.max_block_duration_ms;
     d.overlapping_compaction = o.overlapping_compaction;
+    d.samples_per_chunk = o.samples_per_chunk;
     d.chunk_segment_bytes = o.chunk_segment_bytes;
     d.reload_interval_ms = o.block_reload_interval_ms;
     if o.features.delayed_compaction {

@@ -161,6 +161,8 @@ pub struct EngineOptions {
     pub max_block_duration_ms: i64,
     /// Whether blocks that overlap in time are merged.
     pub overlapping_compaction: bool,
+    /// Samples that a chunk of floats in the head is meant to have; 0: the usual.
+    pub samples_per_chunk: u32,
     /// Size of a chunk segment of a block; `None`: the usual.
     pub chunk_segment_bytes: Option<u64>,
     /// Least time between looks for blocks from outside.
@@ -198,6 +200,7 @@ impl Default for EngineOptions {
             min_block_duration_ms: 2 * 60 * 60 * 1000,
             max_block_duration_ms: 0,
             overlapping_compaction: true,
+            samples_per_chunk: 0,
             chunk_segment_bytes: None,
             block_reload_interval_ms: 60_000,
             compaction_delay_percent_max: 10,

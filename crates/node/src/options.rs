@@ -23,6 +23,7 @@ pub struct NativeOptions {
     pub wal_compression: Option<String>,
     pub wal_segment_bytes: Option<f64>,
     pub no_lockfile: Option<bool>,
+    pub samples_per_chunk: Option<f64>,
     pub max_block_chunk_segment_bytes: Option<f64>,
     pub block_reload_interval_ms: Option<f64>,
     pub delayed_compaction_max_percent: Option<f64>,
@@ -101,6 +102,7 @@ pub(crate) fn resolve(
         wal_compression,
         wal_segment_bytes: whole("walSegmentBytes", o.wal_segment_bytes, d.wal_segment_bytes)?,
         no_lockfile: o.no_lockfile.unwrap_or(false),
+        samples_per_chunk: whole("samplesPerChunk", o.samples_per_chunk, d.samples_per_chunk)?,
         chunk_segment_bytes: match o.max_block_chunk_segment_bytes {
             None => None,
             given => Some(whole("maxBlockChunkSegmentBytes", given, 0)?),

@@ -70,6 +70,23 @@ fn blocks_are_merged_once_they_are_uploaded() {
 }
 
 #[test]
+fn chunks_have_the_samples_they_are_meant_to_have() {
+    for (samples_per_chunk, chunks) in [(0, 1), (120, 1), (40, 3), (20, 5)] {
+        let mut o =
+            DbOptions::new("data", Arc::new(MemFs::new()), Arc::new(ManualClock::new(0)), Arc::new(Inline));
+        o.samples_per_chunk = samples_per_chunk;
+        let db = Db::open(o).unwrap();
+        let mut app = db.appender();
+        let labels = Labels::from_pairs([("__name__", "m")]);
+        for t in 0..100 {
+            app.append(SeriesRef::NONE, &labels, t, 0, t as f64).unwrap();
+        }
+        app.commit().unwrap();
+        assert_eq!(db.head_stats(10).num_chunks, chunks, "{samples_per_chunk}");
+    }
+}
+
+#[test]
 fn chunk_segments_end_at_the_size_given() {
     for (bytes, several) in [(None, false), (Some(100), true)] {
         let fs = MemFs::new();

@@ -2,6 +2,7 @@
 //! order of time. A head without a log takes them in and is cut into one block. Knows no input
 //! format, and no database: whoever has the directory open finds the block there.
 
+use crate::db::SAMPLES_PER_CHUNK;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -52,6 +53,7 @@ impl BlockBuilder {
         let options = HeadOptions {
             // A head takes samples that are up to half its range behind the newest.
             range_ms: duration_ms.saturating_mul(2),
+            samples_per_chunk: SAMPLES_PER_CHUNK as usize,
             start_timestamps: false,
             histogram_starts: false,
             metadata_records: false,

@@ -34,6 +34,7 @@ use compact::Upkeep;
 pub(crate) use compact::{Cutter, new_ulid};
 use metrics::DbCounters;
 
+pub(crate) use options::SAMPLES_PER_CHUNK;
 pub use options::{DbOptions, DbSettings, Log, LogLevel, ReplayProgress, WalCompression, WalSync};
 pub use read_only::{last_block, read_blocks};
 pub use stats::{HeadStats, LabelCount, Metric, MetricKind};
@@ -267,6 +268,10 @@ fn new_head(options: &DbOptions, blocks: &Blocks) -> Result<Arc<Head>, StorageEr
     let chunks = HeadChunks::open(fs.clone(), dir.join("chunks_head"))?;
     let head_options = HeadOptions {
         range_ms: options.min_block_duration_ms,
+        samples_per_chunk: match options.samples_per_chunk {
+            0 => SAMPLES_PER_CHUNK,
+            n => n,
+        } as usize,
         start_timestamps: options.start_timestamps,
         histogram_starts: options.start_timestamps || options.histogram_start_encoding,
         metadata_records: options.metadata_records,

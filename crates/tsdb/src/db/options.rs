@@ -5,6 +5,10 @@ use std::sync::Arc;
 
 use storage::{Clock, Fs, Spawn};
 
+/// Samples that a chunk of floats is meant to have, unless told otherwise (Prometheus
+/// `DefaultSamplesPerChunk`).
+pub(crate) const SAMPLES_PER_CHUNK: u32 = 120;
+
 /// How log records are compressed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum WalCompression {
@@ -123,6 +127,8 @@ pub struct DbOptions {
     pub snapshot_on_close: bool,
     /// Whether blocks that overlap in time are merged.
     pub overlapping_compaction: bool,
+    /// Samples that a chunk of floats in the head is meant to have; 0 for the usual.
+    pub samples_per_chunk: u32,
     /// Size at which the chunk segments of blocks end, bytes; `None` for the usual 512 MiB.
     pub chunk_segment_bytes: Option<u64>,
     /// Least time between looks at the data directory for blocks from outside and past retention, milliseconds.
@@ -165,6 +171,7 @@ impl DbOptions {
             metadata_records: false,
             snapshot_on_close: false,
             overlapping_compaction: true,
+            samples_per_chunk: SAMPLES_PER_CHUNK,
             chunk_segment_bytes: None,
             reload_interval_ms: 60_000,
             compaction_delay_ms: 0,

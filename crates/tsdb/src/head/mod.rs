@@ -66,6 +66,8 @@ fn lock<T>(m: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 pub(crate) struct HeadOptions {
     /// Length of a block cut from the head, milliseconds > 0.
     pub(crate) range_ms: i64,
+    /// Samples that a chunk of floats is meant to have.
+    pub(crate) samples_per_chunk: usize,
     /// Whether start timestamps are kept.
     pub(crate) start_timestamps: bool,
     /// Whether chunks of histograms have room for start timestamps.
@@ -218,6 +220,7 @@ impl Head {
         let floats = if self.xor2.load(Ordering::Relaxed) { Encoding::Xor2 } else { Encoding::Xor };
         ChunkRules {
             range_ms: self.options.range_ms,
+            samples: self.options.samples_per_chunk,
             floats,
             starts: self.options.start_timestamps,
             histogram_starts: self.options.histogram_starts,

@@ -13,9 +13,6 @@ use super::ooo::OooSeries;
 use super::open_chunk::OpenChunk;
 use super::page::OldEnd;
 
-/// Samples that a chunk is meant to have.
-pub(crate) const SAMPLES_PER_CHUNK: usize = 120;
-
 /// A chunk that has so many bytes takes no further sample: room for one more of 19 bytes, at most
 /// 1024 in all (Prometheus `chunkenc.MaxBytesPerXORChunkBeforeAppend`).
 const CHUNK_BYTES_MAX: usize = 1024 - 19;
@@ -30,6 +27,8 @@ const HISTOGRAM_CHUNK_SAMPLES_MIN: usize = 10;
 pub(crate) struct ChunkRules {
     /// Length of a block, whose ends are ends of chunks.
     pub(crate) range_ms: i64,
+    /// Samples that a chunk of floats is meant to have; twice as many are its limit.
+    pub(crate) samples: usize,
     /// The encoding of new chunks of floats.
     pub(crate) floats: Encoding,
     /// Whether start timestamps are kept; a chunk of floats of another encoding than `floats` is
@@ -293,10 +292,10 @@ impl Series {
         let full = open.bytes().len() > CHUNK_BYTES_MAX
             || self.kind != Kind::Float
             || (rules.starts && open.encoding() != rules.floats);
-        if !full && n == SAMPLES_PER_CHUNK / 4 {
+        if !full && n == rules.samples / 4 {
             self.next_at_ms = predicted_end_ms(open.min_ms(), max_ms, self.next_at_ms, 4.0);
         }
-        if full || t >= self.next_at_ms || n >= SAMPLES_PER_CHUNK * 2 {
+        if full || t >= self.next_at_ms || n >= rules.samples.saturating_mul(2) {
             let full = self.take_open();
             self.start_chunk(t, st, v, rules);
             return Pushed::NewChunk(full);

@@ -57,10 +57,20 @@ mod tests {
 
     use super::*;
 
-    const PLAIN: ChunkRules =
-        ChunkRules { range_ms: 1000, floats: Encoding::Xor, starts: false, histogram_starts: false };
-    const STARTS: ChunkRules =
-        ChunkRules { range_ms: 1000, floats: Encoding::Xor2, starts: true, histogram_starts: true };
+    const PLAIN: ChunkRules = ChunkRules {
+        range_ms: 1000,
+        samples: 120,
+        floats: Encoding::Xor,
+        starts: false,
+        histogram_starts: false,
+    };
+    const STARTS: ChunkRules = ChunkRules {
+        range_ms: 1000,
+        samples: 120,
+        floats: Encoding::Xor2,
+        starts: true,
+        histogram_starts: true,
+    };
 
     fn integer(n: u64) -> Histogram {
         Histogram {

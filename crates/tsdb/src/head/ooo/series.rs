@@ -190,7 +190,7 @@ mod tests {
         fn holds_what_a_map_holds(times in prop::collection::vec(0i64..300, 0..200)) {
             let (mut series, mut model) = (OooSeries::default(), BTreeMap::new());
             let mut runs = Vec::new();
-            let rules = ChunkRules { range_ms: 1000, floats: chunk::Encoding::Xor, starts: false, histogram_starts: false };
+            let rules = ChunkRules { range_ms: 1000, samples: 120, floats: chunk::Encoding::Xor, starts: false, histogram_starts: false };
             for (v, t) in times.into_iter().enumerate() {
                 if series.has(t) {
                     prop_assert!(model.contains_key(&t));
