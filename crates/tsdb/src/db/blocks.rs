@@ -70,9 +70,10 @@ impl Blocks {
             let texts = corrupt.iter().map(|(ulid, e)| format!("corrupted block {ulid}: {e}"));
             return Err(StorageError::Corrupt(texts.collect::<Vec<_>>().join("\n")));
         }
+        let gone = in_order_of_deletion(blocks.iter().map(Block::meta), &obsolete);
         blocks.retain(|b| !obsolete.contains(&b.meta().ulid));
         self.set(blocks);
-        delete(fs, dir, &obsolete, log)
+        delete(fs, dir, &gone, log)
     }
 
     /// The blocks of the directory, and those that cannot be opened.
@@ -143,13 +144,40 @@ fn is_unfinished(name: &str) -> bool {
     Ulid::from_str(stem).is_ok() || stem.starts_with(CHUNK_SNAPSHOT_PREFIX)
 }
 
-/// Deletes those of the blocks that are in `dir`, each at one stroke for whoever opens it next.
-pub(super) fn delete(
-    fs: &dyn Fs,
-    dir: &Path,
-    blocks: &BTreeSet<Ulid>,
-    log: Log<'_>,
-) -> Result<(), StorageError> {
+/// The order in which a crash at any moment leaves no gap in time, and brings no block back that
+/// another one replaces: the oldest first, and parents before their children. `known` are the blocks
+/// that can be opened.
+fn in_order_of_deletion<'a>(
+    known: impl Iterator<Item = &'a BlockMeta>,
+    obsolete: &BTreeSet<Ulid>,
+) -> Vec<Ulid> {
+    let known: BTreeMap<Ulid, &BlockMeta> = known.map(|m| (m.ulid, m)).collect();
+    let mut oldest_first: Vec<Ulid> = obsolete.iter().copied().collect();
+    // One that cannot be opened is somebody's parent, and comes before all others.
+    oldest_first.sort_by_key(|ulid| known.get(ulid).map(|m| (m.max_ms, m.min_ms)));
+    let mut order = Vec::with_capacity(oldest_first.len());
+    let mut placed = BTreeSet::new();
+    for ulid in oldest_first {
+        // The block, and behind it those that go first.
+        let mut line = vec![ulid];
+        let mut at = 0;
+        while at < line.len() {
+            let parents = known.get(&line[at]).map_or(&[][..], |m| &m.compaction.parents);
+            for parent in parents.iter().map(|p| p.ulid).filter(|p| obsolete.contains(p)) {
+                if !line.contains(&parent) {
+                    line.push(parent);
+                }
+            }
+            at += 1;
+        }
+        order.extend(line.into_iter().rev().filter(|ulid| placed.insert(*ulid)));
+    }
+    order
+}
+
+/// Deletes those of the blocks that are in `dir`, in this order, each at one stroke for whoever opens
+/// it next.
+pub(super) fn delete(fs: &dyn Fs, dir: &Path, blocks: &[Ulid], log: Log<'_>) -> Result<(), StorageError> {
     for ulid in blocks {
         let path = dir.join(ulid.to_string());
         if !fs.exists(&path) {
@@ -174,6 +202,41 @@ pub(super) fn io(what: &str, path: &Path, e: std::io::Error) -> StorageError {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::block::BlockDesc;
+
+    #[test]
+    fn the_oldest_and_parents_go_first() {
+        let ulid = |n: u128| Ulid::new(0, n);
+        let block = |n: u128, min_ms: i64, parents: &[u128]| {
+            let mut m = BlockMeta::from_head(ulid(n), min_ms, min_ms + 10);
+            let parent = |p: &u128| BlockDesc { ulid: ulid(*p), min_ms: 0, max_ms: 0 };
+            m.compaction.parents = parents.iter().map(parent).collect();
+            m
+        };
+        // 3 was made of 7 and 8, which was made of 9 and of 2, which cannot be opened. 4 and 5 claim
+        // to be each other's parents.
+        let all = [
+            block(1, 50, &[]),
+            block(3, 0, &[7, 8]),
+            block(6, 20, &[]),
+            block(7, 0, &[]),
+            block(8, 10, &[9, 2]),
+            block(9, 10, &[]),
+            block(4, 70, &[5]),
+            block(5, 70, &[4]),
+        ];
+        let order = |obsolete: &[u128]| {
+            let obsolete = obsolete.iter().map(|n| ulid(*n)).collect();
+            let order = in_order_of_deletion(all.iter(), &obsolete);
+            order.iter().map(|u| (1..10).find(|n| ulid(*n) == *u).unwrap()).collect::<Vec<u128>>()
+        };
+        assert_eq!(order(&[1, 3, 6]), [3, 6, 1]);
+        assert_eq!(order(&[3, 6, 7, 8, 9, 2]), [2, 9, 8, 7, 3, 6]);
+        let mut round = order(&[4, 5, 1]);
+        assert_eq!(round.remove(0), 1);
+        round.sort_unstable();
+        assert_eq!(round, [4, 5]);
+    }
 
     #[test]
     fn unfinished_directories() {

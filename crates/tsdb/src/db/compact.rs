@@ -184,9 +184,11 @@ impl Inner {
         if let Some(meta) = written {
             let dir = self.options.dir.join(meta.ulid.to_string());
             self.blocks.add(Block::open(&*self.options.fs, &dir)?);
-            self.counters.reloads.add(1);
             let text = format!("write block mint={} maxt={} ulid={}", meta.min_ms, meta.max_ms, meta.ulid);
             self.options.log(LogLevel::Info, &text);
+            // Retention has its turn with each block, however many wait to be cut. Should it fail, that is
+            // logged, and the next try is near: the block is there all the same.
+            let _ = self.reload();
         }
         Ok(())
     }
@@ -310,8 +312,7 @@ impl Inner {
             // Where the child did not get into the list the parents stay, and are merged again.
             if !self.blocks.all().iter().any(|b| b.meta().ulid == child.ulid) {
                 let log = |level, text: &str| self.options.log(level, text);
-                let only = BTreeSet::from([child.ulid]);
-                blocks::delete(&*self.options.fs, &self.options.dir, &only, &log)?;
+                blocks::delete(&*self.options.fs, &self.options.dir, &[child.ulid], &log)?;
             }
         }
         reloaded

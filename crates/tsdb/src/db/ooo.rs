@@ -62,7 +62,7 @@ impl Inner {
         });
         if let Err(e) = done.and_then(|()| self.add_blocks(&written)) {
             // The samples are in the log and in the head; the next attempt starts from there.
-            let ulids = written.iter().map(|m| m.ulid).collect();
+            let ulids: Vec<_> = written.iter().map(|m| m.ulid).collect();
             let log = |level, text: &str| self.options.log(level, text);
             super::blocks::delete(&*self.options.fs, &self.options.dir, &ulids, &log)?;
             return Err(e);

@@ -53,7 +53,7 @@ impl Inner {
         let mut written = Vec::new();
         if let Err(e) = self.write_stale(&stale, &mut written).and_then(|()| self.add_blocks(&written)) {
             // The head has all of it still.
-            let ulids = written.iter().map(|m| m.ulid).collect();
+            let ulids: Vec<_> = written.iter().map(|m| m.ulid).collect();
             let log = |level, text: &str| self.options.log(level, text);
             super::blocks::delete(&*self.options.fs, &self.options.dir, &ulids, &log)?;
             return Err(e);
