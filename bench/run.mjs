@@ -69,6 +69,8 @@ function report(workload, results) {
   }
   const reached = ours / figure(against, rate);
   const verdict = reached >= ratio ? 'reached' : 'NOT reached';
+  const cells = Object.fromEntries([...results.keys()].map((name) => [name, short(figure(name, rate))]));
+  workload.keep?.({ cells, ratio: reached, reached: reached >= ratio, runs: results.get('narthex').length });
   console.log(`floor: ${ratio} × ${against} per CPU-second: ${verdict} (${reached.toFixed(2)} ×)`);
   return reached >= ratio ? 0 : 1;
 }
