@@ -9,6 +9,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use chunk::Encoding;
+use common::head_files::head_chunks;
 use common::log::{Sent, float, histogram, int, labels, list};
 use common::{block_dirs, conformance, gz_lines, unpack};
 use model::{Columns, Labels, SeriesRef};
@@ -124,33 +125,10 @@ fn chunks_of_blocks(fs: &dyn Fs, out: &mut Chunks) {
 
 /// The chunks of the files of the head.
 fn chunks_of_head(fs: &dyn Fs, names: &HashMap<u64, String>, out: &mut Chunks) {
-    let dir = Path::new("data/chunks_head");
-    for entry in fs.read_dir(dir).unwrap() {
-        let data = fs.read(&dir.join(entry.name)).unwrap();
-        let number = |at: usize| u64::from_be_bytes(data[at..at + 8].try_into().unwrap());
-        let mut at = 8;
-        while at < data.len() && number(at) != 0 {
-            let (mut len, mut shift, mut body) = (0, 0, at + 25);
-            loop {
-                let b = data[body];
-                body += 1;
-                len |= usize::from(b & 0x7f) << shift;
-                shift += 7;
-                if b < 0x80 {
-                    break;
-                }
-            }
-            let encoding = data[at + 24];
-            let key = (
-                names[&number(at)].clone(),
-                number(at + 8) as i64,
-                number(at + 16) as i64,
-                encoding & 0x80 != 0,
-                encoding & 0x7f,
-            );
-            out.insert(key, data[body..body + len].to_vec());
-            at = body + len + 4;
-        }
+    // Prometheus' files end with zeros.
+    for c in head_chunks(fs).into_iter().filter(|c| c.series != 0) {
+        let late = c.encoding & 0x80 != 0;
+        out.insert((names[&c.series].clone(), c.min_ms, c.max_ms, late, c.encoding & 0x7f), c.data);
     }
 }
 

@@ -6,6 +6,7 @@ mod common;
 use std::path::Path;
 use std::sync::Arc;
 
+use common::head_files::head_chunks;
 use common::{Dump, conformance, dump_bits, read_dump, unpack};
 use model::Columns;
 use storage::{Fs, Inline, ManualClock, Queryable, SelectHints};
@@ -119,28 +120,9 @@ fn a_missing_segment_is_refused() {
 
 /// Series, first and last time and number of samples of all full chunks in the head-chunks files.
 fn full_chunks(fs: &dyn Fs) -> Vec<(u64, i64, i64, u64)> {
-    let mut out = Vec::new();
-    let dir = Path::new("data/chunks_head");
-    for entry in fs.read_dir(dir).unwrap() {
-        let data = fs.read(&dir.join(entry.name)).unwrap();
-        let number = |at: usize| u64::from_be_bytes(data[at..at + 8].try_into().unwrap());
-        let mut at = 8;
-        while at < data.len() {
-            let (mut len, mut shift, mut body) = (0, 0, at + 25);
-            loop {
-                let b = data[body];
-                body += 1;
-                len |= usize::from(b & 0x7f) << shift;
-                shift += 7;
-                if b < 0x80 {
-                    break;
-                }
-            }
-            let samples = u16::from_be_bytes([data[body], data[body + 1]]);
-            out.push((number(at), number(at + 8) as i64, number(at + 16) as i64, u64::from(samples)));
-            at = body + len + 4;
-        }
-    }
+    let samples = |data: &[u8]| u64::from(u16::from_be_bytes([data[0], data[1]]));
+    let chunks = head_chunks(fs).into_iter().map(|c| (c.series, c.min_ms, c.max_ms, samples(&c.data)));
+    let mut out: Vec<_> = chunks.collect();
     out.sort_unstable();
     out
 }

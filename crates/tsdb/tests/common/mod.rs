@@ -1,6 +1,7 @@
 //! What several tests need: the conformance data, unpacked into memory, and series to write.
 #![allow(dead_code, clippy::disallowed_methods, clippy::print_stderr, clippy::unwrap_used)]
 
+pub(crate) mod head_files;
 pub(crate) mod log;
 pub(crate) mod steps;
 
