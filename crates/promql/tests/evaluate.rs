@@ -57,6 +57,20 @@ fn data(r: &QueryResult) -> String {
 }
 
 #[test]
+fn labels_that_a_query_drops_still_tell_series_apart() {
+    let samples: &[(i64, f64)] = &[(-60_000, 1.0), (0, 2.0)];
+    let counter = |i| [("__name__", "m"), ("__type__", "counter"), ("i", i), ("job", "a")];
+    let gauge = |i| [("__name__", "m"), ("__type__", "gauge"), ("i", i), ("job", "a")];
+    let (one, two, twin) = (counter("1"), gauge("2"), gauge("1"));
+    let opts = QueryOptions::default();
+    let query = "count by (job) (increase(m[5m]))";
+    let apart = instant(&store(&[(&one, samples), (&two, samples)]), query, &opts).unwrap();
+    assert!(data(&apart).contains(r#"{"job":"a"},"value":[0,"2"]"#), "{}", data(&apart));
+    let equal = instant(&store(&[(&one, samples), (&twin, samples)]), query, &opts).unwrap_err();
+    assert!(equal.to_string().contains("same labelset"), "{equal}");
+}
+
+#[test]
 fn names_go_with_each_operator_unless_removal_is_delayed() {
     let store = store(&[
         (&[("__name__", "a"), ("x", "1")], &[(0, 1.0)]),

@@ -8,7 +8,7 @@ use model::{Columns, FloatHistogram, Labels, Matcher};
 use crate::StorageError;
 use crate::chain::{Chained, chain};
 use crate::heap::Heap;
-use crate::querier::{LabelHints, LabelQuerier, Querier, SelectHints, SeriesSet};
+use crate::querier::{LabelHints, LabelQuerier, Projection, Querier, SelectHints, SeriesSet};
 use crate::vec_store::append_range;
 
 /// One querier over several. A series that several have is one series; where several have a sample
@@ -62,9 +62,11 @@ impl MergeQuerier {
 
 impl Querier for MergeQuerier {
     fn select(&self, hints: &SelectHints, matchers: &[Matcher]) -> Result<Box<dyn SeriesSet>, StorageError> {
+        // Series meet by their labels, in order.
+        let whole = SelectHints { projection: Projection::All, any_order: false, ..hints.clone() };
         let mut sets = Vec::new();
         for q in &self.queriers {
-            let set = q.select(hints, matchers)?;
+            let set = q.select(&whole, matchers)?;
             if !set.is_empty() {
                 sets.push(set);
             }

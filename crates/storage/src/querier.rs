@@ -6,7 +6,8 @@ use model::{Columns, Labels, Matcher, TimestampMs};
 
 use crate::StorageError;
 
-/// Which labels of the selected series the caller will look at.
+/// Which labels of the selected series the caller will look at. A store that leaves out the others
+/// still hands out each series by itself, so several may have equal labels then.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Projection {
     /// All of them.
@@ -33,6 +34,9 @@ pub struct SelectHints {
     pub func: String,
     /// Labels that will be looked at.
     pub projection: Projection,
+    /// The series may come in any order that depends on the stored data alone, and labels that are
+    /// left out need not be compared: what the caller does with them is its own business.
+    pub any_order: bool,
     /// At most so many series, 0 for all.
     pub limit: usize,
     /// The caller needs series only, never samples: `read` will not be called.
@@ -59,7 +63,7 @@ pub trait Queryable: Send + Sync {
 /// A view over a span of time.
 pub trait Querier: LabelQuerier {
     /// The series that satisfy all matchers and may have samples in the querier's span, in order
-    /// of labels, each label set once.
+    /// of labels unless any will do, each once.
     ///
     /// # Errors
     /// Where the store cannot be read or a limit was passed.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use model::{Columns, Labels, Matcher, TimestampMs};
 
 use crate::StorageError;
-use crate::querier::{LabelHints, LabelQuerier, Querier, Queryable, SelectHints, SeriesSet};
+use crate::querier::{LabelHints, LabelQuerier, Projection, Querier, Queryable, SelectHints, SeriesSet};
 
 /// Series in memory, in order of labels.
 #[derive(Clone, Debug, Default)]
@@ -108,7 +108,14 @@ fn distinct(mut v: Vec<String>, hints: LabelHints) -> Vec<String> {
 impl Querier for VecQuerier {
     fn select(&self, hints: &SelectHints, matchers: &[Matcher]) -> Result<Box<dyn SeriesSet>, StorageError> {
         let limit = if hints.limit == 0 { usize::MAX } else { hints.limit };
-        let series = self.matching(matchers).take(limit).map(|(l, c)| (l.clone(), c.clone())).collect();
+        let project = |l: &Labels| match &hints.projection {
+            Projection::All => l.clone(),
+            Projection::Only(names) => l.keep(names),
+            Projection::Without(names) => Labels::from_sorted(
+                l.iter().filter(|(n, _)| names.binary_search_by(|x| x.as_str().cmp(n)).is_err()),
+            ),
+        };
+        let series = self.matching(matchers).take(limit).map(|(l, c)| (project(l), c.clone())).collect();
         let (start_ms, end_ms) = (hints.start_ms.max(self.start_ms), hints.end_ms.min(self.end_ms));
         Ok(Box::new(VecSeriesSet { series, start_ms, end_ms }))
     }

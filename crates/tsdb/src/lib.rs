@@ -14,6 +14,7 @@ mod head_chunks;
 mod histogram;
 pub mod index;
 mod int_map;
+mod projection;
 pub mod retention;
 mod tombstones;
 pub mod verify;

@@ -33,7 +33,7 @@ mod window;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use model::METRIC_NAME;
-use storage::{Clock, Querier, SeriesSet, Spawn};
+use storage::{Clock, Projection, Querier, SelectHints, SeriesSet, Spawn};
 
 pub(crate) use budget::Budget;
 pub(crate) use column::Column;
@@ -142,13 +142,26 @@ impl<'e> Exec<'e> {
             self.budget.count_series(set.len());
             return Ok(set.clone());
         }
-        let select = &self.plan.selects[i];
-        let set: Arc<dyn SeriesSet> = Arc::from(self.querier.select(&select.hints, &select.matchers)?);
+        let set = self.ask(i, &self.plan.selects[i].hints)?;
+        self.budget.count_series(set.len());
+        Ok(self.selected[i].get_or_init(|| set).clone())
+    }
+
+    /// The answer to select number `i` with all labels, `None` where it has them already.
+    pub(crate) fn select_whole(&self, i: usize) -> Result<Option<Arc<dyn SeriesSet>>, QueryError> {
+        let hints = &self.plan.selects[i].hints;
+        if hints.projection == Projection::All {
+            return Ok(None);
+        }
+        self.ask(i, &SelectHints { projection: Projection::All, ..hints.clone() }).map(Some)
+    }
+
+    fn ask(&self, i: usize, hints: &SelectHints) -> Result<Arc<dyn SeriesSet>, QueryError> {
+        let set: Arc<dyn SeriesSet> = Arc::from(self.querier.select(hints, &self.plan.selects[i].matchers)?);
         for w in set.warnings() {
             self.annotate(Annotation::storage(w));
         }
-        self.budget.count_series(set.len());
-        Ok(self.selected[i].get_or_init(|| set).clone())
+        Ok(set)
     }
 
     /// The head of an operator's output that no longer is the metric of its input.

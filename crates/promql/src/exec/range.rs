@@ -98,7 +98,7 @@ impl<'e> Exec<'e> {
     }
 
     pub(crate) fn range_call(&'e self, c: &'e RangeCall, grid: Grid) -> Result<Stream<'e>, QueryError> {
-        let source = self.source(&c.window)?;
+        let mut source = self.source(&c.window)?;
         let scalars = c.scalars.iter().map(|p| self.eval_scalar(p)).collect::<Result<Vec<_>, _>>()?;
         if c.window.anchored {
             check_modifier("anchored", &ANCHORED, c.function)?;
@@ -106,8 +106,16 @@ impl<'e> Exec<'e> {
             check_modifier("smoothed", &SMOOTHED, c.function)?;
         }
         let frame = self.frame(&c.window, grid);
-        let inputs = source.heads();
+        let mut inputs = source.heads();
         let stays_distinct = share_metadata(inputs.iter().map(|h| &h.labels));
+        // To find series that are equal but for their names takes all labels.
+        if let WindowSource::Select(i) = &c.window.source
+            && !stays_distinct
+            && let Some(whole) = self.select_whole(*i)?
+        {
+            source = Source::Select(whole);
+            inputs = source.heads();
+        }
         let keeps_name = matches!(c.function, Function::LastOverTime | Function::FirstOverTime);
         let heads = inputs
             .iter()

@@ -1,6 +1,6 @@
 //! From syntax to plan.
 
-use model::Labels;
+use model::{Labels, METRIC_NAME, MatchOp, Matcher};
 use promql_syntax::ast::{At, DurationValue, MatrixSelector, SubqueryExpr, VectorSelector};
 use promql_syntax::{AggregateOp, Expr, Function, Span, UnaryOp, ValueType, ast};
 use storage::{Projection, SelectHints};
@@ -12,6 +12,7 @@ use super::{
 };
 use crate::error::QueryError;
 use crate::grid::Grid;
+use crate::labels::{METADATA, is_metadata};
 use crate::options::QueryOptions;
 
 /// The span and step that the caller asked for; the step is 0 for an instant query.
@@ -35,7 +36,15 @@ pub(crate) fn build(
     range: QueryRange,
     opts: &QueryOptions,
 ) -> Result<QueryPlan, QueryError> {
-    let mut b = Builder { range, opts, selects: Vec::new(), func: "", info_spans: Vec::new(), places: 0 };
+    let mut b = Builder {
+        range,
+        opts,
+        selects: Vec::new(),
+        func: "",
+        wanted: Projection::All,
+        info_spans: Vec::new(),
+        places: 0,
+    };
     let root = b.build(expr, grid)?;
     let selects = b.selects;
     let spans = || {
@@ -53,6 +62,8 @@ struct Builder<'a> {
     selects: Vec<Select>,
     /// The function or aggregation above the node being built.
     func: &'static str,
+    /// Which labels what stands above looks at; the next select takes it.
+    wanted: Projection,
     /// What `info` will ask for beyond the selects.
     info_spans: Vec<(i64, i64)>,
     /// How many places have been given out.
@@ -120,8 +131,8 @@ impl Builder<'_> {
             step_ms: if grid.steps > 1 { grid.step_ms } else { self.range.step_ms },
             range_ms: reach.range_ms,
             func: self.func.to_owned(),
-            // A store merges blocks by the labels it hands out, so all of them are asked for.
-            projection: Projection::All,
+            projection: std::mem::take(&mut self.wanted),
+            any_order: true,
             limit: 0,
             series_only: false,
         };
@@ -129,6 +140,10 @@ impl Builder<'_> {
             s.matchers == v.matchers && (s.hints.start_ms, s.hints.end_ms) == (hints.start_ms, hints.end_ms)
         };
         if let Some(i) = self.selects.iter().position(same) {
+            let shared = &mut self.selects[i].hints.projection;
+            if *shared != hints.projection {
+                *shared = Projection::All;
+            }
             return i;
         }
         self.selects.push(Select { matchers: v.matchers.clone(), hints });
@@ -209,7 +224,6 @@ impl Builder<'_> {
             Some(p) => Some(Box::new(self.below(func, p.without_parens(), grid)?)),
             None => None,
         };
-        let input = Box::new(self.below(func, a.expr.without_parens(), grid)?);
         let mut names = a.grouping.clone();
         if a.op == AggregateOp::CountValues
             && !a.without
@@ -219,6 +233,12 @@ impl Builder<'_> {
         }
         names.sort_unstable();
         names.dedup();
+        let inner = a.expr.without_parens();
+        if drops_labels(a.op) && hands_labels_on(inner) {
+            self.wanted = projection(a.without, &names);
+        }
+        let input = Box::new(self.below(func, inner, grid)?);
+        self.wanted = Projection::All;
         Ok(Node::Aggregate(Aggregate {
             op: a.op,
             input,
@@ -289,7 +309,11 @@ impl Builder<'_> {
                         *last = Span::default();
                     }
                 }
-                _ => scalars.push(self.build(a, grid)?),
+                _ => {
+                    let wanted = std::mem::take(&mut self.wanted);
+                    scalars.push(self.build(a, grid)?);
+                    self.wanted = wanted;
+                }
             }
         }
         self.func = above;
@@ -302,6 +326,44 @@ impl Builder<'_> {
         let second_span = Place { span: spans.get(1).copied().unwrap_or_default(), ..span };
         Ok(Node::Range(RangeCall { function, window, scalars, span, second_span, absent }))
     }
+}
+
+/// Whether an aggregation's result has nothing of the labels it does not group by.
+fn drops_labels(op: AggregateOp) -> bool {
+    use AggregateOp as Op;
+    !matches!(op, Op::Topk | Op::Bottomk | Op::Limitk | Op::LimitRatio)
+}
+
+/// Whether a vector's elements are the series of one select, each under labels of its own.
+fn hands_labels_on(e: &Expr) -> bool {
+    match e {
+        Expr::Vector(_) => true,
+        Expr::Call(c) if !matches!(c.function, Function::AbsentOverTime | Function::Info) => {
+            c.args.iter().map(Expr::without_parens).any(|a| match a {
+                // Where names may differ, the function must tell apart what is equal but for them.
+                Expr::Matrix(m) => m.selector.matchers.iter().any(names_metric),
+                _ => false,
+            })
+        }
+        _ => false,
+    }
+}
+
+fn names_metric(m: &Matcher) -> bool {
+    m.name == METRIC_NAME && m.op == MatchOp::Equal && !m.value.is_empty()
+}
+
+/// What grouping looks at, and what remarks and checks of names do.
+fn projection(without: bool, names: &[String]) -> Projection {
+    let mut names = names.to_vec();
+    if without {
+        names.retain(|n| !is_metadata(n));
+        return Projection::Without(names);
+    }
+    names.extend(METADATA.map(str::to_owned));
+    names.sort_unstable();
+    names.dedup();
+    Projection::Only(names)
 }
 
 /// How far around the moments of interest a select must look, milliseconds.

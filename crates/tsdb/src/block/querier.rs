@@ -57,17 +57,28 @@ impl BlockQuerier {
     /// whole. Every entry is checked here, so that labels can be made later without fail.
     fn find(&self, hints: &SelectHints, matchers: &[Matcher]) -> Result<Selection, StorageError> {
         let (start_ms, end_ms) = (self.start_ms.max(hints.start_ms), self.end_ms.min(hints.end_ms));
-        let mut found =
-            Selection { block: self.block.clone(), start_ms, end_ms, series: Vec::new(), chunks: Vec::new() };
+        let mut found = Selection {
+            block: self.block.clone(),
+            start_ms,
+            end_ms,
+            series: Vec::new(),
+            chunks: Vec::new(),
+            projected: None,
+        };
         let limit = if hints.limit == 0 { usize::MAX } else { hints.limit };
         let index = self.block.index();
+        let mut projector = index.projector(&hints.projection);
+        let (mut projected, mut symbols) = (Vec::new(), Vec::new());
         for id in postings_for_matchers(index, matchers)? {
             if found.series.len() >= limit {
                 break;
             }
             let first = found.chunks.len();
             let mut entry = index.series(id)?;
-            entry.skip_labels()?;
+            let labels = match &mut projector {
+                Some(p) => Some(entry.project(p, &mut symbols)?),
+                None => entry.skip_labels().map(|()| None)?,
+            };
             entry.chunks_in(start_ms, end_ms, &mut found.chunks)?;
             let deleted = self.block.deleted(id);
             if !deleted.is_empty() {
@@ -77,8 +88,10 @@ impl BlockQuerier {
             }
             if found.chunks.len() > first {
                 found.series.push(Found { id, chunks_end: found.chunks.len() });
+                projected.extend(labels);
             }
         }
+        found.projected = projector.is_some().then_some(projected);
         Ok(found)
     }
 }
@@ -96,6 +109,8 @@ struct Selection {
     end_ms: TimestampMs,
     series: Vec<Found>,
     chunks: Vec<ChunkMeta>,
+    /// The labels of each series where not all were wanted; otherwise they are made on demand.
+    projected: Option<Vec<Labels>>,
 }
 
 impl Selection {
@@ -130,7 +145,10 @@ impl SeriesSet for Selection {
     }
 
     fn labels(&self, i: usize) -> Labels {
-        self.block.index().labels_checked(self.series[i].id)
+        match &self.projected {
+            Some(labels) => labels[i].clone(),
+            None => self.block.index().labels_checked(self.series[i].id),
+        }
     }
 
     fn read(&self, i: usize, columns: &mut Columns) -> Result<(), StorageError> {

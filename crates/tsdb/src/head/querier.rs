@@ -17,6 +17,7 @@ use super::page::{Page, page_number};
 use super::postings::PostingsView;
 use super::series::ChunkPlace;
 use crate::index::postings_for_matchers;
+use crate::projection::Projector;
 use crate::tombstones::{Tombstones, covers, remove};
 
 /// A view of the head over a span of time.
@@ -147,6 +148,7 @@ impl HeadQuerier {
         let tombstones = self.head.tombstones();
         let mut series = Vec::with_capacity(refs.len());
         let symbols = self.head.symbols.read();
+        let mut projector = Projector::new(&hints.projection, |name| symbols.find(name));
         self.each(&refs, |r, page, s| {
             let any = |span: Option<(TimestampMs, TimestampMs)>, start_ms: TimestampMs| {
                 span.is_some_and(|(first_ms, last_ms)| {
@@ -157,11 +159,17 @@ impl HeadQuerier {
             if any(s.min_ms().zip(s.end_ms()), in_order_ms)
                 || any(s.ooo().and_then(OooSeries::span), start_ms)
             {
-                series.push(Found { labels: s.labels.resolve(&symbols), series: r, page: page.clone() });
+                let labels = match &mut projector {
+                    Some(p) => p.project(s.labels.iter(), |id| symbols.get(id)),
+                    None => s.labels.resolve(&symbols),
+                };
+                series.push(Found { labels, series: r, page: page.clone() });
             }
         });
         drop(symbols);
-        series.sort_unstable_by(|a, b| a.labels.cmp(&b.labels));
+        if !hints.any_order {
+            series.sort_unstable_by(|a, b| a.labels.cmp(&b.labels));
+        }
         if hints.limit > 0 {
             series.truncate(hints.limit);
         }

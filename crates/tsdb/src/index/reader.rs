@@ -4,13 +4,14 @@ use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
 use model::{Labels, TimestampMs};
-use storage::{Fs, Map, StorageError};
+use storage::{Fs, Map, Projection, StorageError};
 
 use super::codec::{Corruption, Cursor};
 use super::matching::PostingsIndex;
 use super::offsets::PostingsOffsets;
 use super::symbols::Symbols;
 use super::{HEADER_LEN, MAGIC, SERIES_ALIGN, TOC_LEN, VERSION};
+use crate::projection::Projector;
 
 /// Where a chunk of a series lies, and the time it spans.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -142,6 +143,15 @@ impl IndexReader {
         Ok(SeriesEntry { index: self, rest: body })
     }
 
+    fn symbol(&self, number: u32) -> Option<&str> {
+        self.symbols.get(&self.map, number)
+    }
+
+    /// A projector for the labels of this index' series, `None` where all are wanted.
+    pub(crate) fn projector(&self, projection: &Projection) -> Option<Projector<u32>> {
+        Projector::new(projection, |name| self.symbols.find(&self.map, name))
+    }
+
     /// The labels of a series that [`SeriesEntry::skip_labels`] has found well-formed; empty for
     /// any other.
     pub(crate) fn labels_checked(&self, id: u32) -> Labels {
@@ -216,6 +226,17 @@ impl SeriesEntry<'_> {
         self.each_label(&mut |_, _, _| Ok(())).map_err(|c| c.in_file(path))
     }
 
+    /// Reads those of the labels that `projector` wants; `symbols` is scratch.
+    pub(crate) fn project(
+        &mut self,
+        projector: &mut Projector<u32>,
+        symbols: &mut Vec<(u32, u32)>,
+    ) -> Result<Labels, StorageError> {
+        symbols.clear();
+        self.label_symbols(symbols)?;
+        Ok(projector.project(symbols.iter().copied(), |symbol| self.index.symbol(symbol).unwrap_or("")))
+    }
+
     /// Appends the symbols of the names and values of the labels to `out`.
     pub(crate) fn label_symbols(&mut self, out: &mut Vec<(u32, u32)>) -> Result<(), StorageError> {
         let path = &self.index.path;
@@ -231,8 +252,8 @@ impl SeriesEntry<'_> {
         let index = self.index;
         let mut pairs = Vec::new();
         self.each_label(&mut |at, n, v| {
-            let symbol = |n| index.symbols.get(&index.map, n);
-            let pair = symbol(n).zip(symbol(v)).ok_or_else(|| Corruption::new(at, "unknown symbol"))?;
+            let pair =
+                index.symbol(n).zip(index.symbol(v)).ok_or_else(|| Corruption::new(at, "unknown symbol"))?;
             if !pair.1.is_empty() {
                 pairs.push(pair);
             }
