@@ -14,15 +14,16 @@ const conformance = process.env.NARTHEX_CONFORMANCE ?? join(root, '..', 'shared'
 const strict = { NARTHEX_REQUIRE: 'conformance,promtool,peers', NARTHEX_CONFORMANCE: conformance };
 
 export const steps = [
+  // First what a busy machine would change: times, then bytes.
+  ...['append', 'restart', 'block', 'memory'].map((workload) => ({
+    name: `bench-${workload}`,
+    run: () => command('npm', ['run', '--silent', 'bench', '--', 'compare', workload]),
+  })),
   { name: 'conformance', run: conformanceTests },
   // Its list is the table of directories by what was done to them.
   { name: 'prometheus-reads-ours', run: () => vitest(['test/compat', '--reporter=verbose']) },
   { name: 'remote-write', run: () => vitest(['test/e2e/remote-write.test.ts']) },
   { name: 'torture', run: torture },
-  ...['append', 'block', 'memory', 'restart'].map((workload) => ({
-    name: `bench-${workload}`,
-    run: () => command('npm', ['run', '--silent', 'bench', '--', 'compare', workload]),
-  })),
 ];
 
 /** All of the database's own tests, those over Prometheus' directories among them: none may be skipped. */
