@@ -1,14 +1,14 @@
 /** What the storage benches share: the contestants as whole servers, loading them by remote write, and the results. */
 import { spawn } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { cpus, tmpdir, totalmem } from 'node:os';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-import { buildLoad, narthex, root } from './load.mjs';
+import { buildLoad, narthex } from './load.mjs';
 import { findProgram, versionOf } from './peers.mjs';
 import { answers, freePort, Program, sleep } from './process.mjs';
+import { record as recordIn } from './results.mjs';
 
-const RESULTS = join(root, 'bench', 'results', 'storage.md');
 const LOAD_SECONDS_MAX = 900;
 const POLL_MS = 5;
 
@@ -90,11 +90,14 @@ export class Site {
 
 let loadProgram;
 
-/** Sends `series` × `samples` by remote write; returns what the generator says. */
-export async function load(site, { series, samples, startMs, intervalMs }) {
+/**
+ * Sends `series` × `samples` by remote write; returns what the generator says. `names` says whose bench the series are
+ * named for: `storage` or `query`.
+ */
+export async function load(site, { series, samples, startMs, intervalMs, names = 'storage' }) {
   loadProgram ??= buildLoad();
   const numbers = [series, samples, startMs, intervalMs, LOAD_SECONDS_MAX].map(String);
-  const child = spawn(loadProgram, ['remote-write', `127.0.0.1:${site.port}`, ...numbers]);
+  const child = spawn(loadProgram, ['remote-write', names, `127.0.0.1:${site.port}`, ...numbers]);
   let output = '';
   for (const stream of [child.stdout, child.stderr]) stream.on('data', (data) => (output += data));
   const code = await new Promise((resolve) => child.once('exit', resolve));
@@ -109,32 +112,13 @@ export function scratchDir() {
   return scratch;
 }
 
-const HEADING = `# Storage: results
+const heading = `# Storage: results
 
 Written by \`npm run bench -- compare WORKLOAD\`; a row is replaced when its workload runs again. Medians of interleaved
 runs on one machine; a ratio above 1 means that Narthex is better.
-
-| figure | Narthex | Prometheus 3.16 | VictoriaMetrics | ratio to Prometheus | floor | verdict | runs | machine |
-|---|---|---|---|---|---|---|---|---|
 `;
 
 /** Puts a row into the results' file. */
-export function record({ figure, cells, ratio, floor, reached, runs }) {
-  const machine = `${cpus().length} × ${cpus()[0]?.model.trim()}, ${Math.round(totalmem() / 2 ** 30)} GiB`;
-  const values = ['narthex', 'prometheus', 'victoria-metrics'].map((name) => cells[name] ?? '–');
-  const row = `| ${[figure, ...values, ratio, floor, reached ? 'reached' : '**missed**', runs, machine].join(' | ')} |`;
-  let rows = [];
-  try {
-    rows = readFileSync(RESULTS, 'utf8')
-      .split('\n')
-      .filter((line) => line.startsWith('| ') && !line.startsWith('| figure'));
-  } catch {
-    // The first results on this checkout.
-  }
-  const at = rows.findIndex((line) => line.startsWith(`| ${figure} |`));
-  if (at >= 0) rows[at] = row;
-  else rows.push(row);
-  mkdirSync(join(root, 'bench', 'results'), { recursive: true });
-  writeFileSync(RESULTS, `${HEADING}${rows.join('\n')}\n`);
-  console.log(`${figure}: ${values.join(' / ')}; ratio ${ratio}, floor ${floor}: ${reached ? 'reached' : 'MISSED'}`);
+export function record(row) {
+  recordIn({ file: 'storage.md', heading, columns: ['narthex', 'prometheus', 'victoria-metrics'] }, row);
 }

@@ -5,12 +5,15 @@
 //!   `/metrics/N` for each target; prints `{"port":…}`, ends when its standard input closes.
 //! - `load series COUNT`: a file for `promtool tsdb bench write`, a label set a line.
 //! - `load append FILE SERIES SCRAPES DIR`: `narthex tsdb bench write` without Node around it.
-//! - `load remote-write HOST:PORT SERIES SAMPLES START_MS INTERVAL_MS SECONDS_MAX`: sends the workload by
-//!   remote write 1.0; prints `{"samples":…,"retries":…,"wallSeconds":…}`.
+//! - `load remote-write storage|query HOST:PORT SERIES SAMPLES START_MS INTERVAL_MS SECONDS_MAX`: sends the
+//!   workload by remote write 1.0, its series named for the one or the other bench; prints
+//!   `{"samples":…,"retries":…,"wallSeconds":…}`.
+//! - `load query`: sends the requests that it reads from standard input, and times the answers.
 #![allow(clippy::print_stdout, clippy::disallowed_methods, reason = "a program that measures")]
 
 mod append;
 mod exporter;
+mod query;
 mod remote_write;
 mod workload;
 
@@ -38,9 +41,11 @@ fn run(words: &[&str]) -> Result<(), Box<dyn std::error::Error>> {
             Ok(())
         }
         ["append", file, series, scrapes, dir] => append::run(file, series.parse()?, scrapes.parse()?, dir),
-        ["remote-write", address, series, samples, start_ms, interval_ms, seconds_max] => {
+        ["query"] => query::run(),
+        ["remote-write", names, address, series, samples, start_ms, interval_ms, seconds_max] => {
             remote_write::run(remote_write::Load {
                 address,
+                names: names.parse()?,
                 series: series.parse()?,
                 samples: samples.parse()?,
                 start_ms: start_ms.parse()?,
@@ -49,7 +54,7 @@ fn run(words: &[&str]) -> Result<(), Box<dyn std::error::Error>> {
             })
         }
         _ => Err(
-            "usage: load exporter TARGETS SERIES VARIANTS | series COUNT | append FILE SERIES SCRAPES DIR | remote-write HOST:PORT SERIES SAMPLES START_MS INTERVAL_MS SECONDS_MAX"
+            "usage: load exporter TARGETS SERIES VARIANTS | series COUNT | append FILE SERIES SCRAPES DIR | remote-write storage|query HOST:PORT SERIES SAMPLES START_MS INTERVAL_MS SECONDS_MAX | query"
                 .into(),
         ),
     }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use wire::snappy::Compressor;
 use wire::write_v1::put_series;
 
-use crate::workload::{series_labels, value};
+use crate::workload::{Names, series_labels, value};
 
 /// Series of a request.
 const BATCH_SERIES: usize = 4000;
@@ -21,6 +21,7 @@ const BACKOFF: Duration = Duration::from_millis(50);
 pub(crate) struct Load<'a> {
     /// `host:port`.
     pub(crate) address: &'a str,
+    pub(crate) names: Names,
     pub(crate) series: usize,
     pub(crate) samples: usize,
     pub(crate) start_ms: i64,
@@ -71,7 +72,7 @@ fn connection(
             let to = (from + BATCH_SERIES).min(all.end);
             body.clear();
             for id in from..to {
-                let labels = series_labels(id);
+                let labels = series_labels(load.names, id);
                 let pairs = labels.iter().map(|(n, v)| (*n, v.as_str()));
                 put_series(&mut body, pairs, |w| w.sample(t, value(id, step)));
             }

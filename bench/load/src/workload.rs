@@ -68,18 +68,53 @@ pub(crate) fn body(target: usize, series: usize, step: usize) -> String {
 /// Series of an instance.
 const INSTANCE_SERIES: usize = 1000;
 
+/// How the series are called.
+#[derive(Clone, Copy)]
+pub(crate) enum Names {
+    /// As `narthex tsdb bench` and the benches of the storage have them.
+    Storage,
+    /// As the benches of queries ask for them: `m_000` to `m_124` by instance, device and mode.
+    Query,
+}
+
+impl std::str::FromStr for Names {
+    type Err = String;
+
+    fn from_str(word: &str) -> Result<Self, String> {
+        match word {
+            "storage" => Ok(Self::Storage),
+            "query" => Ok(Self::Query),
+            _ => Err(format!("{word:?} is neither `storage` nor `query`")),
+        }
+    }
+}
+
+const MODES: [&str; 4] = ["idle", "iowait", "system", "user"];
+
 /// The labels of series `id`, sorted by name.
-pub(crate) fn series_labels(id: usize) -> [(&'static str, String); 6] {
+pub(crate) fn series_labels(names: Names, id: usize) -> Vec<(&'static str, String)> {
     let (instance, series) = (id / INSTANCE_SERIES, id % INSTANCE_SERIES);
     let (metric, device) = (series / 8, series % 8);
-    [
-        ("__name__", format!("bench_metric_{metric:03}")),
-        ("cpu", (metric % 16).to_string()),
-        ("device", format!("nvme{device}n1")),
-        ("instance", format!("node-{instance:03}")),
-        ("job", "node".to_owned()),
-        ("mode", "read".to_owned()),
-    ]
+    let device_name = ("device", format!("nvme{device}n1"));
+    let instance_name = ("instance", format!("node-{instance:03}"));
+    let job = ("job", "node".to_owned());
+    match names {
+        Names::Storage => vec![
+            ("__name__", format!("bench_metric_{metric:03}")),
+            ("cpu", (metric % 16).to_string()),
+            device_name,
+            instance_name,
+            job,
+            ("mode", "read".to_owned()),
+        ],
+        Names::Query => vec![
+            ("__name__", format!("m_{metric:03}")),
+            device_name,
+            instance_name,
+            job,
+            ("mode", MODES[device % MODES.len()].to_owned()),
+        ],
+    }
 }
 
 /// The value of series `id` at `step`.
