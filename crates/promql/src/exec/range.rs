@@ -6,6 +6,8 @@ use model::Labels;
 use promql_syntax::Function;
 use storage::SeriesSet;
 
+use super::census::census;
+use super::meter::{Consumed, point_weight};
 use super::window::Frame;
 use super::{Exec, Head, Scratch, Stream};
 use crate::annotations::Annotation;
@@ -97,7 +99,8 @@ impl<'e> Exec<'e> {
         }
     }
 
-    pub(crate) fn range_call(&'e self, c: &'e RangeCall, grid: Grid) -> Result<Stream<'e>, QueryError> {
+    pub(crate) fn range_call(&'e self, c: &'e RangeCall, plan: &'e Plan) -> Result<Stream<'e>, QueryError> {
+        let grid = plan.grid;
         let mut source = self.source(&c.window)?;
         let scalars = c.scalars.iter().map(|p| self.eval_scalar(p)).collect::<Result<Vec<_>, _>>()?;
         if c.window.anchored {
@@ -124,7 +127,9 @@ impl<'e> Exec<'e> {
         let with_st = self.opts.use_start_timestamps && uses_start_timestamps(c.function);
         let read = move |i: usize, scratch: &mut Scratch| {
             source.read(self, i, with_st, scratch)?;
+            let (max, last) = self.count_windows(&c.window, frame, plan, scratch)?;
             let row = self.range_row(c, frame, &scalars, &inputs[i].labels, scratch)?;
+            self.meter_slide(plan, (i, inputs.len()), max, last, &row)?;
             if matches!(c.function, Function::Rate | Function::Increase) && row.has_floats() {
                 self.check_is_counter(&inputs[i].labels, c);
             }
@@ -135,6 +140,30 @@ impl<'e> Exec<'e> {
             return self.absent_from(rows, c.absent.clone(), grid, true);
         }
         if stays_distinct { Ok(rows) } else { self.distinct_if_renamed(rows) }
+    }
+
+    /// Counts the windows of the series in `scratch.samples`: the largest and that of the last step.
+    pub(super) fn count_windows(
+        &self,
+        w: &Window,
+        frame: Frame,
+        plan: &Plan,
+        scratch: &Scratch,
+    ) -> Result<(u64, u64), QueryError> {
+        let tally = self.plan.tallies[plan.id];
+        let go_on = || self.check();
+        // What a subquery consumed is counted there.
+        if matches!(w.source, WindowSource::Subquery(_)) {
+            let windows = census(&scratch.samples, frame, tally.bucketless, None, &go_on)?;
+            return Ok((windows.max, windows.last));
+        }
+        let mut each = tally.steps.then(|| Consumed::new(frame.grid.steps));
+        let windows = census(&scratch.samples, frame, tally.bucketless, each.as_mut(), &go_on)?;
+        if let Some(each) = each {
+            self.meters.of(plan).consumed().add(&each);
+        }
+        self.meter_consumed(plan, windows.total, windows.read)?;
+        Ok((windows.max, windows.last))
     }
 
     fn check_is_counter(&self, labels: &Labels, c: &RangeCall) {
@@ -178,8 +207,14 @@ impl<'e> Exec<'e> {
             }
             let n = series.t.len() + series.h.len();
             if !is_subquery {
-                self.budget.count_read(n);
-                self.budget.count_total(n as u64);
+                let bucketless = self.plan.tallies[plan.id].bucketless;
+                let windows = census(&scratch.samples, frame, bucketless, None, &|| self.check())?;
+                self.meter_points(plan, windows.total)?;
+                // What anchored and smoothed add and leave out counts as read.
+                let points =
+                    series.h.iter().map(|(_, h)| point_weight(h)).sum::<u64>() + series.t.len() as u64;
+                let read = if self.opts.query_cost { windows.total } else { points };
+                self.meter_consumed(plan, points, read)?;
             }
             self.budget.take(n)?;
             if n > 0 {

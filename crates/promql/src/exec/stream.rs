@@ -79,6 +79,17 @@ impl<'e> Stream<'e> {
         }
     }
 
+    /// The stream with each row passed through `f`, heads left alone; of rows that are there already
+    /// none are.
+    pub(crate) fn map_rows(self, f: impl Fn(Row) -> Result<Row, QueryError> + Send + Sync + 'e) -> Self {
+        match self {
+            s @ Self::Ready(_) => s,
+            Self::Lazy { heads, read } => {
+                Self::Lazy { heads, read: Box::new(move |i, scratch| f(read(i, scratch)?)) }
+            }
+        }
+    }
+
     /// The stream with each head and each row changed.
     pub(crate) fn map(
         self,
