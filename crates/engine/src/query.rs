@@ -4,6 +4,7 @@ use model::TimestampMs;
 use model::float::go_quoted;
 use promql::{Cancel, PerStep, QueryError, QueryOptions, QueryResult, QueryStats, Value};
 use promql_syntax::{Expr, ParseOptions};
+use storage::Spawn;
 
 use crate::body::Body;
 use crate::engine::{Engine, Inner};
@@ -62,7 +63,8 @@ impl Engine {
             move |inner, cancel| {
                 let (result, truncated) = inner.run(&query, times, &limits, cancel, asked_ns)?;
                 let queued = QueuedNs { asked_ns, now_ns: inner.clock.monotonic_ns() };
-                let json = envelope(&query, &result, truncated, &limits.stats, queued);
+                let json =
+                    envelope(inner.query.spawn().as_ref(), &query, &result, truncated, &limits.stats, queued);
                 Ok(Body::new(json, &limits.accept_encoding))
             },
             done,
@@ -208,10 +210,17 @@ struct QueuedNs {
     now_ns: u64,
 }
 
-fn envelope(query: &str, result: &QueryResult, truncated: bool, stats: &str, times: QueuedNs) -> Vec<u8> {
+fn envelope(
+    spawn: &dyn Spawn,
+    query: &str,
+    result: &QueryResult,
+    truncated: bool,
+    stats: &str,
+    times: QueuedNs,
+) -> Vec<u8> {
     let mut out = Vec::with_capacity(4096);
     out.extend_from_slice(br#"{"status":"success","data":"#);
-    promql::json::write_data(&result.value, &mut out);
+    promql::json::write_data_on(spawn, &result.value, &mut out);
     if !stats.is_empty() {
         // `data` is an object: the statistics go before its closing brace.
         out.pop();
