@@ -112,10 +112,13 @@ const queries = [
     'sort_desc(vector(1))',
   ],
 ];
+/** Prometheus counts nanoseconds: what lies beyond 2262, or is not finite, becomes some other time there. */
+const near = (list) => list.filter((t) => !/inf|nan/i.test(t) && !(Math.abs(Number(t)) > 9e9));
+
 const parameters = {
-  time: [...times, ...numbers, ...broken],
-  start: [...times, ...numbers, '1767225600', '1767225600', '0'],
-  end: [...times, ...numbers, '1767225660', '1767225700', '60'],
+  time: near([...times, ...numbers, ...broken]),
+  start: near([...times, ...numbers, '1767225600', '1767225600', '0']),
+  end: near([...times, ...numbers, '1767225660', '1767225700', '60']),
   step: [...durations, ...numbers, ...broken, '10', '10'],
   timeout: [...durations, ...numbers, ...broken],
   lookback_delta: [...durations, ...numbers, ...broken],
