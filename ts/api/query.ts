@@ -147,7 +147,7 @@ function queryLimits(request: FastifyRequest, params: LimitParams): QueryLimits 
   const limits: QueryLimits = { limit: params.limit, acceptEncoding: acceptEncoding(request) };
   if (params.timeout !== undefined) limits.timeoutMs = Math.ceil(params.timeout);
   if (params.lookback_delta !== undefined) limits.lookbackDeltaMs = Math.max(1, Math.trunc(params.lookback_delta));
-  if (params.stats !== '') limits.stats = params.stats;
+  if (params.stats !== '') limits.stats = true;
   return limits;
 }
 

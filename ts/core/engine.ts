@@ -87,9 +87,8 @@ export type EngineFeature =
   | 'promql-experimental-functions'
   | 'promql-delayed-name-removal'
   | 'promql-binop-fill-modifiers'
-  | 'promql-per-step-stats'
   | 'promql-unquoted-utf8-names'
-  | 'query-cost'
+  | 'type-and-unit-labels'
   | 'use-start-timestamps';
 
 /** How far the write-ahead log has been read. */
@@ -244,8 +243,8 @@ export interface QueryLimits {
   lookbackDeltaMs?: number;
   /** At most so many series in the answer, with a warning when there were more. 0: all. */
   limit?: number;
-  /** Adds `stats` to a JSON answer: `true`; or `all`, which with `promql-per-step-stats` tells of each step. */
-  stats?: string;
+  /** Adds `stats` to the answer. */
+  stats?: boolean;
   /** The client's Accept-Encoding; the answer may be compressed accordingly. */
   acceptEncoding?: string;
 }

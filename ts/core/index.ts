@@ -4,6 +4,5 @@
  */
 export * from './engine.ts';
 export { ENGINE_ERRORS, EngineError, type EngineErrorCode, type ErrorType } from './errors.ts';
-export { checkQuery, compileRelabeler, open, openSyntax, ruleGroupHash, startTool } from './native.ts';
-export * from './syntax.ts';
+export { checkQuery, compileRelabeler, open, ruleGroupHash, startTool } from './native.ts';
 export type { ToolOptions, ToolPiece, ToolRun } from './tools.ts';

@@ -19,12 +19,10 @@ pub struct Features {
     pub fill_modifiers: bool,
     /// `promql-unquoted-utf8-names`
     pub unquoted_utf8_names: bool,
+    /// `type-and-unit-labels`: queries tell counters by their `__type__` label.
+    pub type_and_unit_labels: bool,
     /// `use-start-timestamps`
     pub use_start_timestamps: bool,
-    /// `promql-per-step-stats`: `stats=all` tells of each step.
-    pub per_step_stats: bool,
-    /// `query-cost`: limits on series, samples read and time, and estimates.
-    pub query_cost: bool,
     /// `exemplar-storage`: without it no exemplar is kept, whatever the settings say.
     pub exemplar_storage: bool,
     /// `memory-snapshot-on-shutdown`
@@ -52,9 +50,8 @@ impl Features {
             "promql-delayed-name-removal" => &mut self.delayed_name_removal,
             "promql-binop-fill-modifiers" => &mut self.fill_modifiers,
             "promql-unquoted-utf8-names" => &mut self.unquoted_utf8_names,
+            "type-and-unit-labels" => &mut self.type_and_unit_labels,
             "use-start-timestamps" => &mut self.use_start_timestamps,
-            "promql-per-step-stats" => &mut self.per_step_stats,
-            "query-cost" => &mut self.query_cost,
             "exemplar-storage" => &mut self.exemplar_storage,
             "memory-snapshot-on-shutdown" => &mut self.memory_snapshot_on_shutdown,
             "metadata-wal-records" => &mut self.metadata_wal_records,

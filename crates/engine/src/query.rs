@@ -1,10 +1,8 @@
 //! Queries: parsed, run under limits on the query pool, answered as JSON or as columns.
 
 use model::TimestampMs;
-use model::float::go_quoted;
-use promql::{Cancel, PerStep, QueryError, QueryOptions, QueryResult, QueryStats, Value};
+use promql::{Cancel, QueryError, QueryOptions, QueryResult, Value};
 use promql_syntax::{Expr, ParseOptions};
-use storage::Spawn;
 
 use crate::body::Body;
 use crate::engine::{Engine, Inner};
@@ -23,9 +21,8 @@ pub struct QueryLimits {
     pub lookback_delta_ms: i64,
     /// Most series in the answer; 0 for all.
     pub limit: usize,
-    /// The parameter `stats`: adds them to the answer where not empty; `all` adds those of each step,
-    /// with the feature `promql-per-step-stats`.
-    pub stats: String,
+    /// Adds `stats` to the answer.
+    pub stats: bool,
     /// The client's Accept-Encoding.
     pub accept_encoding: String,
 }
@@ -63,8 +60,7 @@ impl Engine {
             move |inner, cancel| {
                 let (result, truncated) = inner.run(&query, times, &limits, cancel, asked_ns)?;
                 let queued = QueuedNs { asked_ns, now_ns: inner.clock.monotonic_ns() };
-                let json =
-                    envelope(inner.query.spawn().as_ref(), &query, &result, truncated, &limits.stats, queued);
+                let json = envelope(&query, &result, truncated, limits.stats.then_some(queued));
                 Ok(Body::new(json, &limits.accept_encoding))
             },
             done,
@@ -120,7 +116,8 @@ pub fn parse_options(features: Features) -> ParseOptions {
 
 impl Inner {
     pub(crate) fn parse(&self, query: &str) -> Result<Expr, EngineError> {
-        crate::syntax::parse(query, self.options.features)
+        promql_syntax::parse(query, &parse_options(self.options.features))
+            .map_err(|e| EngineError::new(ErrorCode::QueryParse, e.to_string()))
     }
 
     /// Runs a query; the flag says whether series were left out for `limits.limit`.
@@ -146,11 +143,10 @@ impl Inner {
                 o.lookback_delta_ms
             },
             max_samples: o.query_samples_max,
-            query_cost: o.features.query_cost,
-            per_step_stats: limits.stats == "all" && o.features.per_step_stats,
             default_subquery_step_ms: o.default_subquery_step_ms,
             delayed_name_removal: o.features.delayed_name_removal,
             use_start_timestamps: o.features.use_start_timestamps,
+            type_and_unit_labels: o.features.type_and_unit_labels,
             deadline_ns: Some(deadline_ns(asked_ns, timeout_ms)),
             ..QueryOptions::default()
         };
@@ -193,11 +189,7 @@ impl From<QueryError> for EngineError {
             QueryError::Invalid(_) => ErrorCode::InvalidArgument,
             QueryError::Timeout => ErrorCode::QueryTimeout,
             QueryError::Canceled => ErrorCode::QueryCanceled,
-            QueryError::Execution(_)
-            | QueryError::TooManySamples
-            | QueryError::TooManySeries
-            | QueryError::TooManySamplesRead
-            | QueryError::TooMuchMemory(_) => ErrorCode::QueryExecution,
+            QueryError::Execution(_) | QueryError::TooManySamples => ErrorCode::QueryExecution,
             _ => ErrorCode::Internal,
         };
         Self::new(code, e.to_string())
@@ -209,18 +201,11 @@ struct QueuedNs {
     now_ns: u64,
 }
 
-fn envelope(
-    spawn: &dyn Spawn,
-    query: &str,
-    result: &QueryResult,
-    truncated: bool,
-    stats: &str,
-    times: QueuedNs,
-) -> Vec<u8> {
+fn envelope(query: &str, result: &QueryResult, truncated: bool, stats: Option<QueuedNs>) -> Vec<u8> {
     let mut out = Vec::with_capacity(4096);
     out.extend_from_slice(br#"{"status":"success","data":"#);
-    promql::json::write_data_on(spawn, &result.value, &mut out);
-    if !stats.is_empty() {
+    promql::json::write_data(&result.value, &mut out);
+    if let Some(times) = stats {
         // `data` is an object: the statistics go before its closing brace.
         out.pop();
         out.extend_from_slice(stats_json(result, &times).as_bytes());
@@ -229,12 +214,6 @@ fn envelope(
     let mut warnings = result.annotations.warnings(query, ANNOTATIONS_MAX);
     if truncated {
         warnings.push(RESULTS_TRUNCATED.to_owned());
-    }
-    if !matches!(stats, "" | "true" | "all") {
-        warnings.push(format!(
-            "value {} for parameter \"stats\" is deprecated and will be rejected in the next major release, use \"true\" or \"all\"",
-            go_quoted(stats.as_bytes())
-        ));
     }
     write_remarks(&warnings, &result.annotations.infos(query, ANNOTATIONS_MAX), &mut out);
     out.push(b'}');
@@ -261,19 +240,6 @@ pub(crate) fn write_remarks(warnings: &[String], infos: &[String], out: &mut Vec
     }
 }
 
-/// A member with the numbers of each step and a comma, or nothing where they are not there.
-fn per_step(name: &str, s: &QueryStats, of: impl Fn(&PerStep) -> &Vec<u64>) -> String {
-    let Some(p) = s.per_step.as_ref().filter(|p| !of(p).is_empty()) else { return String::new() };
-    let points: Vec<String> = of(p)
-        .iter()
-        .enumerate()
-        .map(|(i, n)| {
-            format!("[{},{n}]", p.start_ms.saturating_add(p.step_ms.saturating_mul(i as i64)) as f64 / 1000.0)
-        })
-        .collect();
-    format!("\"{name}\":[{}],", points.join(","))
-}
-
 fn stats_json(result: &QueryResult, times: &QueuedNs) -> String {
     let s = &result.stats;
     let seconds = |ns: u64| ns as f64 / 1e9;
@@ -283,7 +249,7 @@ fn stats_json(result: &QueryResult, times: &QueuedNs) -> String {
         concat!(
             r#","stats":{{"timings":{{"evalTotalTime":{},"resultSortTime":{},"queryPreparationTime":{},"#,
             r#""innerEvalTime":{},"execQueueTime":{},"execTotalTime":{}}},"#,
-            r#""samples":{{{}"totalQueryableSamples":{},{}"samplesRead":{},"seriesTouched":{},"peakSamples":{}}}}}"#
+            r#""samples":{{"totalQueryableSamples":{},"samplesRead":{},"seriesTouched":{},"peakSamples":{}}}}}"#
         ),
         seconds(exec),
         seconds(s.result_ns),
@@ -291,9 +257,7 @@ fn stats_json(result: &QueryResult, times: &QueuedNs) -> String {
         seconds(s.eval_ns),
         seconds(total.saturating_sub(exec)),
         seconds(total),
-        per_step("totalQueryableSamplesPerStep", s, |p| &p.total),
         s.total_samples,
-        per_step("samplesReadPerStep", s, |p| &p.read),
         s.samples_read,
         s.series,
         s.peak_samples
