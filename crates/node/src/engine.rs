@@ -44,7 +44,7 @@ pub struct NativeQuery {
     pub timeout_ms: Option<f64>,
     pub lookback_delta_ms: Option<f64>,
     pub limit: Option<f64>,
-    pub stats: Option<String>,
+    pub stats: Option<bool>,
     pub accept_encoding: Option<String>,
 }
 
@@ -395,7 +395,7 @@ fn query_parts(q: NativeQuery) -> (String, QueryTimes, QueryLimits) {
         timeout_ms: ms(q.timeout_ms),
         lookback_delta_ms: ms(q.lookback_delta_ms),
         limit: q.limit.unwrap_or(0.0) as usize,
-        stats: q.stats.unwrap_or_default(),
+        stats: q.stats.unwrap_or(false),
         accept_encoding: q.accept_encoding.unwrap_or_default(),
     };
     (q.query, times, limits)

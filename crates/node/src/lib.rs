@@ -18,7 +18,6 @@ mod options;
 mod promise;
 mod relabel;
 mod remote_write;
-mod syntax;
 mod target;
 mod tools;
 

@@ -43,15 +43,15 @@ pub(crate) struct Annotation {
     detail: Detail,
 }
 
-/// Where a remark was made last, and what it adds up.
+/// Where a remark is shown, and what it adds up.
 #[derive(Clone, Copy, Debug)]
 struct Entry {
     place: Option<Place>,
     detail: Detail,
 }
 
-/// The remarks of a query, each text once with the place that was evaluated last, in order of
-/// severity and text. Who adds them first does not matter.
+/// The remarks of a query, each text once with the place that was evaluated last (first, where
+/// occurrences are added up), in order of severity and text. Who adds them first does not matter.
 #[derive(Clone, Debug, Default)]
 pub struct Annotations {
     entries: BTreeMap<(Severity, String), Entry>,
@@ -62,8 +62,12 @@ impl Annotations {
         let new = Entry { place: a.place, detail: a.detail };
         let order = |p: Option<Place>| p.map(|p| p.order);
         let merge = |old: &mut Entry| {
-            let latest = if order(new.place) > order(old.place) { new.place } else { old.place };
-            *old = Entry { place: latest, detail: old.detail.merge(new.detail) };
+            // Prometheus keeps the later of equal remarks, except of those that it adds up.
+            let first = old.detail != Detail::None;
+            let other =
+                if first { order(new.place) < order(old.place) } else { order(new.place) > order(old.place) };
+            let place = if other { new.place } else { old.place };
+            *old = Entry { place, detail: old.detail.merge(new.detail) };
         };
         self.entries.entry((a.severity, a.text)).and_modify(merge).or_insert(new);
     }
@@ -359,7 +363,7 @@ mod tests {
         assert_eq!(
             a.warnings("rate(m[5m])", 0),
             [
-                "PromQL warning: sample has start time that overlaps with previous sample timestamp for metric \"m\" (3 occurrences) (1:6)"
+                "PromQL warning: sample has start time that overlaps with previous sample timestamp for metric \"m\" (3 occurrences) (1:4)"
             ]
         );
         assert_eq!(

@@ -24,4 +24,4 @@ pub use grid::Grid;
 pub use options::{Cancel, QueryOptions};
 pub use query::{instant, range};
 pub use row::{Cell, Row};
-pub use value::{PerStep, QueryResult, QueryStats, SampleValue, Series, Value, VectorSample};
+pub use value::{QueryResult, QueryStats, SampleValue, Series, Value, VectorSample};

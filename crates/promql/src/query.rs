@@ -4,13 +4,13 @@ use promql_syntax::{Expr, ValueType};
 use storage::{Clock, Queryable, Spawn};
 
 use crate::error::QueryError;
-use crate::exec::{Consumption, Exec, SeriesRow, Val};
+use crate::exec::{Exec, SeriesRow, Val};
 use crate::grid::Grid;
 use crate::labels::drop_metadata;
 use crate::options::{Cancel, QueryOptions};
 use crate::plan::{self, Node, QueryPlan, QueryRange};
 use crate::row::Cell;
-use crate::value::{PerStep, QueryResult, QueryStats, SampleValue, Series, Value, VectorSample};
+use crate::value::{QueryResult, QueryStats, SampleValue, Series, Value, VectorSample};
 
 /// Evaluates `expr` at the time `t_ms`.
 ///
@@ -94,19 +94,12 @@ fn run(
     let value = evaluate(&exec, &plan, shape)?;
     let evaluated = clock.monotonic_ns();
     let value = finish(value);
-    exec.check_samples()?;
-    let Consumption { total, read, steps } = exec.consumption();
+    let (total_samples, samples_read, peak_samples, series) = exec.budget.counts();
     let stats = QueryStats {
-        total_samples: total,
-        samples_read: read,
-        peak_samples: exec.peak_samples()?,
-        series: exec.budget.series(),
-        per_step: opts.per_step_stats.then_some(PerStep {
-            start_ms: grid.start_ms,
-            step_ms: grid.step_ms,
-            total: steps.total,
-            read: steps.read,
-        }),
+        total_samples,
+        samples_read,
+        peak_samples,
+        series,
         prepare_ns: prepared.saturating_sub(began),
         eval_ns: evaluated.saturating_sub(prepared),
         result_ns: clock.monotonic_ns().saturating_sub(evaluated),

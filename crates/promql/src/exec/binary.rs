@@ -1,5 +1,6 @@
 //! Binary operators: which kind each is; those with a scalar are maps.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use model::FloatHistogram;
@@ -26,37 +27,52 @@ pub(super) enum Outcome {
     Incompatible(&'static str, &'static str),
     /// Exponential and custom buckets do not go together either.
     IncompatibleBuckets,
+    /// Contradicting counter resets: for Prometheus an error like the other two.
+    Collision(Notes),
     /// A histogram is unsound: the query fails.
     Failed(HistogramError),
 }
 
-/// The remarks of an operator over one row, made once.
+/// What an operator has to remark on two elements.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Remark {
+    Types(&'static str, &'static str),
+    Buckets,
+    Notes(Notes),
+}
+
+/// The remarks of an operator. As in Prometheus only the last one of each step is told.
 #[derive(Default)]
 pub(super) struct Remarks {
-    types: Option<(&'static str, &'static str)>,
-    buckets: bool,
-    notes: Notes,
+    by_step: HashMap<usize, Remark>,
 }
 
 impl Remarks {
     /// What an operation puts out: the value, or none where a comparison filters or there is none.
     pub(super) fn value(
         &mut self,
+        step: usize,
         outcome: Outcome,
         return_bool: bool,
     ) -> Result<Option<SampleValue>, QueryError> {
         let (value, keep) = match outcome {
             Outcome::Float(v, keep) => (SampleValue::Float(v), keep),
             Outcome::Histogram(h, keep, notes) => {
-                self.notes.add(notes);
+                if !notes.is_empty() {
+                    self.by_step.insert(step, Remark::Notes(notes));
+                }
                 (SampleValue::Histogram(h), keep)
             }
             Outcome::Incompatible(l, r) => {
-                self.types = Some((l, r));
+                self.by_step.insert(step, Remark::Types(l, r));
                 return Ok(None);
             }
             Outcome::IncompatibleBuckets => {
-                self.buckets = true;
+                self.by_step.insert(step, Remark::Buckets);
+                return Ok(None);
+            }
+            Outcome::Collision(notes) => {
+                self.by_step.insert(step, Remark::Notes(notes));
                 return Ok(None);
             }
             Outcome::Failed(e) => return Err(QueryError::unsound(e)),
@@ -68,13 +84,18 @@ impl Remarks {
     }
 
     pub(super) fn tell(self, exec: &Exec<'_>, op: BinaryOp, span: Place) {
-        if let Some((l, r)) = self.types {
-            exec.annotate(Annotation::incompatible_types(l, op.as_str(), r, span));
+        let mut told: Vec<Remark> = Vec::new();
+        for remark in self.by_step.into_values() {
+            if told.contains(&remark) {
+                continue;
+            }
+            told.push(remark);
+            match remark {
+                Remark::Types(l, r) => exec.annotate(Annotation::incompatible_types(l, op.as_str(), r, span)),
+                Remark::Buckets => exec.annotate(Annotation::incompatible_bucket_layout(op.as_str(), span)),
+                Remark::Notes(notes) => exec.annotate_native(notes, "", span),
+            }
         }
-        if self.buckets {
-            exec.annotate(Annotation::incompatible_bucket_layout(op.as_str(), span));
-        }
-        exec.annotate_native(self.notes, "", span);
     }
 }
 
@@ -94,14 +115,17 @@ fn combined(l: &FloatHistogram, r: &FloatHistogram, subtract: bool) -> Outcome {
         Err(HistogramError::IncompatibleSchema) => return Outcome::IncompatibleBuckets,
         Err(e) => return Outcome::Failed(e),
     };
+    let (collision, bounds) = match subtract {
+        true => (Notes::COLLISION_IN_SUBTRACTION, Notes::BOUNDS_IN_SUBTRACTION),
+        false => (Notes::COLLISION_IN_ADDITION, Notes::BOUNDS_IN_ADDITION),
+    };
+    if did.counter_reset_collision {
+        return Outcome::Collision(collision);
+    }
     let mut notes = Notes::default();
+    notes.add_if(did.bounds_reconciled, bounds);
     if subtract {
         out.counter_reset_hint = CounterResetHint::Gauge;
-        notes.add_if(did.counter_reset_collision, Notes::COLLISION_IN_SUBTRACTION);
-        notes.add_if(did.bounds_reconciled, Notes::BOUNDS_IN_SUBTRACTION);
-    } else {
-        notes.add_if(did.counter_reset_collision, Notes::COLLISION_IN_ADDITION);
-        notes.add_if(did.bounds_reconciled, Notes::BOUNDS_IN_ADDITION);
     }
     out.compact(0);
     Outcome::Histogram(Arc::new(out), true, notes)
@@ -187,7 +211,7 @@ impl WithScalar<'_> {
                 }
                 (outcome, _) => outcome,
             };
-            if let Some(v) = remarks.value(outcome, self.return_bool)? {
+            if let Some(v) = remarks.value(step, outcome, self.return_bool)? {
                 out.push_value(step, v);
             }
         }

@@ -196,7 +196,7 @@ impl<'e> Exec<'e> {
     pub(super) fn histogram_quantiles(&'e self, c: &'e Call, grid: Grid) -> Result<Stream<'e>, QueryError> {
         let span = c.args[0].span;
         let label = match &c.args[1].node {
-            Node::String(s) if count_values::is_label_name(s) => s.as_str(),
+            Node::String(s) if count_values::is_label_name(s) => s.value.as_str(),
             _ => return Err(QueryError::execution("invalid quantile label name in histogram_quantiles()")),
         };
         let h = self.histograms_of(&c.args[0])?;

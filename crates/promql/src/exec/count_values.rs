@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use model::Labels;
 use model::float::{go_quoted, to_string_f};
+use promql_syntax::ast::StringLiteral;
 
 use super::aggregate::steps;
 use super::{Exec, Head, SeriesRow, Stream};
@@ -14,22 +15,22 @@ use crate::labels::group;
 use crate::plan::Aggregate;
 use crate::row::{Cell, Row};
 
-/// Whether `name` can be a label's: not empty, and UTF-8 (the parser puts U+FFFD for bytes that
-/// are not).
-pub(super) fn is_label_name(name: &str) -> bool {
-    !name.is_empty() && !name.contains('\u{fffd}')
+/// Whether `name` can be a label's: not empty, and UTF-8.
+pub(super) fn is_label_name(name: &StringLiteral) -> bool {
+    !name.value.is_empty() && name.invalid_utf8.is_none()
 }
 
 impl<'e> Exec<'e> {
     pub(super) fn count_values(
         &'e self,
         a: &'e Aggregate,
-        label: &str,
+        label: &StringLiteral,
         grid: Grid,
     ) -> Result<Stream<'e>, QueryError> {
         if !is_label_name(label) {
             return Err(QueryError::Execution(format!("invalid label name {}", go_quoted(label.as_bytes()))));
         }
+        let label = &label.value;
         let input = self.eval_vector(&a.input)?;
         let rows = self.collect(input)?;
         let mut place: HashMap<Labels, usize> = HashMap::new();

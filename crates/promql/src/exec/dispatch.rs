@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use model::float::to_string_g;
 use model::{FloatHistogram, Labels};
 use promql_syntax::Function;
 
@@ -14,7 +15,7 @@ use crate::functions::extended::{self, Extension};
 use crate::functions::native::{self, Notes, Total};
 use crate::functions::over_time::{self, Quadrature};
 use crate::functions::{kahan, rate, regression, start_time};
-use crate::plan::RangeCall;
+use crate::plan::{RangeCall, WindowSource};
 use crate::row::Row;
 
 /// The floats of a window with its bounds.
@@ -103,20 +104,24 @@ impl<'e> Exec<'e> {
                 let (slope, intercept) = regression::linear(t, v, frame.grid.time(step), &go_on)?;
                 Ok(slope * scalars[0][step] + intercept)
             }),
-            F::DoubleExponentialSmoothing => run.floats(2, |step, _, v| {
-                let (sf, tf) = (scalars[0][step], scalars[1][step]);
-                if sf <= 0.0 || sf >= 1.0 {
-                    return Err(QueryError::Execution(format!(
-                        "invalid smoothing factor. Expected: 0 < sf < 1, got: {sf:.6}"
-                    )));
-                }
-                if tf <= 0.0 || tf >= 1.0 {
-                    return Err(QueryError::Execution(format!(
-                        "invalid trend factor. Expected: 0 < tf < 1, got: {tf:.6}"
-                    )));
-                }
-                over_time::double_exponential_smoothing(v, sf, tf, &go_on)
-            }),
+            F::DoubleExponentialSmoothing => run.floats_where(
+                2,
+                |step| {
+                    for (what, v) in [("smoothing", scalars[0][step]), ("trend", scalars[1][step])] {
+                        if v <= 0.0 || v >= 1.0 {
+                            let letter = &what[..1];
+                            return Err(QueryError::Execution(format!(
+                                "invalid {what} factor. Expected: 0 < {letter}f < 1, got: {}",
+                                go_fixed(v)
+                            )));
+                        }
+                    }
+                    Ok(())
+                },
+                |step, _, v| {
+                    over_time::double_exponential_smoothing(v, scalars[0][step], scalars[1][step], &go_on)
+                },
+            ),
             F::Integral => run.floats(1, |step, t, v| {
                 let rule = match scalars.first().map(|s| s[step]) {
                     None => Quadrature::Trapezoidal,
@@ -133,6 +138,11 @@ impl<'e> Exec<'e> {
             other => Err(QueryError::Execution(format!("{other} is no function of a range vector"))),
         }
     }
+}
+
+/// Go's `%f`.
+fn go_fixed(v: f64) -> String {
+    if v.is_finite() { format!("{v:.6}") } else { to_string_g(v) }
 }
 
 /// The sum or mean of histograms; none where exponential and custom buckets meet.
@@ -190,7 +200,20 @@ impl Run<'_, '_> {
     }
 
     fn each(&self, mut f: impl FnMut(View) -> Result<(), QueryError>) -> Result<(), QueryError> {
-        window::for_each(self.s, self.frame, &|| self.exec.check(), &mut f)
+        let (mut seen, mut read, mut end, mut hend) = (0, 0, 0, 0);
+        window::for_each(self.s, self.frame, &|| self.exec.check(), |v| {
+            seen += (v.floats() + v.histograms()) as u64;
+            // Windows overlap: only what the ones before had not reached is read anew.
+            read += v.hi - v.lo.max(end) + v.hhi - v.hlo.max(hend);
+            (end, hend) = (v.hi, v.hhi);
+            f(v)
+        })?;
+        // What a subquery looked at has been counted there.
+        if matches!(self.call.window.source, WindowSource::Select(_)) {
+            self.exec.budget.count_total(seen);
+            self.exec.budget.count_read(read);
+        }
+        Ok(())
     }
 
     /// Functions of floats and histograms alike.
@@ -207,11 +230,22 @@ impl Run<'_, '_> {
     fn floats(
         &self,
         least: usize,
+        f: impl FnMut(usize, &[i64], &[f64]) -> Result<f64, QueryError>,
+    ) -> Result<Row, QueryError> {
+        self.floats_where(least, |_| Ok(()), f)
+    }
+
+    /// As [`Self::floats`], where `check` may refuse the step of any window that is not empty.
+    fn floats_where(
+        &self,
+        least: usize,
+        check: impl Fn(usize) -> Result<(), QueryError>,
         mut f: impl FnMut(usize, &[i64], &[f64]) -> Result<f64, QueryError>,
     ) -> Result<Row, QueryError> {
         let mut row = self.row();
         let mut ignored = false;
         self.each(|v| {
+            check(v.step)?;
             ignored |= v.histograms() > 0 && v.floats() > 0;
             if v.floats() >= least {
                 row.push(v.step, f(v.step, &self.s.t[v.lo..v.hi], &self.s.v[v.lo..v.hi])?);

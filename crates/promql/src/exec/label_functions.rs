@@ -10,9 +10,13 @@ use crate::plan::{Call, Node, Plan};
 
 fn text(p: &Plan) -> &str {
     match &p.node {
-        Node::String(s) => s,
+        Node::String(s) => &s.value,
         _ => "",
     }
+}
+
+fn names_label(p: &Plan) -> bool {
+    matches!(&p.node, Node::String(s) if is_label_name(s))
 }
 
 fn relabelled(h: &Head, dst: &str, value: &str) -> Head {
@@ -30,7 +34,7 @@ impl<'e> Exec<'e> {
         let regex = CaptureRegex::new(pattern).map_err(|_| {
             QueryError::Execution(format!("invalid regular expression in label_replace(): {pattern}"))
         })?;
-        if !is_label_name(dst) {
+        if !names_label(&c.args[1]) {
             return Err(QueryError::Execution(format!(
                 "invalid destination label name in label_replace(): {dst}"
             )));
@@ -48,10 +52,11 @@ impl<'e> Exec<'e> {
     pub(super) fn label_join(&'e self, c: &'e Call) -> Result<Stream<'e>, QueryError> {
         let (dst, separator) = (text(&c.args[1]), text(&c.args[2]));
         let sources: Vec<&str> = c.args[3..].iter().map(text).collect();
-        if let Some(bad) = sources.iter().find(|s| !is_label_name(s)) {
+        if let Some(bad) = c.args[3..].iter().find(|s| !names_label(s)) {
+            let bad = text(bad);
             return Err(QueryError::Execution(format!("invalid source label name in label_join(): {bad}")));
         }
-        if !is_label_name(dst) {
+        if !names_label(&c.args[1]) {
             return Err(QueryError::Execution(format!(
                 "invalid destination label name in label_join(): {dst}"
             )));

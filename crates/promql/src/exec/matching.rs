@@ -160,17 +160,19 @@ impl Matching<'_, '_> {
             out.push((head, i, j));
         }
         let mut rows = Vec::with_capacity(out.len());
+        let mut remarks = Remarks::default();
         for (head, i, j) in out {
             self.exec.check()?;
-            let row = self.rows(&self.many[i].row, &self.one[j].row)?;
+            let row = self.rows(&self.many[i].row, &self.one[j].row, &mut remarks)?;
             if !row.is_empty() {
                 rows.push(SeriesRow { head, row });
             }
         }
+        remarks.tell(self.exec, self.op, self.span);
         Ok(Some(rows))
     }
 
-    fn rows(&self, many: &Row, one: &Row) -> Result<Row, QueryError> {
+    fn rows(&self, many: &Row, one: &Row, remarks: &mut Remarks) -> Result<Row, QueryError> {
         let lo = many.span().0.max(one.span().0);
         let hi = many.span().1.min(one.span().1);
         if lo >= hi {
@@ -190,18 +192,16 @@ impl Matching<'_, '_> {
             return Ok(Row::dense(lo, values));
         }
         let mut row = Row::with_capacity(hi - lo);
-        let mut remarks = Remarks::default();
         let go_on = || self.exec.check();
         let mut pulse = Pulse::new(&go_on);
         for step in lo..hi {
             pulse.beat(1)?;
             if let (Some(a), Some(b)) = (many.get(step), one.get(step))
-                && let Some(v) = remarks.value(self.element(a, b), self.return_bool)?
+                && let Some(v) = remarks.value(step, self.element(a, b), self.return_bool)?
             {
                 row.push_value(step, v);
             }
         }
-        remarks.tell(self.exec, self.op, self.span);
         Ok(row)
     }
 
@@ -285,7 +285,7 @@ impl Matching<'_, '_> {
         remarks: &mut Remarks,
     ) -> Result<(), QueryError> {
         let counts = matches!(outcome, Outcome::Float(..) | Outcome::Histogram(..));
-        let value = remarks.value(outcome, self.return_bool)?;
+        let value = remarks.value(step, outcome, self.return_bool)?;
         if !counts {
             return Ok(());
         }

@@ -6,8 +6,7 @@ use model::Labels;
 use promql_syntax::Function;
 use storage::SeriesSet;
 
-use super::census::census;
-use super::meter::{Consumed, point_weight};
+use super::totals::{Looks, keep_totals};
 use super::window::Frame;
 use super::{Exec, Head, Scratch, Stream};
 use crate::annotations::Annotation;
@@ -20,14 +19,15 @@ use crate::value::Series;
 
 /// Where the samples of a range vector come from.
 enum Source<'e> {
-    Select(Arc<dyn SeriesSet>),
+    /// With how it is read, where only counts and sums of histograms are looked at.
+    Select(Arc<dyn SeriesSet>, Option<Looks>),
     Subquery(Stream<'e>, Grid),
 }
 
 impl<'e> Source<'e> {
     fn heads(&self) -> Vec<Head> {
         match self {
-            Self::Select(set) => (0..set.len()).map(|i| Head::new(set.labels(i))).collect(),
+            Self::Select(set, _) => (0..set.len()).map(|i| Head::new(set.labels(i))).collect(),
             Self::Subquery(s, _) => (0..s.len()).map(|i| s.head(i).clone()).collect(),
         }
     }
@@ -41,9 +41,12 @@ impl<'e> Source<'e> {
         scratch: &mut Scratch,
     ) -> Result<(), QueryError> {
         match self {
-            Self::Select(set) => {
+            Self::Select(set, looks) => {
                 scratch.columns.clear();
                 set.read(i, &mut scratch.columns)?;
+                if let Some(looks) = looks {
+                    keep_totals(&mut scratch.columns, looks);
+                }
                 scratch.samples.fill(&mut scratch.columns, with_st);
             }
             Self::Subquery(Stream::Ready(rows), grid) => self.fill(exec, &rows[i].row, *grid, scratch)?,
@@ -80,9 +83,14 @@ fn uses_start_timestamps(f: Function) -> bool {
 }
 
 impl<'e> Exec<'e> {
-    fn source(&'e self, w: &'e Window) -> Result<Source<'e>, QueryError> {
+    fn looks(&self, select: usize, frame: Frame) -> Option<Looks> {
+        let select = &self.plan.selects[select];
+        select.totals.then(|| Looks::of(frame, select.hints.start_ms))
+    }
+
+    fn source(&'e self, w: &'e Window, frame: Frame) -> Result<Source<'e>, QueryError> {
         Ok(match &w.source {
-            WindowSource::Select(i) => Source::Select(self.select(*i)?),
+            WindowSource::Select(i) => Source::Select(self.select(*i)?, self.looks(*i, frame)),
             WindowSource::Subquery(inner) => Source::Subquery(self.eval_vector(inner)?, inner.grid),
         })
     }
@@ -99,16 +107,15 @@ impl<'e> Exec<'e> {
         }
     }
 
-    pub(crate) fn range_call(&'e self, c: &'e RangeCall, plan: &'e Plan) -> Result<Stream<'e>, QueryError> {
-        let grid = plan.grid;
-        let mut source = self.source(&c.window)?;
+    pub(crate) fn range_call(&'e self, c: &'e RangeCall, grid: Grid) -> Result<Stream<'e>, QueryError> {
+        let frame = self.frame(&c.window, grid);
+        let mut source = self.source(&c.window, frame)?;
         let scalars = c.scalars.iter().map(|p| self.eval_scalar(p)).collect::<Result<Vec<_>, _>>()?;
         if c.window.anchored {
             check_modifier("anchored", &ANCHORED, c.function)?;
         } else if c.window.smoothed {
             check_modifier("smoothed", &SMOOTHED, c.function)?;
         }
-        let frame = self.frame(&c.window, grid);
         let mut inputs = source.heads();
         let stays_distinct = share_metadata(inputs.iter().map(|h| &h.labels));
         // To find series that are equal but for their names takes all labels.
@@ -116,7 +123,7 @@ impl<'e> Exec<'e> {
             && !stays_distinct
             && let Some(whole) = self.select_whole(*i)?
         {
-            source = Source::Select(whole);
+            source = Source::Select(whole, self.looks(*i, frame));
             inputs = source.heads();
         }
         let keeps_name = matches!(c.function, Function::LastOverTime | Function::FirstOverTime);
@@ -127,9 +134,7 @@ impl<'e> Exec<'e> {
         let with_st = self.opts.use_start_timestamps && uses_start_timestamps(c.function);
         let read = move |i: usize, scratch: &mut Scratch| {
             source.read(self, i, with_st, scratch)?;
-            let (max, last) = self.count_windows(&c.window, frame, plan, scratch)?;
             let row = self.range_row(c, frame, &scalars, &inputs[i].labels, scratch)?;
-            self.meter_slide(plan, (i, inputs.len()), max, last, &row)?;
             if matches!(c.function, Function::Rate | Function::Increase) && row.has_floats() {
                 self.check_is_counter(&inputs[i].labels, c);
             }
@@ -140,30 +145,6 @@ impl<'e> Exec<'e> {
             return self.absent_from(rows, c.absent.clone(), grid, true);
         }
         if stays_distinct { Ok(rows) } else { self.distinct_if_renamed(rows) }
-    }
-
-    /// Counts the windows of the series in `scratch.samples`: the largest and that of the last step.
-    pub(super) fn count_windows(
-        &self,
-        w: &Window,
-        frame: Frame,
-        plan: &Plan,
-        scratch: &Scratch,
-    ) -> Result<(u64, u64), QueryError> {
-        let tally = self.plan.tallies[plan.id];
-        let go_on = || self.check();
-        // What a subquery consumed is counted there.
-        if matches!(w.source, WindowSource::Subquery(_)) {
-            let windows = census(&scratch.samples, frame, tally.bucketless, None, &go_on)?;
-            return Ok((windows.max, windows.last));
-        }
-        let mut each = tally.steps.then(|| Consumed::new(frame.grid.steps));
-        let windows = census(&scratch.samples, frame, tally.bucketless, each.as_mut(), &go_on)?;
-        if let Some(each) = each {
-            self.meters.of(plan).consumed().add(&each);
-        }
-        self.meter_consumed(plan, windows.total, windows.read)?;
-        Ok((windows.max, windows.last))
     }
 
     fn check_is_counter(&self, labels: &Labels, c: &RangeCall) {
@@ -184,9 +165,9 @@ impl<'e> Exec<'e> {
     /// The samples of a range vector at the only step of its grid: what a query that is a range
     /// vector answers with.
     pub(crate) fn matrix(&'e self, w: &'e Window, plan: &Plan) -> Result<Vec<Series>, QueryError> {
-        let source = self.source(w)?;
-        let heads = source.heads();
         let frame = self.frame(w, plan.grid);
+        let source = self.source(w, frame)?;
+        let heads = source.heads();
         let is_subquery = matches!(w.source, WindowSource::Subquery(_));
         let mut out = Vec::new();
         let mut scratch = Scratch::default();
@@ -207,14 +188,8 @@ impl<'e> Exec<'e> {
             }
             let n = series.t.len() + series.h.len();
             if !is_subquery {
-                let bucketless = self.plan.tallies[plan.id].bucketless;
-                let windows = census(&scratch.samples, frame, bucketless, None, &|| self.check())?;
-                self.meter_points(plan, windows.total)?;
-                // What anchored and smoothed add and leave out counts as read.
-                let points =
-                    series.h.iter().map(|(_, h)| point_weight(h)).sum::<u64>() + series.t.len() as u64;
-                let read = if self.opts.query_cost { windows.total } else { points };
-                self.meter_consumed(plan, points, read)?;
+                self.budget.count_read(n);
+                self.budget.count_total(n as u64);
             }
             self.budget.take(n)?;
             if n > 0 {

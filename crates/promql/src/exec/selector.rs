@@ -5,10 +5,7 @@ use std::sync::Arc;
 use model::histogram::{CounterResetHint, HistogramError};
 use model::{Columns, FloatHistogram, is_stale_nan};
 
-use super::census::census;
-use super::meter::Consumed;
-use super::samples::Samples;
-use super::window::Frame;
+use super::totals::{Looks, keep_totals};
 use super::{Exec, Head, Stream};
 use crate::annotations::Annotation;
 use crate::error::QueryError;
@@ -16,7 +13,7 @@ use crate::functions::extended::between;
 use crate::functions::native::{self, Notes};
 use crate::functions::stretch::{GoOn, Pulse};
 use crate::grid::Grid;
-use crate::plan::{Plan, Selector};
+use crate::plan::{Place, Selector};
 use crate::row::Row;
 
 /// What each step of a selector refers to: `time − offset`, or one time for all.
@@ -90,10 +87,21 @@ impl<'e> Exec<'e> {
         Look { grid, offset_ms: s.offset_ms, at_ms: s.at_ms, lookback_ms: self.opts.lookback_ms }
     }
 
+    /// Drops the buckets of histograms that nobody looks at.
+    fn drop_buckets(&self, select: usize, look: Look, c: &mut Columns) {
+        let select = &self.plan.selects[select];
+        if select.totals {
+            let Look { grid, offset_ms, at_ms, lookback_ms } = look;
+            let from_ms = select.hints.start_ms;
+            keep_totals(c, &Looks { from_ms, grid, at_ms, offset_ms, reach_ms: lookback_ms });
+        }
+    }
+
     /// A stream over a select, one row for each series.
     fn rows_of(
         &'e self,
         select: usize,
+        look: Look,
         row: impl Fn(&Columns) -> Result<Row, QueryError> + Send + Sync + 'e,
     ) -> Result<Stream<'e>, QueryError> {
         let set = self.select(select)?;
@@ -102,15 +110,19 @@ impl<'e> Exec<'e> {
             let c = &mut scratch.columns;
             c.clear();
             set.read(i, c)?;
+            self.drop_buckets(select, look, c);
             self.budget.touch(c.len())?;
-            row(c)
+            let row = row(c)?;
+            self.budget.count_total(row.count() as u64);
+            self.budget.count_read(row.count());
+            Ok(row)
         };
         Ok(Stream::Lazy { heads, read: Box::new(read) })
     }
 
     pub(crate) fn selector(&'e self, s: &Selector, grid: Grid) -> Result<Stream<'e>, QueryError> {
         let look = self.look(s, grid);
-        self.rows_of(s.select, move |c| {
+        self.rows_of(s.select, look, move |c| {
             let mut row = Row::with_capacity(if c.is_empty() { 0 } else { grid.steps.min(c.len() * 8) });
             if c.h.is_empty() {
                 look_back(c, look, &|| self.check(), |step, i| {
@@ -160,7 +172,7 @@ impl<'e> Exec<'e> {
             // `@` sees (engine.go, rangeEvalTimestampFunctionOverVectorSelector).
             look.offset_ms = 0;
         }
-        let times = self.rows_of(s.select, move |c| {
+        let times = self.rows_of(s.select, look, move |c| {
             let mut row = Row::new();
             look_back(c, look, &|| self.check(), |step, i| {
                 if !is_stale(c, i) {
@@ -177,16 +189,24 @@ impl<'e> Exec<'e> {
     pub(crate) fn smoothed_selector(
         &'e self,
         s: &Selector,
-        plan: &'e Plan,
+        grid: Grid,
+        span: Place,
     ) -> Result<Stream<'e>, QueryError> {
-        let (grid, span) = (plan.grid, plan.span);
         let look = self.look(s, grid);
         let set = self.select(s.select)?;
         let heads: Vec<Head> = (0..set.len()).map(|i| Head::new(set.labels(i))).collect();
         let names: Vec<Head> = heads.clone();
+        let select = s.select;
+        // Samples as far ahead as behind.
+        let ahead = Look {
+            offset_ms: look.offset_ms.saturating_sub(look.lookback_ms),
+            lookback_ms: look.lookback_ms.saturating_mul(2),
+            ..look
+        };
         let read = move |i: usize, scratch: &mut super::Scratch| {
             scratch.columns.clear();
             set.read(i, &mut scratch.columns)?;
+            self.drop_buckets(select, ahead, &mut scratch.columns);
             scratch.samples.fill(&mut scratch.columns, false);
             let s = &scratch.samples;
             let mut row = Row::new();
@@ -216,42 +236,11 @@ impl<'e> Exec<'e> {
                 self.annotate(Annotation::mixed_floats_histograms(name, span));
             }
             self.annotate_native(notes, name, span);
-            let frame = Frame {
-                grid,
-                range_ms: 0,
-                offset_ms: look.offset_ms,
-                at_ms: look.at_ms,
-                back_ms: look.lookback_ms,
-                ahead_ms: look.lookback_ms,
-            };
-            self.count_smoothed(plan, (i, names.len()), frame, &scratch.samples)?;
+            self.budget.count_total(row.count() as u64);
+            self.budget.count_read(row.count());
             Ok(row)
         };
         Ok(Stream::Lazy { heads, read: Box::new(read) })
-    }
-}
-
-impl Exec<'_> {
-    /// Counts the windows of a smoothed selector: Prometheus holds the last one of each series, but
-    /// not what it makes of them, and takes none of it for consumed unless `query-cost` is on.
-    fn count_smoothed(
-        &self,
-        plan: &Plan,
-        at: (usize, usize),
-        frame: Frame,
-        s: &Samples,
-    ) -> Result<(), QueryError> {
-        let tally = self.plan.tallies[plan.id];
-        let mut each = (tally.steps && self.opts.query_cost).then(|| Consumed::new(frame.grid.steps));
-        let windows = census(s, frame, tally.bucketless, each.as_mut(), &|| self.check())?;
-        if self.opts.query_cost {
-            if let Some(mut each) = each {
-                each.total.fill(0);
-                self.meters.of(plan).consumed().add(&each);
-            }
-            self.meter_consumed(plan, 0, windows.read)?;
-        }
-        self.meter_kept_slide(plan, at, windows.max, windows.last)
     }
 }
 

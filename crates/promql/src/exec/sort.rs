@@ -61,7 +61,7 @@ impl<'e> Exec<'e> {
             let names: Vec<&str> = c.args[1..]
                 .iter()
                 .filter_map(|a| match &a.node {
-                    Node::String(s) => Some(s.as_str()),
+                    Node::String(s) => Some(s.value.as_str()),
                     _ => None,
                 })
                 .collect();

@@ -116,6 +116,7 @@ pub(crate) fn extended(s: Samples<'_>, e: Extension, per_second: bool) -> Option
     let (right, right_st) = right(&s, last, e);
     let mut result = right - left;
     if e.is_counter {
+        let mut lost = 0.0;
         if s.t[first] <= s.start_ms {
             first += 1;
         }
@@ -123,13 +124,14 @@ pub(crate) fn extended(s: Samples<'_>, e: Extension, per_second: bool) -> Option
         let (mut prev, mut prev_t, mut prev_st) = (left, s.start_ms, left_st);
         for i in first..end.max(first) {
             if s.v[i] < prev || is_reset(prev_st, prev_t, st_at(s.st, i), s.t[i]) {
-                result += prev;
+                lost += prev;
             }
             (prev, prev_t, prev_st) = (s.v[i], s.t[i], st_at(s.st, i));
         }
         if right < prev || is_reset(prev_st, prev_t, right_st, s.end_ms) {
-            result += prev;
+            lost += prev;
         }
+        result += lost;
     }
     Some(if per_second { result / ((s.end_ms - s.start_ms) as f64 / 1000.0) } else { result })
 }

@@ -5,7 +5,8 @@ use promql_syntax::{Expr, Function};
 use super::build::QueryRange;
 use super::info;
 
-/// Functions whose result may change with the step though their arguments do not.
+/// Functions whose result may change with the step though their arguments do not. `start()`, `end()`,
+/// `step()` and `range()` are numbers by now.
 fn depends_on_time(f: Function) -> bool {
     use Function as F;
     matches!(
@@ -14,15 +15,11 @@ fn depends_on_time(f: Function) -> bool {
             | F::DayOfMonth
             | F::DayOfWeek
             | F::DayOfYear
-            | F::End
             | F::Hour
             | F::Minute
             | F::Month
             | F::Year
             | F::PredictLinear
-            | F::Range
-            | F::Start
-            | F::Step
             | F::Time
             | F::Timestamp
     )

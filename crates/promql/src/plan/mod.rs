@@ -7,15 +7,14 @@ mod build;
 mod duration;
 mod info;
 mod invariant;
-mod tally;
+mod totals;
 
 use model::{Labels, Matcher};
-use promql_syntax::ast::VectorMatching;
+use promql_syntax::ast::{StringLiteral, VectorMatching};
 use promql_syntax::{AggregateOp, BinaryOp, Function, Span};
 use storage::SelectHints;
 
 pub(crate) use build::{QueryRange, build};
-pub(crate) use tally::{Tally, goes_by_step};
 
 use crate::grid::Grid;
 
@@ -24,8 +23,6 @@ use crate::grid::Grid;
 pub(crate) struct QueryPlan {
     pub(crate) root: Plan,
     pub(crate) selects: Vec<Select>,
-    /// What is counted of each node, by its number.
-    pub(crate) tallies: Vec<Tally>,
     /// First and last time that any select asks for.
     pub(crate) min_ms: i64,
     pub(crate) max_ms: i64,
@@ -36,6 +33,8 @@ pub(crate) struct QueryPlan {
 pub(crate) struct Select {
     pub(crate) matchers: Vec<Matcher>,
     pub(crate) hints: SelectHints,
+    /// Whether only count and sum of its native histograms are looked at.
+    pub(crate) totals: bool,
 }
 
 /// Where in the query a remark points, and when the part that makes it is evaluated: of equal
@@ -50,8 +49,6 @@ pub(crate) struct Place {
 /// A node with the steps at which it is evaluated.
 #[derive(Debug)]
 pub(crate) struct Plan {
-    /// The node's number, from 0 on, unique in the plan.
-    pub(crate) id: usize,
     pub(crate) node: Node,
     pub(crate) grid: Grid,
     pub(crate) span: Place,
@@ -60,7 +57,7 @@ pub(crate) struct Plan {
 #[derive(Debug)]
 pub(crate) enum Node {
     Number(f64),
-    String(String),
+    String(StringLiteral),
     /// `time()`
     Time,
     Selector(Selector),
@@ -81,32 +78,6 @@ pub(crate) enum Node {
     Invariant(Box<Plan>),
     /// A range vector as the query's result.
     Matrix(Window),
-}
-
-impl Node {
-    /// Calls `f` with each operand, but those of a range vector.
-    pub(crate) fn for_each_operand<'p>(&'p self, f: &mut dyn FnMut(&'p Plan)) {
-        match self {
-            Self::Number(_)
-            | Self::String(_)
-            | Self::Time
-            | Self::Selector(_)
-            | Self::TimestampOf { .. }
-            | Self::Matrix(_) => {}
-            Self::Range(c) => c.scalars.iter().for_each(f),
-            Self::Call(c) => c.args.iter().for_each(f),
-            Self::Info(i) => f(&i.base),
-            Self::Aggregate(a) => {
-                a.param.iter().for_each(|p| f(p));
-                f(&a.input);
-            }
-            Self::Binary(b) => {
-                f(&b.lhs);
-                f(&b.rhs);
-            }
-            Self::Negate(inner) | Self::Invariant(inner) => f(inner),
-        }
-    }
 }
 
 /// An instant vector selector.
