@@ -10,7 +10,7 @@ export interface SentHistogram {
   /** Whether counts are floats. */
   isFloat?: boolean;
   count: number;
-  sum: number;
+  sum: number | 'NaN';
   /** -53 for custom buckets. */
   schema: number;
   zeroThreshold?: number;
@@ -27,7 +27,8 @@ export interface SentHistogram {
 
 export interface SentSeries {
   labels: Record<string, string>;
-  samples?: { t: number; st?: number; v: number }[];
+  /** `NaN` is a stale marker, `'NaN'` the ordinary one. */
+  samples?: { t: number; st?: number; v: number | 'NaN' }[];
   histograms?: SentHistogram[];
   exemplars?: { labels: Record<string, string>; t: number; v: number }[];
 }
@@ -110,14 +111,16 @@ function int(at: number, n: number): Buffer {
   return Buffer.concat([varint(at << 3), varint(n)]);
 }
 
-function double(at: number, n: number): Buffer {
+function double(at: number, n: number | 'NaN'): Buffer {
   return Buffer.concat([varint((at << 3) | 1), doubleBytes(n)]);
 }
 
 /** A stale marker is what NaN stands for here. */
 const STALE = Buffer.from('020000000000f07f', 'hex');
+const ORDINARY_NAN = Buffer.from('010000000000f87f', 'hex');
 
-function doubleBytes(n: number): Buffer {
+function doubleBytes(n: number | 'NaN'): Buffer {
+  if (n === 'NaN') return ORDINARY_NAN;
   if (Number.isNaN(n)) return STALE;
   const bytes = Buffer.alloc(8);
   bytes.writeDoubleLE(n);
