@@ -89,9 +89,11 @@ impl Labels {
     /// The value of `name`, if the set has it. Linear in the number of labels.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&str> {
-        for (n, v) in self.iter() {
-            match n.cmp(name) {
-                Ordering::Equal => return Some(v),
+        let mut rest = &self.0[..];
+        while !rest.is_empty() {
+            let (n, v) = (take_bytes(&mut rest), take_bytes(&mut rest));
+            match n.cmp(name.as_bytes()) {
+                Ordering::Equal => return Some(text(v)),
                 Ordering::Greater => return None,
                 Ordering::Less => {}
             }
@@ -126,26 +128,59 @@ impl Labels {
     /// The set without the metric name.
     #[must_use]
     pub fn without_name(&self) -> Self {
-        if self.get(METRIC_NAME).is_none() {
-            return self.clone();
-        }
-        Self::from_sorted(self.iter().filter(|(n, _)| *n != METRIC_NAME))
+        self.filter(|n| n != METRIC_NAME.as_bytes())
     }
 
     /// The labels whose name is in `names`, which must be sorted: `by (…)`.
     #[must_use]
     pub fn keep(&self, names: &[String]) -> Self {
-        Self::from_sorted(self.iter().filter(|(n, _)| names.binary_search_by(|x| x.as_str().cmp(n)).is_ok()))
+        self.filter(|n| names.binary_search_by(|x| x.as_bytes().cmp(n)).is_ok())
+    }
+
+    /// The labels whose name, as bytes, `keep` accepts. Copies what stays in stretches; the set itself
+    /// where all do.
+    #[must_use]
+    pub fn filter(&self, keep: impl Fn(&[u8]) -> bool) -> Self {
+        /// Sets longer than this, which are rare, take an allocation more.
+        const STACK: usize = 512;
+        let mut stack = [0; STACK];
+        let mut heap = Vec::new();
+        let out = if self.0.len() <= STACK {
+            &mut stack[..]
+        } else {
+            heap.resize(self.0.len(), 0);
+            &mut heap[..]
+        };
+        let mut len = 0;
+        let mut put = |stretch: &[u8]| {
+            out[len..len + stretch.len()].copy_from_slice(stretch);
+            len += stretch.len();
+        };
+        // `rest` is what has not been looked at, `kept` begins with what was kept and not copied yet.
+        let (mut rest, mut kept) = (&self.0[..], &self.0[..]);
+        while !rest.is_empty() {
+            let before = rest;
+            let name = take_bytes(&mut rest);
+            take_bytes(&mut rest);
+            if !keep(name) {
+                put(&kept[..kept.len() - before.len()]);
+                kept = rest;
+            }
+        }
+        if kept.len() == self.0.len() {
+            return self.clone();
+        }
+        put(kept);
+        if len == 0 { Self::empty() } else { Self(Arc::from(&out[..len])) }
     }
 
     /// The labels whose name is neither in `names`, which must be sorted, nor the metric name:
     /// `without (…)`.
     #[must_use]
     pub fn drop_and_name(&self, names: &[String]) -> Self {
-        Self::from_sorted(
-            self.iter()
-                .filter(|(n, _)| *n != METRIC_NAME && names.binary_search_by(|x| x.as_str().cmp(n)).is_err()),
-        )
+        self.filter(|n| {
+            n != METRIC_NAME.as_bytes() && names.binary_search_by(|x| x.as_bytes().cmp(n)).is_err()
+        })
     }
 
     /// A builder that starts from this set.
@@ -171,7 +206,18 @@ impl PartialOrd for Labels {
 
 impl Ord for Labels {
     fn cmp(&self, other: &Self) -> Ordering {
-        self.iter().cmp(other.iter())
+        // Who merges sets in order meets equal ones most of the time.
+        if self.0 == other.0 {
+            return Ordering::Equal;
+        }
+        let (mut mine, mut others) = (&self.0[..], &other.0[..]);
+        while !mine.is_empty() && !others.is_empty() {
+            let order = take_bytes(&mut mine).cmp(take_bytes(&mut others));
+            if order != Ordering::Equal {
+                return order;
+            }
+        }
+        mine.len().cmp(&others.len())
     }
 }
 
@@ -258,6 +304,17 @@ fn push_str(buf: &mut Vec<u8>, s: &str) {
 
 #[inline]
 fn take_str<'a>(rest: &mut &'a [u8]) -> &'a str {
+    text(take_bytes(rest))
+}
+
+#[inline]
+fn text(bytes: &[u8]) -> &str {
+    // Checked again, because `unsafe` is not ours here.
+    std::str::from_utf8(bytes).expect("the encoder only ever pushed UTF-8")
+}
+
+#[inline]
+fn take_bytes<'a>(rest: &mut &'a [u8]) -> &'a [u8] {
     let mut n = 0usize;
     let mut shift = 0;
     let mut i = 0;
@@ -272,8 +329,7 @@ fn take_str<'a>(rest: &mut &'a [u8]) -> &'a str {
     }
     let (s, tail) = rest[i..].split_at(n);
     *rest = tail;
-    // SAFETY-free: the bytes were a &str when pushed; checked again because `unsafe` is not ours here.
-    std::str::from_utf8(s).expect("the encoder only ever pushed UTF-8")
+    s
 }
 
 /// The encoding of a [`Labels`] that somebody else holds, known to be one.
@@ -474,5 +530,28 @@ mod tests {
         assert!(l(&[("a", "10")]) < l(&[("a", "9")]));
         assert!(l(&[("a", "z")]) < l(&[("b", "a")]));
         assert!(Labels::empty() < l(&[("a", "1")]));
+    }
+
+    #[test]
+    fn filters_and_orders_as_pair_by_pair() {
+        let long = "v".repeat(600);
+        let values = ["1", "10", "9", "é", long.as_str()];
+        let mut sets = vec![Labels::empty()];
+        for n in 1..5usize.pow(3) {
+            let value =
+                |place: u32| values.get(n / 5usize.pow(place) % 5).filter(|_| n % (place as usize + 2) != 0);
+            let pairs =
+                ["__name__", "a", "ab"].into_iter().zip(0..).filter_map(|(n, p)| Some((n, *value(p)?)));
+            sets.push(Labels::from_pairs(pairs));
+        }
+        for l in &sets {
+            for kept in [&["a"][..], &["__name__", "ab"], &["__name__", "a", "ab"], &["b"], &[]] {
+                let want = Labels::from_sorted(l.iter().filter(|(n, _)| kept.contains(n)));
+                assert_eq!(l.filter(|n| kept.iter().any(|k| k.as_bytes() == n)), want, "{l} {kept:?}");
+            }
+            for other in &sets {
+                assert_eq!(l.cmp(other), l.iter().cmp(other.iter()), "{l} {other}");
+            }
+        }
     }
 }

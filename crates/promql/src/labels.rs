@@ -12,24 +12,25 @@ pub(crate) fn is_metadata(name: &str) -> bool {
     METADATA.contains(&name)
 }
 
+/// [`is_metadata`] of a name's bytes.
+fn is_metadata_bytes(name: &[u8]) -> bool {
+    name.starts_with(b"__") && METADATA.iter().any(|n| n.as_bytes() == name)
+}
+
 /// The set without name, type and unit.
 pub(crate) fn drop_metadata(l: &Labels) -> Labels {
-    if l.iter().any(|(n, _)| is_metadata(n)) {
-        Labels::from_sorted(l.iter().filter(|(n, _)| !is_metadata(n)))
-    } else {
-        l.clone()
-    }
+    l.filter(|n| !is_metadata_bytes(n))
 }
 
 /// The set without one label.
 pub(crate) fn without(l: &Labels, name: &str) -> Labels {
-    if l.get(name).is_none() { l.clone() } else { Labels::from_sorted(l.iter().filter(|(n, _)| *n != name)) }
+    l.filter(|n| n != name.as_bytes())
 }
 
 /// The labels of the group that a series belongs to.
 pub(crate) fn group(l: &Labels, g: &Grouping) -> Labels {
     if g.without {
-        Labels::from_sorted(l.iter().filter(|(n, _)| !is_metadata(n) && !contains(&g.names, n)))
+        l.filter(|n| !is_metadata_bytes(n) && !contains(&g.names, n))
     } else if g.names.is_empty() {
         Labels::empty()
     } else {
@@ -39,7 +40,7 @@ pub(crate) fn group(l: &Labels, g: &Grouping) -> Labels {
 
 /// Whether [`group`] would yield `known`, found out without building it.
 pub(crate) fn is_in_group(l: &Labels, g: &Grouping, known: &Labels) -> bool {
-    let listed = |n: &str| contains(&g.names, n);
+    let listed = |n: &str| contains(&g.names, n.as_bytes());
     if g.without {
         l.iter().filter(|(n, _)| !is_metadata(n) && !listed(n)).eq(known.iter())
     } else {
@@ -56,13 +57,9 @@ pub(crate) fn share_metadata<'a>(mut all: impl Iterator<Item = &'a Labels>) -> b
 
 /// The labels by which elements of two vectors pair up. `names` must be sorted.
 pub(crate) fn match_group(l: &Labels, on: bool, names: &[String]) -> Labels {
-    if on {
-        l.keep(names)
-    } else {
-        Labels::from_sorted(l.iter().filter(|(n, _)| !is_metadata(n) && !contains(names, n)))
-    }
+    if on { l.keep(names) } else { l.filter(|n| !is_metadata_bytes(n) && !contains(names, n)) }
 }
 
-fn contains(names: &[String], n: &str) -> bool {
-    names.binary_search_by(|x| x.as_str().cmp(n)).is_ok()
+fn contains(names: &[String], n: &[u8]) -> bool {
+    names.binary_search_by(|x| x.as_bytes().cmp(n)).is_ok()
 }

@@ -111,9 +111,7 @@ impl Querier for VecQuerier {
         let project = |l: &Labels| match &hints.projection {
             Projection::All => l.clone(),
             Projection::Only(names) => l.keep(names),
-            Projection::Without(names) => Labels::from_sorted(
-                l.iter().filter(|(n, _)| names.binary_search_by(|x| x.as_str().cmp(n)).is_err()),
-            ),
+            Projection::Without(names) => l.filter(|n| names.iter().all(|x| x.as_bytes() != n)),
         };
         let series = self.matching(matchers).take(limit).map(|(l, c)| (project(l), c.clone())).collect();
         let (start_ms, end_ms) = (hints.start_ms.max(self.start_ms), hints.end_ms.min(self.end_ms));
