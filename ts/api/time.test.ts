@@ -8,6 +8,9 @@ describe('parseTime', () => {
     ['1e3', 1_000_000],
     ['-1.5', -1500],
     ['.5', 500],
+    ['1_000', 1_000_000],
+    ['-0x1p4', -16_000],
+    ['0x_1.8P+1', 3000],
     ['0.0014', 1],
     ['0.0015', 2],
     ['1e30', MAX_TIME_MS],
@@ -21,12 +24,24 @@ describe('parseTime', () => {
     expect(parseTime(text)).toBe(ms);
   });
 
-  it.each(['', 'x', '1e400', '2026-02-29T00:00:00Z', '2026-01-01', '2026-01-01T24:00:00Z', '0x', '1_000'])(
-    'refuses %j',
-    (text) => {
-      expect(() => parseTime(text)).toThrow(`cannot parse "${text}" to a valid timestamp`);
-    },
-  );
+  it.each([
+    '',
+    'x',
+    '1e400',
+    '2026-02-29T00:00:00Z',
+    '2026-01-01',
+    '2026-01-01T24:00:00Z',
+    '0x',
+    '0x10',
+    '0xp1',
+    '1__0',
+    '_1',
+    '1_',
+    '1_.5',
+    '+NaN',
+  ])('refuses %j', (text) => {
+    expect(() => parseTime(text)).toThrow(`cannot parse "${text}" to a valid timestamp`);
+  });
 });
 
 describe('parseDuration', () => {

@@ -14,18 +14,29 @@ const BOUNDARY_TIMES: Record<string, number> = {
 };
 
 const DECIMAL = /^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$/;
+/** Sign, digits before and after the point, binary exponent. */
+const HEXADECIMAL = /^([+-]?)0[xX](?=\.?[\da-fA-F])([\da-fA-F]*)\.?([\da-fA-F]*)[pP]([+-]?\d+)$/;
+/** Go takes underscores between digits, and behind the 0x. */
+const UNDERSCORE = { decimal: /(?<=\d)_(?=\d)/g, hexadecimal: /(?<=[\da-f]|0x)_(?=[\da-f])/gi };
 const NOT_FINITE = /^[+-]?(inf|infinity|nan)$/i;
 const RFC3339 = /^(\d{4})-(\d{2})-(\d{2})T(\d{1,2}):(\d{2}):(\d{2})(?:[.,](\d+))?(Z|([+-])(\d{2}):(\d{2}))$/;
 
 /** A number as Go's ParseFloat reads it; `undefined` for what is none or is out of range. */
 export function parseGoFloat(text: string): number | undefined {
-  if (DECIMAL.test(text)) {
-    const value = Number(text);
-    return Number.isFinite(value) ? value : undefined;
+  if (NOT_FINITE.test(text)) {
+    if (/nan/i.test(text)) return /^[+-]/.test(text) ? undefined : Number.NaN;
+    return text.startsWith('-') ? Number.NEGATIVE_INFINITY : Number.POSITIVE_INFINITY;
   }
-  if (!NOT_FINITE.test(text)) return undefined;
-  if (/nan/i.test(text)) return Number.NaN;
-  return text.startsWith('-') ? Number.NEGATIVE_INFINITY : Number.POSITIVE_INFINITY;
+  const isHexadecimal = /^[+-]?0x/i.test(text);
+  const digits = text.replace(isHexadecimal ? UNDERSCORE.hexadecimal : UNDERSCORE.decimal, '');
+  const value = DECIMAL.test(digits) ? Number(digits) : parseHexadecimal(digits);
+  return Number.isFinite(value) ? value : undefined;
+}
+
+function parseHexadecimal(text: string): number {
+  const [, sign, whole = '', fraction = '', exponent] = HEXADECIMAL.exec(text) ?? [];
+  const size = Number.parseInt(whole + fraction, 16) * 2 ** (Number(exponent) - 4 * fraction.length);
+  return sign === '-' ? -size : size;
 }
 
 /** Milliseconds of a time given as Unix seconds or RFC 3339; throws `RangeError`. */

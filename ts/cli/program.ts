@@ -5,6 +5,7 @@ import { Command, CommanderError } from 'commander';
 import { narthexVersion, PROMETHEUS_VERSION } from '../server/index.ts';
 import { messageOf } from '../util/index.ts';
 import { addFlags, flagValues, isHelp, plainSwitches } from './flag-parser.ts';
+import { addPromqlCommands } from './promql.ts';
 import { runServer } from './run-server.ts';
 import { SERVER_FLAGS } from './server-flags.ts';
 import { startOptions } from './start.ts';
@@ -72,6 +73,7 @@ function commands(finish: (exitCode: number) => void): Command {
     .command('config <files...>')
     .description('Check configuration files.')
     .action(async (files: string[]) => finish(await checkConfig(files)));
+  addPromqlCommands(tool, finish);
   for (const parent of [program, tool]) addTsdbCommands(parent, finish);
   return program;
 }

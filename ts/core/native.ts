@@ -13,6 +13,7 @@ import type {
   CallOptions,
   ColumnsResult,
   Engine,
+  EngineFeature,
   EngineOptions,
   ExemplarQuery,
   HeadStats,
@@ -35,6 +36,7 @@ import type {
   ValidationScheme,
 } from './engine.ts';
 import { EngineError } from './errors.ts';
+import type { Completion, Syntax } from './syntax.ts';
 import type { ToolOptions, ToolRun } from './tools.ts';
 
 /** How often an open database looks whether a block is due: more often only where blocks are very short. */
@@ -71,7 +73,14 @@ type NativeEngine = {
   query(query: InstantQuery | RangeQuery, cancel?: NativeCancel): Promise<ColumnsResult>;
 };
 
+/** As the interface, but for what JavaScript makes of an absent text and of a list. */
+type NativeSyntax = Omit<Syntax, 'check' | 'complete'> & {
+  check(query: string): string | null;
+  completeJson(text: string, cursor: number): string;
+};
+
 interface Addon {
+  NativeSyntax: new (features: EngineFeature[]) => NativeSyntax;
   Cancel: new () => NativeCancel;
   openEngine(
     options: Omit<EngineOptions, keyof StorageSettings>,
@@ -135,6 +144,19 @@ export function startTool(options: ToolOptions): ToolRun {
 /** What is wrong with an expression, `undefined` where it parses. */
 export function checkQuery(query: string): string | undefined {
   return checked(() => addon().checkQuery(query)) ?? undefined;
+}
+
+/** The services over the text of queries; `features` switches parts of the language on. */
+export function openSyntax(options: { features?: EngineFeature[] } = {}): Syntax {
+  const native = checked(() => new (addon().NativeSyntax)(options.features ?? []));
+  return {
+    check: (query) => checked(() => native.check(query)) ?? undefined,
+    formatQuery: (query) => checked(() => native.formatQuery(query)),
+    parseQueryJson: (query) => checked(() => native.parseQueryJson(query)),
+    setLabelMatcher: (query, name, op, value) => checked(() => native.setLabelMatcher(query, name, op, value)),
+    deleteLabelMatchers: (query, name) => checked(() => native.deleteLabelMatchers(query, name)),
+    complete: (text, cursor) => JSON.parse(checked(() => native.completeJson(text, cursor))) as Completion[],
+  };
 }
 
 /** Prometheus' hash of a group of rules, which decides at what offset it is evaluated. */

@@ -116,8 +116,7 @@ pub fn parse_options(features: Features) -> ParseOptions {
 
 impl Inner {
     pub(crate) fn parse(&self, query: &str) -> Result<Expr, EngineError> {
-        promql_syntax::parse(query, &parse_options(self.options.features))
-            .map_err(|e| EngineError::new(ErrorCode::QueryParse, e.to_string()))
+        crate::syntax::parse(query, self.options.features)
     }
 
     /// Runs a query; the flag says whether series were left out for `limits.limit`.

@@ -18,6 +18,7 @@ mod options;
 mod promise;
 mod relabel;
 mod remote_write;
+mod syntax;
 mod target;
 mod tools;
 

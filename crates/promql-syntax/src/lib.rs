@@ -5,8 +5,11 @@
 
 pub mod ast;
 mod check;
+pub mod complete;
+pub mod edit;
 mod error;
 mod function;
+mod json;
 mod lex;
 mod number;
 mod op;

@@ -126,7 +126,7 @@ fn printed_matcher(m: &Matcher, unquoted_utf8_names: bool) -> String {
     out
 }
 
-fn push_label(out: &mut String, label: &str, unquoted_utf8_names: bool) {
+pub(crate) fn push_label(out: &mut String, label: &str, unquoted_utf8_names: bool) {
     if is_bare_label_name(label, unquoted_utf8_names) {
         out.push_str(label);
     } else {

@@ -8,6 +8,7 @@ use crate::ast::{
     AggregateExpr, At, BinaryExpr, Call, DurationExpr, DurationKind, DurationValue, Expr, NumberLiteral,
     SubqueryExpr, VectorMatching, VectorSelector,
 };
+use crate::json::Writer;
 use crate::value_type::ValueType;
 
 /// The tree as JSON.
@@ -18,95 +19,8 @@ pub fn tree_json(expr: &Expr) -> Vec<u8> {
     w.out
 }
 
-/// Appends JSON. Keys are given in sorted order.
-struct Writer {
-    out: Vec<u8>,
-}
-
+/// The nodes; keys are given in sorted order.
 impl Writer {
-    fn raw(&mut self, s: &str) {
-        self.out.extend_from_slice(s.as_bytes());
-    }
-
-    /// `"key":` with what must stand before it.
-    fn key(&mut self, key: &str) {
-        self.raw(if self.out.last() == Some(&b'{') { "\"" } else { ",\"" });
-        self.raw(key);
-        self.raw("\":");
-    }
-
-    fn object(&mut self, f: impl FnOnce(&mut Self)) {
-        self.raw("{");
-        f(self);
-        self.raw("}");
-    }
-
-    fn list<T>(&mut self, items: &[T], f: impl Fn(&mut Self, &T)) {
-        self.raw("[");
-        for (i, item) in items.iter().enumerate() {
-            if i > 0 {
-                self.raw(",");
-            }
-            f(self, item);
-        }
-        self.raw("]");
-    }
-
-    fn bool(&mut self, key: &str, v: bool) {
-        self.key(key);
-        self.raw(if v { "true" } else { "false" });
-    }
-
-    fn int(&mut self, key: &str, v: i64) {
-        self.key(key);
-        self.raw(&v.to_string());
-    }
-
-    fn str(&mut self, key: &str, v: &str) {
-        self.key(key);
-        self.string(v);
-    }
-
-    fn string(&mut self, v: &str) {
-        self.raw("\"");
-        self.escaped(v);
-        self.raw("\"");
-    }
-
-    /// A string in which each byte that is not UTF-8 stands as U+FFFD.
-    fn bytes(&mut self, v: &[u8]) {
-        self.raw("\"");
-        for chunk in v.utf8_chunks() {
-            self.escaped(chunk.valid());
-            for _ in chunk.invalid() {
-                self.raw("\\ufffd");
-            }
-        }
-        self.raw("\"");
-    }
-
-    /// The inside of a string with Go's escapes, those for HTML included.
-    fn escaped(&mut self, v: &str) {
-        for c in v.chars() {
-            match c {
-                '"' => self.raw("\\\""),
-                '\\' => self.raw("\\\\"),
-                '\n' => self.raw("\\n"),
-                '\r' => self.raw("\\r"),
-                '\t' => self.raw("\\t"),
-                '<' | '>' | '&' | '\u{2028}' | '\u{2029}' | '\0'..'\x20' => {
-                    self.raw(&format!("\\u{:04x}", u32::from(c)));
-                }
-                _ => self.raw(c.encode_utf8(&mut [0; 4])),
-            }
-        }
-    }
-
-    fn strings(&mut self, key: &str, v: &[String]) {
-        self.key(key);
-        self.list(v, |w, s| w.string(s));
-    }
-
     fn child(&mut self, key: &str, v: &Expr) {
         self.key(key);
         self.expr(v);

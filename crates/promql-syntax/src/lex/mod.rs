@@ -95,6 +95,17 @@ impl<'a> Lexer<'a> {
         }
     }
 
+    /// How far it has read.
+    pub(crate) fn position(&self) -> usize {
+        self.pos
+    }
+
+    /// Goes on at `pos`, a boundary of characters, after an error; what it knows of brackets stays.
+    pub(crate) fn resume(&mut self, pos: usize) {
+        self.pos = pos;
+        self.start = pos;
+    }
+
     #[inline]
     fn peek(&self) -> Option<char> {
         match self.input.as_bytes().get(self.pos) {
