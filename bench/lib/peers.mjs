@@ -1,8 +1,9 @@
 /** The programs that benches compare with: where they come from, and where they are. */
 import { spawnSync } from 'node:child_process';
-import { existsSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdirSync } from 'node:fs';
 import { homedir } from 'node:os';
-import { delimiter, join } from 'node:path';
+import { delimiter, dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 
 export const PEERS = [
   {
@@ -53,4 +54,25 @@ export function versionOf(path) {
     if (out.status === 0 && line) return line;
   }
   return 'unknown version';
+}
+
+/**
+ * The path of Prometheus' own tests and benches of its engine, compiled from the pinned module where they are not there
+ * yet; `undefined` where there is no Go.
+ */
+export function promqlBenches() {
+  const peer = PEERS.find(({ name }) => name === 'prometheus');
+  const path = join(peerDir(peer), 'promql.test');
+  if (existsSync(path)) return path;
+  if (spawnSync('go', ['version']).status !== 0) return undefined;
+  console.log('compiling the benches of Prometheus (several minutes the first time) …');
+  // The build may add to go.sum: it works on a copy of the module.
+  const module = join(peerDir(peer), 'module');
+  mkdirSync(module, { recursive: true });
+  const goMod = join(dirname(dirname(fileURLToPath(import.meta.url))), 'peers', peer.name, 'go.mod');
+  if (!existsSync(join(module, 'go.mod'))) copyFileSync(goMod, join(module, 'go.mod'));
+  const args = ['test', '-c', '-trimpath', '-tags', peer.tags, '-o', path, 'github.com/prometheus/prometheus/promql'];
+  const built = spawnSync('go', args, { cwd: module, stdio: 'inherit', env: { ...process.env, GOFLAGS: '-mod=mod' } });
+  if (built.status !== 0) throw new Error('the benches of Prometheus did not compile; Go says why above');
+  return path;
 }

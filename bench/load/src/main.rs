@@ -8,16 +8,26 @@
 //! - `load remote-write storage|query HOST:PORT SERIES SAMPLES START_MS INTERVAL_MS SECONDS_MAX`: sends the
 //!   workload by remote write 1.0, its series named for the one or the other bench; prints
 //!   `{"samples":…,"retries":…,"wallSeconds":…}`.
+//! - `load range-query DIR MILLISECONDS [PART]`: the shapes of Prometheus' BenchmarkRangeQuery, those whose
+//!   name has the PART; a line `{"name":…,"ns":…}` for each.
+//! - `load threads DIR RUNS`: queries over the blocks of DIR with one thread and with two.
 //! - `load query`: sends the requests that it reads from standard input, and times the answers.
 #![allow(clippy::print_stdout, clippy::disallowed_methods, reason = "a program that measures")]
 
 mod append;
+mod evaluate;
 mod exporter;
 mod query;
+mod range_query;
 mod remote_write;
+mod threads;
 mod workload;
 
 use std::process::ExitCode;
+
+/// That of the addon, so that what is measured in this process is what the server does.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
@@ -42,6 +52,9 @@ fn run(words: &[&str]) -> Result<(), Box<dyn std::error::Error>> {
         }
         ["append", file, series, scrapes, dir] => append::run(file, series.parse()?, scrapes.parse()?, dir),
         ["query"] => query::run(),
+        ["range-query", dir, milliseconds] => range_query::run(dir, milliseconds.parse()?, ""),
+        ["range-query", dir, milliseconds, part] => range_query::run(dir, milliseconds.parse()?, part),
+        ["threads", dir, runs] => threads::run(dir, runs.parse()?),
         ["remote-write", names, address, series, samples, start_ms, interval_ms, seconds_max] => {
             remote_write::run(remote_write::Load {
                 address,
@@ -54,7 +67,7 @@ fn run(words: &[&str]) -> Result<(), Box<dyn std::error::Error>> {
             })
         }
         _ => Err(
-            "usage: load exporter TARGETS SERIES VARIANTS | series COUNT | append FILE SERIES SCRAPES DIR | remote-write storage|query HOST:PORT SERIES SAMPLES START_MS INTERVAL_MS SECONDS_MAX | query"
+            "usage: load exporter TARGETS SERIES VARIANTS | series COUNT | append FILE SERIES SCRAPES DIR | remote-write storage|query HOST:PORT SERIES SAMPLES START_MS INTERVAL_MS SECONDS_MAX | query | range-query DIR MILLISECONDS [PART] | threads DIR RUNS"
                 .into(),
         ),
     }
