@@ -147,7 +147,6 @@ impl Inner {
             use_start_timestamps: o.features.use_start_timestamps,
             type_and_unit_labels: o.features.type_and_unit_labels,
             deadline_ns: Some(deadline_ns(asked_ns, timeout_ms)),
-            ..QueryOptions::default()
         };
         let spawn = self.query.spawn().as_ref();
         let clock = self.clock.as_ref();

@@ -92,7 +92,7 @@ impl<'e> Exec<'e> {
             Some(p) => self.eval_scalar(p)?,
             None => self.column(0, |_| 0.0)?,
         };
-        let param = Param { values: &values, span: a.param.as_ref().map(|p| p.span).unwrap_or_default() };
+        let param = Param { values: &values, span: self.param_place(a, plan) };
         let input = self.eval_vector(&a.input)?;
         match a.op {
             AggregateOp::Topk | AggregateOp::Bottomk | AggregateOp::Limitk | AggregateOp::LimitRatio => {
@@ -101,6 +101,14 @@ impl<'e> Exec<'e> {
             AggregateOp::Quantile => self.quantile(a, input, &param, grid),
             _ => self.fold(a, input, grid),
         }
+    }
+}
+
+impl Exec<'_> {
+    /// Where remarks on the parameter point. They are made after those of the input.
+    fn param_place(&self, a: &Aggregate, plan: &Plan) -> Place {
+        let span = a.param.as_ref().map(|p| p.span.span).unwrap_or_default();
+        Place { span, order: plan.span.order }
     }
 }
 

@@ -160,7 +160,9 @@ impl<'e> Exec<'e> {
     pub(super) fn histogram_quantile(&'e self, c: &'e Call, grid: Grid) -> Result<Stream<'e>, QueryError> {
         let q = self.eval_scalar(&c.args[0])?;
         let h = self.histograms_of(&c.args[1])?;
-        self.warn_quantiles(&q, c.args[0].span);
+        // Made after what the histograms' own evaluation has to say.
+        let order = c.args[1].span.order;
+        self.warn_quantiles(&q, Place { order, ..c.args[0].span });
         let span = c.args[1].span;
         let mut out: Vec<SeriesRow> =
             h.heads.iter().map(|head| SeriesRow { head: self.renamed(head), row: Row::new() }).collect();

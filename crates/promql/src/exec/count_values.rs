@@ -54,6 +54,12 @@ impl<'e> Exec<'e> {
                     Some((last, at)) if bits == Some(last) => at,
                     _ => {
                         let text = match cell {
+                            // Scaling by NaN made one up; Prometheus does not write it out.
+                            Cell::Histogram(h) if h.uses_custom_buckets() && h.zero_count != 0.0 => {
+                                return Err(QueryError::execution(
+                                    "histograms with custom buckets have no zero bucket",
+                                ));
+                            }
                             Cell::Float(v) => to_string_f(v),
                             Cell::Histogram(h) => h.to_string(),
                         };
