@@ -38,6 +38,10 @@ const steps = [
     name: `${inputs} damaged inputs for each reader of files`,
     run: () => suite('fuzz', { NARTHEX_TORTURE_FUZZ: `${inputs}` }),
   },
+  {
+    name: `${inputs} texts for the parser of PromQL and as many queries over random series`,
+    run: () => suite('fuzz', { NARTHEX_TORTURE_FUZZ: `${inputs}`, NARTHEX_TORTURE_SEED: `${seed}` }, 'testkit'),
+  },
   { name: '500 damages to files of each kind', run: () => suite('damage', { NARTHEX_TORTURE_DAMAGE: '500' }) },
   {
     name: `${kills} kills of a database's process`,
@@ -57,9 +61,9 @@ function number(name) {
   return n;
 }
 
-/** Runs a test file of the crate tsdb. */
-function suite(name, env) {
-  return command('cargo', ['test', '--locked', '-p', 'tsdb', '--test', name, '--', '--nocapture'], env);
+/** Runs a test file of a crate. */
+function suite(name, env, crate = 'tsdb') {
+  return command('cargo', ['test', '--locked', '-p', crate, '--test', name, '--', '--nocapture'], env);
 }
 
 function command(program, args, env, timeout = 1_800_000) {
