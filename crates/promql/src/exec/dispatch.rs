@@ -51,6 +51,9 @@ impl<'e> Exec<'e> {
         scratch: &mut Scratch,
     ) -> Result<Row, QueryError> {
         use Function as F;
+        if let Some(row) = self.plain_row(c, frame, scalars, scratch)? {
+            return Ok(row);
+        }
         let run = Run { exec: self, call: c, frame, labels, s: &scratch.samples };
         let floats = &mut scratch.floats;
         let go_on = || self.check();

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use model::histogram::{CounterResetHint, HistogramError};
 use model::{Columns, FloatHistogram, is_stale_nan};
 
+use super::edges::Edges;
 use super::totals::{Looks, keep_totals};
+use super::window::Frame;
 use super::{Exec, Head, Stream};
 use crate::annotations::Annotation;
 use crate::error::QueryError;
@@ -31,6 +33,18 @@ impl Look {
         self.at_ms.unwrap_or_else(|| self.grid.time(step)).saturating_sub(self.offset_ms)
     }
 
+    /// What is looked at, as windows of a range vector: each step sees the newest sample of its own.
+    fn frame(&self) -> Frame {
+        Frame {
+            grid: self.grid,
+            range_ms: self.lookback_ms,
+            offset_ms: self.offset_ms,
+            at_ms: self.at_ms,
+            back_ms: 0,
+            ahead_ms: 0,
+        }
+    }
+
     /// The first step that a sample at `t` can be seen from.
     fn first_step(&self, t: i64) -> usize {
         match self.at_ms {
@@ -38,6 +52,21 @@ impl Look {
             None => self.grid.first_at_or_after(t.saturating_add(self.offset_ms)),
         }
     }
+}
+
+/// The newest value of each window, where that is no stale marker.
+fn newest(v: &[f64], edges: &Edges) -> Row {
+    let values: Vec<f64> = edges.windows().iter().map(|(_, hi)| v[hi - 1]).collect();
+    if !values.iter().fold(false, |any, v| any | is_stale_nan(*v)) {
+        return edges.row(values);
+    }
+    let mut row = Row::with_capacity(values.len());
+    for (i, v) in values.into_iter().enumerate() {
+        if !is_stale_nan(v) {
+            row.push(edges.step(i), v);
+        }
+    }
+    row
 }
 
 /// Calls `found` with each step that sees a sample and the sample's place.
@@ -102,7 +131,7 @@ impl<'e> Exec<'e> {
         &'e self,
         select: usize,
         look: Look,
-        row: impl Fn(&Columns) -> Result<Row, QueryError> + Send + Sync + 'e,
+        row: impl Fn(&Columns, &mut Edges) -> Result<Row, QueryError> + Send + Sync + 'e,
     ) -> Result<Stream<'e>, QueryError> {
         let set = self.select(select)?;
         let heads = (0..set.len()).map(|i| Head::new(set.labels(i))).collect();
@@ -112,7 +141,7 @@ impl<'e> Exec<'e> {
             set.read(i, c)?;
             self.drop_buckets(select, look, c);
             self.budget.touch(c.len())?;
-            let row = row(c)?;
+            let row = row(c, &mut scratch.edges)?;
             self.budget.count_total(row.count() as u64);
             self.budget.count_read(row.count());
             Ok(row)
@@ -122,7 +151,10 @@ impl<'e> Exec<'e> {
 
     pub(crate) fn selector(&'e self, s: &Selector, grid: Grid) -> Result<Stream<'e>, QueryError> {
         let look = self.look(s, grid);
-        self.rows_of(s.select, look, move |c| {
+        self.rows_of(s.select, look, move |c, edges| {
+            if c.h.is_empty() && edges.find(&c.t, look.frame(), 1) {
+                return Ok(newest(&c.v, edges));
+            }
             let mut row = Row::with_capacity(if c.is_empty() { 0 } else { grid.steps.min(c.len() * 8) });
             if c.h.is_empty() {
                 look_back(c, look, &|| self.check(), |step, i| {
@@ -172,7 +204,7 @@ impl<'e> Exec<'e> {
             // `@` sees (engine.go, rangeEvalTimestampFunctionOverVectorSelector).
             look.offset_ms = 0;
         }
-        let times = self.rows_of(s.select, look, move |c| {
+        let times = self.rows_of(s.select, look, move |c, _| {
             let mut row = Row::new();
             look_back(c, look, &|| self.check(), |step, i| {
                 if !is_stale(c, i) {

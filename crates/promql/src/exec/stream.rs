@@ -8,6 +8,7 @@ use std::sync::{Mutex, PoisonError};
 use model::{Columns, Labels};
 
 use super::Exec;
+use super::edges::Edges;
 use super::samples::Samples;
 use crate::error::QueryError;
 use crate::row::Row;
@@ -39,6 +40,7 @@ pub(crate) struct Scratch {
     pub(crate) samples: Samples,
     pub(crate) floats: Vec<f64>,
     pub(crate) resets: Vec<u32>,
+    pub(crate) edges: Edges,
 }
 
 /// What is done with a partition.

@@ -6,7 +6,7 @@ use crate::functions::stretch::{GoOn, Pulse};
 use crate::grid::Grid;
 
 /// Which samples belong to which step.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Frame {
     pub(crate) grid: Grid,
     pub(crate) range_ms: i64,
@@ -47,7 +47,7 @@ const FAR: usize = 64;
 
 /// The place of the first time after `bound`, which lies at `from` or behind it: often near.
 #[inline]
-fn pass(t: &[i64], from: usize, bound: i64) -> usize {
+pub(super) fn pass(t: &[i64], from: usize, bound: i64) -> usize {
     // Counted, not searched: how far steps reach is hard to predict, so branches would cost more.
     let (near, far) = t[from..].as_chunks::<8>();
     let mut at = from;

@@ -10,6 +10,7 @@ pub(crate) mod natural;
 pub(crate) mod over_time;
 pub(crate) mod rate;
 pub(crate) mod regression;
+pub(crate) mod sliding;
 pub(crate) mod start_time;
 pub(crate) mod stretch;
 pub(crate) mod time;

@@ -68,12 +68,12 @@ pub(crate) fn nan_first(a: &f64, b: &f64) -> std::cmp::Ordering {
 }
 
 /// A number that grows with the float as [`nan_first`] orders them, and back.
-fn rank_of(v: f64) -> u64 {
+pub(super) fn rank_of(v: f64) -> u64 {
     let bits = if v.is_nan() { return 0 } else { v.to_bits() };
     if bits >> 63 == 1 { !bits } else { bits | 1 << 63 }
 }
 
-fn of_rank(rank: u64) -> f64 {
+pub(super) fn of_rank(rank: u64) -> f64 {
     match rank {
         0 => f64::NAN,
         _ if rank >> 63 == 1 => f64::from_bits(rank & !(1 << 63)),
@@ -105,27 +105,40 @@ fn nth(values: &[f64], mut n: usize, go_on: GoOn<'_>) -> Result<f64, QueryError>
 
 /// The `q`-quantile, linear between neighbours. May sort `values`.
 pub(crate) fn quantile(q: f64, values: &mut [f64], go_on: GoOn<'_>) -> Result<f64, QueryError> {
-    if values.is_empty() || q.is_nan() {
-        return Ok(f64::NAN);
+    if values.len() <= STRETCH {
+        values.sort_unstable_by(nan_first);
+        return Ok(quantile_by(q, values.len(), |at| values[at]));
+    }
+    // The two that are asked for are found alone.
+    let mut stopped = None;
+    let result = quantile_by(q, values.len(), |at| {
+        nth(values, at, go_on).unwrap_or_else(|e| {
+            stopped = Some(e);
+            f64::NAN
+        })
+    });
+    stopped.map_or(Ok(result), Err)
+}
+
+/// The `q`-quantile of `n` values, of which `sorted` gives the one at a place.
+#[inline]
+pub(super) fn quantile_by(q: f64, n: usize, mut sorted: impl FnMut(usize) -> f64) -> f64 {
+    if n == 0 || q.is_nan() {
+        return f64::NAN;
     }
     if q < 0.0 {
-        return Ok(f64::NEG_INFINITY);
+        return f64::NEG_INFINITY;
     }
     if q > 1.0 {
-        return Ok(f64::INFINITY);
+        return f64::INFINITY;
     }
-    let n = values.len() as f64;
+    let n = n as f64;
     let rank = q * (n - 1.0);
     let lower = rank.floor().max(0.0);
     let upper = (lower + 1.0).min(n - 1.0);
     let weight = rank - rank.floor();
-    let (low, high) = if values.len() > STRETCH {
-        (nth(values, lower as usize, go_on)?, nth(values, upper as usize, go_on)?)
-    } else {
-        values.sort_unstable_by(nan_first);
-        (values[lower as usize], values[upper as usize])
-    };
-    Ok(if weight == 0.0 { low } else { low * (1.0 - weight) + high * weight })
+    let low = sorted(lower as usize);
+    if weight == 0.0 { low } else { low * (1.0 - weight) + sorted(upper as usize) * weight }
 }
 
 /// The median absolute deviation. `scratch` is overwritten.

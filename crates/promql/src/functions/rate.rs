@@ -1,5 +1,6 @@
 //! `rate`, `increase`, `delta` and their instant forms over the floats of one window.
 
+use super::sliding::Windows;
 use super::start_time::{is_reset, st_at};
 
 /// The window's bounds and samples.
@@ -18,9 +19,13 @@ pub(crate) struct Samples<'a> {
 pub(crate) fn find_resets(t: &[i64], v: &[f64], st: &[i64], out: &mut Vec<u32>) {
     out.clear();
     if st.is_empty() {
-        for (i, w) in v.windows(2).enumerate() {
-            if w[1] < w[0] {
-                out.push(i as u32 + 1);
+        const BLOCK: usize = 64;
+        for from in (1..v.len()).step_by(BLOCK) {
+            let to = v.len().min(from + BLOCK);
+            // Few blocks have any, and whether they do is soon known.
+            let pairs = v[from - 1..to - 1].iter().zip(&v[from..to]);
+            if pairs.clone().fold(false, |any, (before, v)| any | (v < before)) {
+                out.extend(pairs.zip(from as u32..).filter(|((before, v), _)| v < before).map(|(_, i)| i));
             }
         }
         return;
@@ -37,6 +42,45 @@ pub(crate) fn began_within(t: &[i64], st: &[i64], start_ms: i64) -> Option<i64> 
     Some(st_at(st, 0)).filter(|st| *st != 0 && *st > start_ms && t.first().is_some_and(|t| st < t))
 }
 
+/// The seconds between first and last sample of a window, and how far beyond each of them the gain
+/// reaches: to the window's bounds where those are near.
+#[derive(Clone, Copy, Debug)]
+struct Span {
+    sampled: f64,
+    to_start: f64,
+    to_end: f64,
+}
+
+impl Span {
+    #[inline]
+    fn of(first_t: i64, last_t: i64, gaps: usize, (start_ms, end_ms): (i64, i64)) -> Self {
+        let to_start = (first_t - start_ms) as f64 / 1000.0;
+        let to_end = (end_ms - last_t) as f64 / 1000.0;
+        let sampled = (last_t - first_t) as f64 / 1000.0;
+        let average = if gaps > 0 { sampled / gaps as f64 } else { 0.0 };
+        let threshold = average * 1.1;
+        // Selects rather than branches: which way they go is hard to predict.
+        Self {
+            sampled,
+            to_start: if to_start >= threshold { average / 2.0 } else { to_start },
+            to_end: if to_end >= threshold { average / 2.0 } else { to_end },
+        }
+    }
+
+    /// The time to the left goes no further than where a counter was zero.
+    #[inline]
+    fn not_below_zero(mut self, to_zero: f64) -> Self {
+        let to_zero = self.sampled * to_zero;
+        self.to_start = if to_zero < self.to_start { to_zero } else { self.to_start };
+        self
+    }
+
+    #[inline]
+    fn factor(self) -> f64 {
+        if self.sampled == 0.0 { 1.0 } else { (self.sampled + self.to_start + self.to_end) / self.sampled }
+    }
+}
+
 /// What to multiply the gain between first and last sample by, so that it is the gain between the
 /// window's bounds as far as samples reach near them. A counter that `began` within is not
 /// extrapolated to the left; others no further than where they were zero: at the part `to_zero` of
@@ -50,29 +94,90 @@ pub(crate) fn factor(
     per_second: bool,
 ) -> Option<f64> {
     let last = t.len().checked_sub(1)?;
-    let (first_t, last_t) = (t[0], t[last]);
-    let mut to_start = (first_t - start_ms) as f64 / 1000.0;
-    let mut to_end = (end_ms - last_t) as f64 / 1000.0;
-    let mut sampled = (last_t - first_t) as f64 / 1000.0;
-    let average = if last > 0 { sampled / last as f64 } else { 0.0 };
-    let threshold = average * 1.1;
+    let mut span = Span::of(t[0], t[last], last, (start_ms, end_ms));
     if let Some(began) = began {
-        to_start = 0.0;
-        sampled = (last_t - began) as f64 / 1000.0;
+        span.to_start = 0.0;
+        span.sampled = (t[last] - began) as f64 / 1000.0;
     } else if last == 0 {
         return None;
     } else {
-        // Selects rather than branches: which way they go is hard to predict.
-        to_start = if to_start >= threshold { average / 2.0 } else { to_start };
-        let to_zero = sampled * to_zero;
-        to_start = if to_zero < to_start { to_zero } else { to_start };
+        span = span.not_below_zero(to_zero);
     }
-    to_end = if to_end >= threshold { average / 2.0 } else { to_end };
-    let mut factor = if sampled == 0.0 { 1.0 } else { (sampled + to_start + to_end) / sampled };
+    let mut factor = span.factor();
     if per_second {
         factor /= (end_ms - start_ms) as f64 / 1000.0;
     }
     Some(factor)
+}
+
+/// The [`Span`]s of all windows of a series.
+#[derive(Debug, Default)]
+pub(crate) struct Spans {
+    sampled: Vec<f64>,
+    to_start: Vec<f64>,
+    to_end: Vec<f64>,
+}
+
+impl Spans {
+    /// Adds the window of the samples at `t`, two at least.
+    pub(crate) fn push(&mut self, t: &[i64], bounds_ms: (i64, i64)) {
+        let Span { sampled, to_start, to_end } = Span::of(t[0], t[t.len() - 1], t.len() - 1, bounds_ms);
+        self.sampled.push(sampled);
+        self.to_start.push(to_start);
+        self.to_end.push(to_end);
+    }
+}
+
+/// Windows that [`slide`] takes at once.
+const BLOCK: usize = 64;
+
+/// As [`extrapolated`], of all windows of a series without start timestamps. `resets` are those of the whole
+/// series, empty for gauges; the result is divided by `per` seconds.
+pub(crate) fn slide(
+    v: &[f64],
+    w: Windows<'_>,
+    spans: &Spans,
+    resets: &[u32],
+    is_counter: bool,
+    per: f64,
+    out: &mut Vec<f64>,
+) {
+    let (mut first, mut gain) = ([0.0; BLOCK], [0.0; BLOCK]);
+    let mut next_reset = 0;
+    for from in (0..w.len()).step_by(BLOCK) {
+        let n = BLOCK.min(w.len() - from);
+        let (first, gain) = (&mut first[..n], &mut gain[..n]);
+        let (lo, hi) = (&w.lo[from..][..n], &w.hi[from..][..n]);
+        for i in 0..n {
+            first[i] = v[lo[i] as usize];
+            gain[i] = v[hi[i] as usize - 1] - first[i];
+        }
+        if next_reset < resets.len() && resets[next_reset] < hi[n - 1] {
+            for i in 0..n {
+                while resets.get(next_reset).is_some_and(|r| *r <= lo[i]) {
+                    next_reset += 1;
+                }
+                let within = resets[next_reset..].iter().take_while(|r| **r < hi[i]);
+                gain[i] = within.fold(gain[i], |gain, r| gain + v[*r as usize - 1]);
+            }
+        }
+        let sampled = &spans.sampled[from..][..n];
+        let (to_start, to_end) = (&spans.to_start[from..][..n], &spans.to_end[from..][..n]);
+        out.extend((0..n).map(|i| {
+            let mut span = Span { sampled: sampled[i], to_start: to_start[i], to_end: to_end[i] };
+            if is_counter {
+                span = span.not_below_zero(part_to_zero(first[i], gain[i]));
+            }
+            gain[i] * (span.factor() / per)
+        }));
+    }
+}
+
+/// Where a counter was zero, as a part of the time in which it gained `gain`.
+#[inline]
+fn part_to_zero(first: f64, gain: f64) -> f64 {
+    let part = first / gain;
+    if gain > 0.0 && first >= 0.0 { part } else { f64::INFINITY }
 }
 
 /// What a counter or gauge gained in the window, extrapolated by [`factor`]. `lost` adds the values
@@ -89,8 +194,7 @@ pub(crate) fn extrapolated(
     let (mut began, mut to_zero) = (None, f64::INFINITY);
     if is_counter {
         result = lost(result);
-        let part = s.v[0] / result;
-        to_zero = if result > 0.0 && s.v[0] >= 0.0 { part } else { f64::INFINITY };
+        to_zero = part_to_zero(s.v[0], result);
         began = began_within(s.t, s.st, s.start_ms);
         if began.is_some() {
             result += s.v[0];
