@@ -30,6 +30,8 @@ fn least(f: Function) -> Option<usize> {
         | F::AvgOverTime
         | F::MaxOverTime
         | F::MinOverTime
+        | F::StdvarOverTime
+        | F::StddevOverTime
         | F::QuantileOverTime => Some(1),
         _ => None,
     }
@@ -100,6 +102,11 @@ impl Exec<'_> {
             F::AvgOverTime => sliding::avg(v, w, &go_on, out)?,
             F::MaxOverTime => sliding::max(v, w, out),
             F::MinOverTime => sliding::min(v, w, out),
+            F::StdvarOverTime => sliding::stdvar(v, w, &go_on, out)?,
+            F::StddevOverTime => {
+                sliding::stdvar(v, w, &go_on, out)?;
+                out.iter_mut().for_each(|v| *v = v.sqrt());
+            }
             F::QuantileOverTime => {
                 let q = |i: usize| scalars[0][edges.step(i)];
                 if !sliding::quantile(v, w, q, &go_on, out)? {

@@ -2,7 +2,8 @@
 //! computed is not computed again for the next.
 //!
 //! Two stacks ([`slide`]) touch each sample twice, however many windows it is in; they need an
-//! operation that may be bracketed at will. Others take differences of counts, or keep windows sorted.
+//! operation that may be bracketed at will. Others take differences of counts, or keep windows sorted,
+//! or go through several windows side by side.
 
 use super::kahan;
 use super::over_time::{self, rank_of};
@@ -137,13 +138,8 @@ fn sums(
         })
     };
     if widest <= NARROW || greatest(v) >= f64::MAX / (4 * widest) as f64 {
-        let mut pulse = Pulse::new(go_on);
-        for (lo, hi) in w.iter() {
-            pulse.beat(hi - lo)?;
-            let (sum, c) = v[lo..hi].iter().fold((0.0, 0.0), |(sum, c), v| kahan::inc_even(*v, sum, c));
-            emit(sum, c, lo, hi)?;
-        }
-        return Ok(());
+        let add = |[sums, cs]: [&mut [f64]; 2], _, v: &[f64]| kahan::inc_columns(v, sums, cs);
+        return side_by_side(v, w, go_on, add, |[sum, c], lo, hi| emit(sum, c, lo, hi));
     }
     let mut result = Ok(());
     let leaf = |i: usize| (v[i], 0.0);
@@ -154,6 +150,73 @@ fn sums(
         }
     });
     result
+}
+
+/// The population variance of each window, as [`over_time::stdvar`] has it.
+pub(crate) fn stdvar(
+    v: &[f64],
+    w: Windows<'_>,
+    go_on: GoOn<'_>,
+    out: &mut Vec<f64>,
+) -> Result<(), QueryError> {
+    let add = |[mean, c_mean, aux, c_aux]: [&mut [f64]; 4], i: usize, v: &[f64]| {
+        let count = (i + 1) as f64;
+        let sums = mean.iter_mut().zip(c_mean).zip(aux.iter_mut().zip(c_aux));
+        for (v, ((mean, c_mean), (aux, c_aux))) in v.iter().zip(sums) {
+            let delta = v - (*mean + *c_mean);
+            (*mean, *c_mean) = kahan::inc_even(delta / count, *mean, *c_mean);
+            (*aux, *c_aux) = kahan::inc_even(delta * (v - (*mean + *c_mean)), *aux, *c_aux);
+        }
+    };
+    side_by_side(v, w, go_on, add, |[_, _, aux, c_aux], lo, hi| {
+        out.push((aux + c_aux) / (hi - lo) as f64);
+        Ok(())
+    })
+}
+
+/// Windows that are worked on side by side.
+const SIDE: usize = 32;
+
+/// Computes what has no shortcut: `add` takes the columns of what is known of several windows, zero
+/// at first, the number of a sample, and that sample of each window; `emit` the result of each
+/// window in turn. Each window sees its values in their order, as if it was alone, but what would
+/// wait for one addition after the other is done for several at once.
+#[inline]
+fn side_by_side<const N: usize>(
+    v: &[f64],
+    w: Windows<'_>,
+    go_on: GoOn<'_>,
+    add: impl Fn([&mut [f64]; N], usize, &[f64]),
+    mut emit: impl FnMut([f64; N], usize, usize) -> Result<(), QueryError>,
+) -> Result<(), QueryError> {
+    let mut pulse = Pulse::new(go_on);
+    let mut values = [0.0; SIDE];
+    for from in (0..w.len()).step_by(SIDE) {
+        let n = SIDE.min(w.len() - from);
+        let (lo, hi) = (&w.lo[from..][..n], &w.hi[from..][..n]);
+        let common = lo.iter().zip(hi).map(|(lo, hi)| hi - lo).min().unwrap_or(0) as usize;
+        let are_next = lo.windows(2).all(|pair| pair[1] - pair[0] == 1);
+        let mut state = [[0.0; SIDE]; N];
+        for i in 0..common {
+            pulse.beat(n)?;
+            let here = if are_next {
+                &v[lo[0] as usize + i..][..n]
+            } else {
+                values.iter_mut().zip(lo).for_each(|(value, lo)| *value = v[*lo as usize + i]);
+                &values[..n]
+            };
+            add(state.each_mut().map(|column| &mut column[..n]), i, here);
+        }
+        for k in 0..n {
+            let (lo, hi) = (lo[k] as usize, hi[k] as usize);
+            pulse.beat(hi - lo - common)?;
+            for i in common..hi - lo {
+                add(state.each_mut().map(|column| &mut column[k..=k]), i, &v[lo + i..=lo + i]);
+            }
+            emit(state.map(|column| column[k]), lo, hi)?;
+        }
+    }
+    Ok(())
 }
 
 /// How many of the samples behind the first of each window `is_one` holds for, given a value and the
