@@ -20,6 +20,19 @@ pub struct SeriesBatch {
     pub values: Vec<f64>,
 }
 
+impl SeriesBatch {
+    /// A series as JavaScript has it, where every number is a float.
+    ///
+    /// # Errors
+    /// [`ErrorCode::InvalidArgument`] where a timestamp is no number of milliseconds.
+    pub fn from_floats(labels: Labels, timestamps: &[f64], values: Vec<f64>) -> Result<Self, EngineError> {
+        if let Some(t) = timestamps.iter().find(|t| !t.is_finite()) {
+            return Err(EngineError::invalid(format!("timestamps are milliseconds, not {t}")));
+        }
+        Ok(Self { labels, timestamps: timestamps.iter().map(|t| *t as TimestampMs).collect(), values })
+    }
+}
+
 /// What became of a batch.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct AppendReport {

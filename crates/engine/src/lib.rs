@@ -6,7 +6,9 @@
 //! from there. A query never delays an ingest.
 
 pub mod admin;
+pub mod block_files;
 pub mod body;
+pub mod columns;
 pub mod embed;
 pub mod engine;
 pub mod error;

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
 
+use ::engine::Engine;
 use ::engine::embed::{AppendReport, SeriesBatch};
 use ::engine::engine::ReplayProgress;
 use ::engine::exemplars_api::ExemplarQuery;
@@ -11,7 +12,6 @@ use ::engine::labels_api::SeriesQuery;
 use ::engine::pool::guarded;
 use ::engine::query::{QueryLimits, QueryTimes};
 use ::engine::status::HeadSummary;
-use ::engine::{Engine, EngineError};
 use model::Labels;
 use napi::bindgen_prelude::{Float64Array, Function, Object};
 use napi::threadsafe_function::ThreadsafeFunctionCallMode;
@@ -374,14 +374,8 @@ impl NativeEngine {
 
 /// Copies a series: the buffers stay the caller's.
 fn series_batch(s: NativeBatch) -> Result<SeriesBatch> {
-    if let Some(t) = s.timestamps.iter().find(|t| !t.is_finite()) {
-        return Err(to_js(&EngineError::invalid(format!("timestamps are milliseconds, not {t}"))));
-    }
-    Ok(SeriesBatch {
-        labels: Labels::from_pairs(s.labels),
-        timestamps: s.timestamps.iter().map(|t| *t as i64).collect(),
-        values: s.values.to_vec(),
-    })
+    SeriesBatch::from_floats(Labels::from_pairs(s.labels), &s.timestamps, s.values.to_vec())
+        .map_err(|e| to_js(&e))
 }
 
 /// A query with `timeMs` is an instant one.

@@ -2,12 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, ErrorKind};
+use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::fs::{DirEntry, FileAppend, FileLock, FileRead, Fs, Map};
 
-type Bytes = Arc<Mutex<Vec<u8>>>;
+/// A file's content; a map shares it, and a later write copies what is mapped.
+type Bytes = Arc<Mutex<Arc<Vec<u8>>>>;
 
 #[derive(Default)]
 struct State {
@@ -26,6 +28,13 @@ impl MemFs {
     #[must_use]
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// Makes a file of bytes that are there already, with its parents.
+    pub fn put(&self, path: &Path, bytes: Vec<u8>) {
+        let mut s = self.state();
+        s.dirs.extend(path.ancestors().skip(1).map(Path::to_owned));
+        s.files.insert(path.to_owned(), Arc::new(Mutex::new(Arc::new(bytes))));
     }
 
     /// From now on the file system says that it has this size; before, it does not know.
@@ -47,13 +56,13 @@ impl MemFs {
     pub fn snapshot(&self) -> Self {
         let s = self.state();
         let files =
-            s.files.iter().map(|(p, b)| (p.clone(), Arc::new(Mutex::new(guard(b).clone())))).collect();
+            s.files.iter().map(|(p, b)| (p.clone(), Arc::new(Mutex::new(Arc::clone(&guard(b)))))).collect();
         let (dirs, disk_bytes) = (s.dirs.clone(), s.disk_bytes);
         Self(Arc::new(Mutex::new(State { files, dirs, locks: BTreeSet::new(), disk_bytes })))
     }
 }
 
-fn guard(b: &Bytes) -> MutexGuard<'_, Vec<u8>> {
+fn guard(b: &Bytes) -> MutexGuard<'_, Arc<Vec<u8>>> {
     b.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -61,18 +70,27 @@ fn missing(path: &Path) -> io::Error {
     io::Error::new(ErrorKind::NotFound, format!("{}: no such file or directory", path.display()))
 }
 
+struct Content(Arc<Vec<u8>>);
+
+impl Deref for Content {
+    type Target = [u8];
+    fn deref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
 struct Handle(Bytes);
 
 impl FileAppend for Handle {
     fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
-        guard(&self.0).extend_from_slice(bytes);
+        Arc::make_mut(&mut guard(&self.0)).extend_from_slice(bytes);
         Ok(())
     }
 
     fn write_at(&mut self, offset: u64, bytes: &[u8]) -> io::Result<()> {
         let mut b = guard(&self.0);
         let start = usize::try_from(offset).map_err(|_| io::Error::from(ErrorKind::InvalidInput))?;
-        let place = start.checked_add(bytes.len()).and_then(|end| b.get_mut(start..end));
+        let place = start.checked_add(bytes.len()).and_then(|end| Arc::make_mut(&mut b).get_mut(start..end));
         place.ok_or_else(|| io::Error::from(ErrorKind::UnexpectedEof))?.copy_from_slice(bytes);
         Ok(())
     }
@@ -126,16 +144,17 @@ impl Fs for MemFs {
     }
 
     fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
-        Ok(guard(&self.file(path)?).clone())
+        Ok(guard(&self.file(path)?).to_vec())
     }
 
     fn map(&self, path: &Path) -> io::Result<Map> {
-        Ok(Map::new(self.read(path)?))
+        let content = Arc::clone(&guard(&self.file(path)?));
+        Ok(Map::new(Content(content)))
     }
 
     fn set_len(&self, path: &Path, len: u64) -> io::Result<()> {
         let n = usize::try_from(len).map_err(|_| io::Error::from(ErrorKind::InvalidInput))?;
-        guard(&self.file(path)?).resize(n, 0);
+        Arc::make_mut(&mut guard(&self.file(path)?)).resize(n, 0);
         Ok(())
     }
 
@@ -239,4 +258,25 @@ impl Fs for MemFs {
 
 fn is_dir(s: &State, path: &Path) -> bool {
     s.dirs.contains(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_map_keeps_what_it_showed() {
+        let (fs, path) = (MemFs::new(), Path::new("a/b"));
+        fs.put(path, b"one".to_vec());
+        assert!(fs.exists(Path::new("a")));
+        let map = fs.map(path).unwrap();
+        let before = fs.snapshot();
+        let mut file = fs.open_append(path).unwrap();
+        file.append(b"two").unwrap();
+        file.write_at(0, b"O").unwrap();
+        assert_eq!((&*map, &*fs.map(path).unwrap()), (&b"one"[..], &b"Onetwo"[..]));
+        assert_eq!(before.read(path).unwrap(), b"one");
+        fs.set_len(path, 1).unwrap();
+        assert_eq!(fs.read(path).unwrap(), b"O");
+    }
 }
