@@ -1,7 +1,8 @@
 #!/usr/bin/env node
 /**
  * Benches. `npm run bench -- compare WORKLOAD` puts us beside every peer there is, on the same bytes, in interleaved
- * runs, prints medians and ratios, and exits 1 below the workload's floor. `npm run bench -- suite` measures the binding.
+ * runs, prints medians and ratios, and exits 1 below the workload's floor. `npm run bench -- suite` measures the binding,
+ * `npm run bench -- suite wasm` the engine in WASM beside the addon.
  */
 import { readdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -11,15 +12,16 @@ import { median, printTable, short } from './lib/table.mjs';
 
 const here = dirname(fileURLToPath(import.meta.url));
 const [command, name, ...flags] = process.argv.slice(2);
+const suites = readdirSync(join(here, 'suites')).map((file) => file.replace(/\.mjs$/, ''));
 const workloads = readdirSync(join(here, 'workloads')).map((file) => file.replace(/\.mjs$/, ''));
 
 if (command === 'compare' && workloads.includes(name)) {
   process.exitCode = await compare(await load('workloads', name));
-} else if (command === 'suite') {
-  await (await load('suites', 'binding')).run();
+} else if (command === 'suite' && (name === undefined || suites.includes(name))) {
+  await (await load('suites', name ?? 'binding')).run();
 } else {
   console.log(
-    `usage: npm run bench -- compare ${workloads.join('|')} [--runs=N] [--only=NAME,…]\n       npm run bench -- suite`,
+    `usage: npm run bench -- compare ${workloads.join('|')} [--runs=N] [--only=NAME,…]\n       npm run bench -- suite [${suites.join('|')}]`,
   );
   process.exitCode = 1;
 }

@@ -11,7 +11,18 @@ import { runSteps } from './lib/steps.mjs';
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const wasmTarget = 'wasm32-unknown-unknown';
 /** The crates that must not need files, threads or clocks of the platform. */
-const portableCrates = ['model', 'chunk', 'storage', 'tsdb', 'promql-syntax', 'promql', 'exposition', 'engine'];
+const portableCrates = [
+  'model',
+  'chunk',
+  'storage',
+  'tsdb',
+  'promql-syntax',
+  'promql',
+  'exposition',
+  'engine',
+  'testkit',
+  'wasm',
+];
 
 const steps = [
   { name: 'biome: format and lint', run: () => npmBin('biome', ['check', '--error-on-warnings', '.']) },

@@ -36,7 +36,7 @@ const parts = {
     inputs: () => [
       join(root, 'Cargo.toml'),
       join(root, 'Cargo.lock'),
-      ...filesBelow(join(root, 'crates'), ['testkit', 'tests', 'benches', 'fuzz'], /(?<!\.md)$/),
+      ...filesBelow(join(root, 'crates'), ['testkit', 'wasm', 'tests', 'benches', 'fuzz'], /(?<!\.md)$/),
     ],
     needs: ['node', 'rust', 'cc'],
     build: buildAddon,
@@ -171,7 +171,7 @@ function buildDist() {
       cpSync(file, join(scratch, relative(join(root, 'ts'), file)));
     }
     for (const name of readdirSync(dist)) {
-      if (name !== 'native' && !name.startsWith('.')) rmSync(join(dist, name), { recursive: true });
+      if (!['native', 'wasm'].includes(name) && !name.startsWith('.')) rmSync(join(dist, name), { recursive: true });
     }
     for (const name of readdirSync(scratch)) renameSync(join(scratch, name), join(dist, name));
     const program = join(dist, 'cli', 'main.js');

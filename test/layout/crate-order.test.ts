@@ -13,9 +13,9 @@ const ORDER = [
   'exposition',
   'wire',
   'engine',
+  'testkit',
   'node',
   'wasm',
-  'testkit',
 ];
 
 /** Neighbours in the order that must not know each other all the same. */
@@ -23,8 +23,8 @@ const STRANGERS: Record<string, string[]> = {
   'promql-syntax': ['tsdb'],
   promql: ['tsdb'],
   exposition: ['tsdb', 'promql-syntax', 'promql'],
+  node: ['testkit'],
   wasm: ['node'],
-  testkit: ['node', 'wasm'],
 };
 
 interface Package {

@@ -24,7 +24,10 @@ interface Import {
   specifier: string;
 }
 
-const packageJson = JSON.parse(textOf('package.json')) as { dependencies: Record<string, string> };
+const packageJson = JSON.parse(textOf('package.json')) as {
+  dependencies: Record<string, string>;
+  imports: Record<string, string>;
+};
 const imports: Import[] = filesBelow('ts', /(?<!\.(test|fixture))\.ts$/).flatMap((file) =>
   [...textOf(file).matchAll(/(?:\bfrom|\bimport)\s*\(?\s*'([^'\n]+)'/g)].map((match) => ({
     file,
@@ -55,9 +58,11 @@ describe('imports in ts/', () => {
     expect(wrong.map(({ file, specifier }) => `${file} → ${specifier}`)).toEqual([]);
   });
 
-  test('lead to declared dependencies or to Node, by its prefix', () => {
+  test('lead to declared dependencies, to Node by its prefix, or to what package.json imports', () => {
     const wrong = imports.filter((each) => {
       if (targetOf(each) !== undefined || each.specifier.startsWith('node:')) return false;
+      if (Object.keys(packageJson.imports).some((name) => each.specifier.startsWith(name.replace('*', ''))))
+        return false;
       const name = each.specifier
         .split('/')
         .slice(0, each.specifier.startsWith('@') ? 2 : 1)

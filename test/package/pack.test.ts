@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { root, textOf } from '../layout/files.ts';
+import { wasmBuild } from '../support/require.ts';
 
 interface Manifest {
   version: string;
@@ -74,13 +75,32 @@ describe('the packed package', () => {
     expect(run('open.mjs')).toBe('1 43\n');
   });
 
+  test.skipIf(wasmBuild('wasm/engine.wasm') === undefined)('opens a database in WASM', () => {
+    const lines = [
+      "import { open } from 'narthex/wasm';",
+      "import { loadSyntax } from 'narthex/syntax';",
+      'const engine = await open();',
+      "const { series } = await engine.query({ query: 'vector(42) + 1', timeMs: 1000 });",
+      "console.log(series.length, series[0].values[0], (await loadSyntax()).formatQuery('sum( x )'));",
+      'await engine.close();',
+    ];
+    writeFileSync(join(consumer, 'wasm.mjs'), lines.join('\n'));
+    expect(run('wasm.mjs')).toBe('1 43 sum(x)\n');
+  });
+
   test('has types that a strict project can use', () => {
     const source = [
       "import { open, type Engine } from 'narthex';",
+      "import { open as openWasm } from 'narthex/wasm';",
+      "import { loadSyntax, type Syntax } from 'narthex/syntax';",
       "const engine: Engine = await open({ dir: ':memory:' });",
       '// @ts-expect-error: no such method, so the types are not `any`',
       'engine.noSuchMethod();',
       'await engine.close();',
+      'const other: Engine = await openWasm({ blocks: [{ index: new Uint8Array() }] });',
+      'const syntax: Syntax = await loadSyntax();',
+      '// @ts-expect-error: no such method',
+      'other.noSuchMethod(syntax.noSuchMethod());',
     ];
     writeFileSync(join(consumer, 'typed.ts'), source.join('\n'));
     const options = ['--noEmit', '--strict', '--target', 'es2023', '--module', 'nodenext', '--types', 'node'];

@@ -9,7 +9,7 @@ import { PEERS, peerDir } from '../../bench/lib/peers.mjs';
 import { root } from '../layout/files.ts';
 
 /** The words `NARTHEX_REQUIRE` may list. */
-export type Requirement = 'conformance' | 'promtool' | 'node_exporter' | 'peers';
+export type Requirement = 'conformance' | 'promtool' | 'node_exporter' | 'peers' | 'wasm';
 
 /** Whether the absence of something is a failure rather than a reason to skip. */
 export function isRequired(name: Requirement): boolean {
@@ -33,6 +33,12 @@ export function conformance(folder: string): string | undefined {
   const base = process.env.NARTHEX_CONFORMANCE ?? resolve(root, '..', 'shared', 'conformance');
   const path = join(base, folder);
   return orSkip('conformance', existsSync(path) ? path : undefined, `no ${path}; NARTHEX_CONFORMANCE says where`);
+}
+
+/** A module of crates/wasm, by its path in dist: the compiled one, or its glue. */
+export function wasmBuild(path: string): string | undefined {
+  const file = join(root, 'dist', path);
+  return orSkip('wasm', existsSync(file) ? file : undefined, `no ${file}: \`npm run build:wasm -- --testkit\``);
 }
 
 /** A program: among the peers built by `npm run bench:peers`, or on PATH. */
