@@ -52,7 +52,8 @@ function contextWithoutEngine(state: { readiness: Readiness; answers: RequestRec
     onAnswer: (record) => {
       state.answers.push(record);
     },
-    onQuery: () => undefined,
+    queryCeilings: () => undefined,
+    scrapeIntervalMs: () => 15_000,
     onInternalError: () => undefined,
   };
 }

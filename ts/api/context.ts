@@ -114,6 +114,10 @@ export interface ApiContext {
   /** The configuration in force, as YAML with all defaults. */
   configYaml(): string;
   externalLabels(): LabelSet;
+  /** `global.scrape_interval`. */
+  scrapeIntervalMs(): number;
+  /** What a query's own limits may not exceed, 0 for any; `undefined` without the feature `query-cost`. */
+  queryCeilings(): { maxSeries: number; maxSamplesRead: number; maxDurationMs: number } | undefined;
   runtimeInfo(): Promise<RuntimeInfo>;
   /** All metrics of the process in text format 0.0.4. */
   metricsText(): Promise<string>;
@@ -124,8 +128,6 @@ export interface ApiContext {
   /** Told of every route before the first request, and of every answer. */
   onRoute(handler: string): void;
   onAnswer(record: RequestRecord): void;
-  /** Told how long the engine took for a query, whatever came of it. */
-  onQuery(durationSeconds: number): void;
   /** Told of failures that are the server's own. */
   onInternalError(error: Error, request: { method: string; url: string }): void;
 }

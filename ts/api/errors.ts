@@ -40,6 +40,7 @@ export class ApiError extends Error {
 const DEFAULT_STATUS: Record<ErrorType, number> = {
   bad_data: 400,
   execution: 422,
+  cost_limit: 422,
   canceled: 499,
   timeout: 503,
   internal: 500,

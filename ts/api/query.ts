@@ -1,7 +1,7 @@
 /** /api/v1/query, query_range, query_exemplars, format_query and parse_query. */
 
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
-import type { Body, QueryLimits } from '../core/engine.ts';
+import type { Body, CallOptions, InstantQuery, QueryLimits, RangeQuery } from '../core/engine.ts';
 import { EngineError } from '../core/errors.ts';
 import { messageOf } from '../util/index.ts';
 import type { ApiContext } from './context.ts';
@@ -21,6 +21,7 @@ import {
   time,
   timeout,
 } from './params.ts';
+import { costLimits, wantsCost } from './query-cost.ts';
 import { acceptEncoding, JSON_TYPE, sendBody, sendData, sendRawData } from './respond.ts';
 import { engineOf, requestSignal } from './route.ts';
 
@@ -30,8 +31,12 @@ const MAX_POINTS = 11_000;
 const GET_POST = ['GET', 'POST'];
 
 export function queryRoutes(app: FastifyInstance, context: ApiContext): void {
-  app.route({ method: GET_POST, url: '/query', handler: instantQuery(context) });
-  app.route({ method: GET_POST, url: '/query_range', handler: rangeQuery(context) });
+  app.route({ method: GET_POST, url: '/query', handler: instantQuery(context, answerOf(context)) });
+  app.route({ method: GET_POST, url: '/query_range', handler: rangeQuery(context, answerOf(context)) });
+  if (context.queryCeilings() !== undefined) {
+    app.route({ method: GET_POST, url: '/query_cost', handler: instantQuery(context, costOf(context)) });
+    app.route({ method: GET_POST, url: '/query_range_cost', handler: rangeQuery(context, costOf(context)) });
+  }
   app.route({ method: GET_POST, url: '/query_exemplars', handler: exemplars(context) });
   app.route({ method: GET_POST, url: '/format_query', handler: formatQuery(context) });
   app.route({ method: GET_POST, url: '/parse_query', handler: parseQuery(context) });
@@ -46,7 +51,23 @@ interface LimitParams {
   stats: string;
 }
 
-function instantQuery(context: ApiContext): Handler {
+/** What is done with a query once it is read. */
+type Ask = (query: InstantQuery | RangeQuery, options: CallOptions) => Promise<Body>;
+
+function answerOf(context: ApiContext): Ask {
+  return (query, options) => {
+    const engine = engineOf(context);
+    return 'timeMs' in query ? engine.queryJson(query, options) : engine.queryRangeJson(query, options);
+  };
+}
+
+/** The parameters that only shape an answer are checked and have no effect. */
+function costOf(context: ApiContext): Ask {
+  return ({ compareCostMs: _, ...query }, options) =>
+    engineOf(context).queryCostJson(query, context.scrapeIntervalMs(), options);
+}
+
+function instantQuery(context: ApiContext, ask: Ask): Handler {
   const spec = {
     limit,
     time: time(() => Math.trunc(context.clock.nowMs())),
@@ -57,18 +78,15 @@ function instantQuery(context: ApiContext): Handler {
   };
   return async (request, reply) => {
     const params = readParams(spec, formOf(request));
-    checkStartTimestampsHeader(request);
-    const body = await timed(context, () =>
-      engineOf(context).queryJson(
-        { query: params.query, timeMs: params.time, ...queryLimits(request, params) },
-        { signal: requestSignal(reply) },
-      ),
+    const limits = queryLimits(request, params, context);
+    const body = await named('query', () =>
+      ask({ query: params.query, timeMs: params.time, ...limits }, { signal: requestSignal(reply) }),
     );
     return sendBody(reply, JSON_TYPE, body);
   };
 }
 
-function rangeQuery(context: ApiContext): Handler {
+function rangeQuery(context: ApiContext, ask: Ask): Handler {
   const window = { limit, start: requiredTime, end: endAfterStart, step };
   const rest = { timeout, lookback_delta: lookbackDelta, stats: text, query: text };
   return async (request, reply) => {
@@ -80,31 +98,11 @@ function rangeQuery(context: ApiContext): Handler {
       );
     }
     const params = { limit: count, ...readParams(rest, form) };
-    checkStartTimestampsHeader(request);
-    const body = await timed(context, () =>
-      engineOf(context).queryRangeJson(
-        {
-          query: params.query,
-          startMs: start,
-          endMs: end,
-          stepMs: Math.max(1, Math.trunc(stepMs)),
-          ...queryLimits(request, params),
-        },
-        { signal: requestSignal(reply) },
-      ),
-    );
+    const limits = queryLimits(request, params, context);
+    const query = { query: params.query, startMs: start, endMs: end, stepMs: Math.max(1, Math.trunc(stepMs)) };
+    const body = await named('query', () => ask({ ...query, ...limits }, { signal: requestSignal(reply) }));
     return sendBody(reply, JSON_TYPE, body);
   };
-}
-
-/** Runs a query and reports how long it took. */
-async function timed(context: ApiContext, run: () => Promise<Body>): Promise<Body> {
-  const started = context.clock.monotonicMs();
-  try {
-    return await named('query', run);
-  } finally {
-    context.onQuery((context.clock.monotonicMs() - started) / 1000);
-  }
 }
 
 /** The end of a range query; it must not lie before the start. */
@@ -143,11 +141,19 @@ function parseQuery(context: ApiContext): Handler {
   };
 }
 
-function queryLimits(request: FastifyRequest, params: LimitParams): QueryLimits {
-  const limits: QueryLimits = { limit: params.limit, acceptEncoding: acceptEncoding(request) };
+function queryLimits(request: FastifyRequest, params: LimitParams, context: ApiContext): QueryLimits {
+  checkStartTimestampsHeader(request);
+  const form = formOf(request);
+  const limits: QueryLimits = {
+    limit: params.limit,
+    acceptEncoding: acceptEncoding(request),
+    origin: { clientIP: request.ip, method: request.method, path: request.url.replace(/\?.*/s, '') },
+    ...costLimits(form, context),
+  };
+  if (wantsCost(form, context)) limits.compareCostMs = context.scrapeIntervalMs();
   if (params.timeout !== undefined) limits.timeoutMs = Math.ceil(params.timeout);
   if (params.lookback_delta !== undefined) limits.lookbackDeltaMs = Math.max(1, Math.trunc(params.lookback_delta));
-  if (params.stats !== '') limits.stats = true;
+  if (params.stats !== '') limits.stats = params.stats;
   return limits;
 }
 

@@ -136,6 +136,7 @@ function serverOptions(
       lookbackDeltaMs: flags.number('query.lookback-delta'),
       queryTimeoutMs: flags.number('query.timeout'),
       queryMaxConcurrency: flags.number('query.max-concurrency'),
+      queryMaxMemoryBytes: flags.number('query.max-memory-bytes'),
       queryMaxSamples: flags.number('query.max-samples'),
     },
     web: {

@@ -158,7 +158,13 @@ const SCRAPE_AND_QUERY_FLAGS: FlagSpec[] = [
   flag('query.lookback-delta', 'duration', '5m', 'How far back a query looks for a sample.'),
   flag('query.timeout', 'duration', '2m', 'Longest time a query may take.'),
   flag('query.max-concurrency', 'int', '20', 'Queries that may run at once.'),
-  flag('query.max-samples', 'number', '50000000', 'Most samples a query may hold in memory.'),
+  flag(
+    'query.max-samples',
+    'number',
+    '50000000',
+    'Most samples a query may hold in memory, as Prometheus counts them.',
+  ),
+  flag('query.max-memory-bytes', 'number', '4294967296', 'Most bytes a query may really take, its answer included.'),
 ];
 
 const GENERAL_FLAGS: FlagSpec[] = [
@@ -195,7 +201,9 @@ export const FEATURES = {
     'promql-experimental-functions',
     'promql-delayed-name-removal',
     'promql-binop-fill-modifiers',
+    'promql-per-step-stats',
     'promql-unquoted-utf8-names',
+    'query-cost',
     'st-storage',
     'type-and-unit-labels',
     'use-start-timestamps',
@@ -210,8 +218,6 @@ export const FEATURES = {
     'openmetrics2',
     'otlp-deltatocumulative',
     'otlp-native-delta-ingestion',
-    'promql-per-step-stats',
-    'query-cost',
     'search-api',
     'st-synthesis',
     'use-uncached-io',

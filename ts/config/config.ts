@@ -122,10 +122,6 @@ function expandExternalLabels(labels: Record<string, string>, decoding: Decoding
 /** Keys that are read and checked, but have no effect yet. */
 const INACTIVE_PATHS = [
   'global.rule_query_offset',
-  'global.query_log_file',
-  'global.query_max_series',
-  'global.query_max_samples_read',
-  'global.query_max_duration',
   'global.scrape_failure_log_file',
   'global.scrape_native_histograms',
   'global.convert_classic_histograms_to_nhcb',

@@ -32,7 +32,19 @@ export interface StorageSettings {
 }
 
 /** What a database is opened with. All sizes in bytes. */
-export interface EngineOptions extends StorageSettings {
+/** Settings of queries that `applyQueries` may change. The limits hold with the feature `query-cost`; 0 is none. */
+export interface QuerySettings {
+  /** Where each query is logged, a line of JSON for each; '' for nowhere. */
+  queryLogFile?: string;
+  /** Series that a query's selectors may find together. */
+  queryMaxSeries?: number;
+  /** Samples that a query may read. */
+  queryMaxSamplesRead?: number;
+  /** Longest time of a query, in place of `queryTimeoutMs`. */
+  queryMaxDurationMs?: number;
+}
+
+export interface EngineOptions extends StorageSettings, QuerySettings {
   /** The data directory; it is made where it does not exist. `:memory:` keeps everything in memory. */
   dir: string;
   /** Smallest block, and how often the head is cut. Default two hours. */
@@ -67,8 +79,12 @@ export interface EngineOptions extends StorageSettings {
   queryTimeoutMs?: number;
   /** Queries that may run at once; the others wait. Default 20. */
   queryMaxConcurrency?: number;
-  /** Samples a query may hold at once. Default 50,000,000. */
+  /** Samples a query may hold at once, as Prometheus counts them. Default 50,000,000. */
   queryMaxSamples?: number;
+  /** Bytes a query may really take, its answer included. Default 4 GiB. */
+  queryMaxMemoryBytes?: number;
+  /** Keeps `queries.active` in the directory, which tells after a crash what ran. Default false. */
+  trackQueries?: boolean;
   /** Step of a subquery that names none: the global evaluation interval. Default one minute. */
   defaultSubqueryStepMs?: number;
   /** Feature flags of the query language and of the storage. */
@@ -87,7 +103,9 @@ export type EngineFeature =
   | 'promql-experimental-functions'
   | 'promql-delayed-name-removal'
   | 'promql-binop-fill-modifiers'
+  | 'promql-per-step-stats'
   | 'promql-unquoted-utf8-names'
+  | 'query-cost'
   | 'type-and-unit-labels'
   | 'use-start-timestamps';
 
@@ -243,10 +261,21 @@ export interface QueryLimits {
   lookbackDeltaMs?: number;
   /** At most so many series in the answer, with a warning when there were more. 0: all. */
   limit?: number;
-  /** Adds `stats` to the answer. */
-  stats?: boolean;
+  /** Adds `stats` to a JSON answer: `true`; or `all`, which with `promql-per-step-stats` tells of each step. */
+  stats?: string;
   /** The client's Accept-Encoding; the answer may be compressed accordingly. */
   acceptEncoding?: string;
+  /** Lower limits than the engine's, with the feature `query-cost`. */
+  maxSeries?: number;
+  maxSamplesRead?: number;
+  maxDurationMs?: number;
+  /**
+   * Adds to a JSON answer what the query was estimated to cost. The number stands for the distance of samples where
+   * none can be seen.
+   */
+  compareCostMs?: number;
+  /** Who asks, for the query log. */
+  origin?: { clientIP: string; method: string; path: string };
 }
 
 export interface InstantQuery extends QueryLimits {
@@ -385,6 +414,11 @@ export interface Engine {
   queryJson(query: InstantQuery, options?: CallOptions): Promise<Body>;
   /** The whole JSON envelope of GET /api/v1/query_range. */
   queryRangeJson(query: RangeQuery, options?: CallOptions): Promise<Body>;
+  /**
+   * The whole JSON envelope of GET /api/v1/query_cost or query_range_cost: what the query would cost.
+   * `scrapeIntervalMs` stands for the distance of samples where none can be seen.
+   */
+  queryCostJson(query: InstantQuery | RangeQuery, scrapeIntervalMs: number, options?: CallOptions): Promise<Body>;
   /** An instant query for an embedder. */
   query(query: InstantQuery, options?: CallOptions): Promise<ColumnsResult>;
   /** A range query for an embedder. */
@@ -432,6 +466,8 @@ export interface Engine {
    * Rejects with `INVALID_ARGUMENT` where they contradict the features; the old ones stay then.
    */
   applyStorage(settings: StorageSettings): Promise<void>;
+  /** Replaces the settings of queries and opens the query log anew; throws `IO` where it cannot be opened. */
+  applyQueries(settings: QuerySettings): void;
   /**
    * Deletes samples of the series that match any selector, both ends included. A selector without matchers selects
    * nothing, as with Prometheus. Rejects with `QUERY_PARSE` before anything is deleted.

@@ -4,13 +4,22 @@
  */
 
 /** Prometheus' `errorType` values that the engine can cause. */
-export type ErrorType = 'bad_data' | 'execution' | 'canceled' | 'timeout' | 'internal' | 'unavailable' | 'not_found';
+export type ErrorType =
+  | 'bad_data'
+  | 'execution'
+  | 'cost_limit'
+  | 'canceled'
+  | 'timeout'
+  | 'internal'
+  | 'unavailable'
+  | 'not_found';
 
 /** Every code an engine can fail with, with the `errorType` and HTTP status it stands for. */
 export const ENGINE_ERRORS = {
   INVALID_ARGUMENT: { errorType: 'bad_data', status: 400 },
   QUERY_PARSE: { errorType: 'bad_data', status: 400 },
   QUERY_EXECUTION: { errorType: 'execution', status: 422 },
+  QUERY_COST_LIMIT: { errorType: 'cost_limit', status: 422 },
   QUERY_CANCELED: { errorType: 'canceled', status: 499 },
   QUERY_TIMEOUT: { errorType: 'timeout', status: 503 },
   OVERLOADED: { errorType: 'unavailable', status: 503 },

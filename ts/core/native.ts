@@ -20,6 +20,7 @@ import type {
   InstantQuery,
   LogLine,
   MetricMetadata,
+  QuerySettings,
   RangeQuery,
   Relabeler,
   RelabelRule,
@@ -67,9 +68,12 @@ type Native<Method> = Method extends (...args: infer Args) => infer Result
 
 /** What crates/node exports: `Engine`, with one call for queries of both kinds. */
 type NativeEngine = {
-  [Name in Exclude<keyof Engine, 'query' | 'queryRange' | 'queryJson' | 'queryRangeJson'>]: Native<Engine[Name]>;
+  [Name in Exclude<keyof Engine, 'query' | 'queryRange' | 'queryJson' | 'queryRangeJson' | 'queryCostJson'>]: Native<
+    Engine[Name]
+  >;
 } & {
   queryJson(query: InstantQuery | RangeQuery, cancel?: NativeCancel): Promise<Body>;
+  queryCostJson(query: InstantQuery | RangeQuery, scrapeIntervalMs: number, cancel?: NativeCancel): Promise<Body>;
   query(query: InstantQuery | RangeQuery, cancel?: NativeCancel): Promise<ColumnsResult>;
 };
 
@@ -83,8 +87,9 @@ interface Addon {
   NativeSyntax: new (features: EngineFeature[]) => NativeSyntax;
   Cancel: new () => NativeCancel;
   openEngine(
-    options: Omit<EngineOptions, keyof StorageSettings>,
+    options: Omit<EngineOptions, keyof StorageSettings | keyof QuerySettings>,
     settings: StorageSettings,
+    queries: QuerySettings,
     progress: (p: ReplayProgress) => void,
   ): Promise<NativeEngine>;
   startTool(options: ToolOptions): ToolRun;
@@ -120,7 +125,7 @@ export async function open(
   options: EngineOptions,
   onReplay: (progress: ReplayProgress) => void = () => {},
 ): Promise<Engine> {
-  const native = await settled(() => addon().openEngine(options, options, onReplay));
+  const native = await settled(() => addon().openEngine(options, options, options, onReplay));
   return new AddonEngine(native, addon().Cancel, maintenanceIntervalMs(options));
 }
 
@@ -219,6 +224,10 @@ class AddonEngine implements Engine {
     return this.#cancellable(options, (cancel) => this.#native.queryJson(query, cancel));
   }
 
+  queryCostJson(query: InstantQuery | RangeQuery, scrapeIntervalMs: number, options?: CallOptions): Promise<Body> {
+    return this.#cancellable(options, (cancel) => this.#native.queryCostJson(query, scrapeIntervalMs, cancel));
+  }
+
   query(query: InstantQuery, options?: CallOptions): Promise<ColumnsResult> {
     return this.#cancellable(options, (cancel) => this.#native.query(query, cancel));
   }
@@ -281,6 +290,10 @@ class AddonEngine implements Engine {
 
   takeLogs(): LogLine[] {
     return checked(() => this.#native.takeLogs());
+  }
+
+  applyQueries(settings: QuerySettings): void {
+    checked(() => this.#native.applyQueries(settings));
   }
 
   applyStorage(settings: StorageSettings): Promise<void> {

@@ -2,7 +2,7 @@
 
 import type { RequestRecord } from '../api/index.ts';
 import { Registry, registerProcessMetrics, renderFamily, renderLabels } from '../client/index.ts';
-import { type MetricFamily, type MetricsSource, Summary } from '../util/index.ts';
+import type { MetricFamily, MetricsSource } from '../util/index.ts';
 import { narthexVersion, PROMETHEUS_VERSION } from './version.ts';
 
 const DURATION_BUCKETS = [0.1, 0.2, 0.4, 1, 3, 8, 20, 60, 120];
@@ -30,12 +30,6 @@ export class ServerMetrics {
     labelNames: ['handler'],
     buckets: SIZE_BUCKETS,
   });
-  readonly #queries = new Summary(
-    'prometheus_engine_query_duration_seconds',
-    'Query timings',
-    [0.5, 0.9, 0.99],
-    ['slice'],
-  );
   readonly ready = this.#registry.gauge({
     name: 'prometheus_ready',
     help: 'Whether startup was fully completed and the server is ready for normal operation.',
@@ -79,13 +73,9 @@ export class ServerMetrics {
     this.#sizes.observe(record.responseBytes, [record.handler]);
   }
 
-  onQuery(durationSeconds: number): void {
-    this.#queries.observe(['inner_eval'], durationSeconds);
-  }
-
   /** Everything in text format 0.0.4, the core's metrics included. */
   text(coreText: string): string {
-    const families = [this.#queries.family(), ...this.#sources.flatMap((source) => source())];
+    const families = this.#sources.flatMap((source) => source());
     return [this.#registry.text(), ...families.map(renderSourceFamily), coreText].join('');
   }
 

@@ -26,7 +26,7 @@ export type StorageOptions = Pick<
 
 export type QueryOptions = Pick<
   EngineOptions,
-  'lookbackDeltaMs' | 'queryTimeoutMs' | 'queryMaxConcurrency' | 'queryMaxSamples'
+  'lookbackDeltaMs' | 'queryTimeoutMs' | 'queryMaxConcurrency' | 'queryMaxSamples' | 'queryMaxMemoryBytes'
 >;
 
 export interface WebOptions {

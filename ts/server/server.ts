@@ -11,6 +11,7 @@ import { forwardLogs } from './core-log.ts';
 import { HEADER_BYTES_MAX, Listener } from './listener.ts';
 import { ServerMetrics } from './metrics.ts';
 import type { ServerOptions } from './options.ts';
+import { queryCeilings, querySettings } from './query-settings.ts';
 import { runtimeInfo } from './runtime-info.ts';
 import { Scraping } from './scraping.ts';
 import { blockDurations, fillStorage, logRetention, showRetention, storageSettings } from './storage-settings.ts';
@@ -139,6 +140,8 @@ export class Server {
         ...storage,
         ...query,
         ...settings,
+        ...querySettings(this.#config.config),
+        trackQueries: true,
         ...blockDurations(storage, settings),
         defaultSubqueryStepMs: this.#config.config.global.evaluation_interval,
         features,
@@ -201,8 +204,10 @@ export class Server {
     const settings = storageSettings(next.config);
     await this.#engine?.applyStorage(settings);
     try {
+      this.#engine?.applyQueries(querySettings(next.config));
       await this.#scraping.reload(next);
     } catch (error) {
+      this.#engine?.applyQueries(querySettings(this.#config.config));
       await this.#engine?.applyStorage(before);
       throw error;
     }
@@ -282,7 +287,7 @@ export class Server {
   }
 
   #apiContext(listener: Listener): ApiContext {
-    const { clock, logger, flags } = this.#options;
+    const { clock, logger, flags, features, query } = this.#options;
     const metrics = this.#metrics;
     return {
       options: this.#apiOptions(listener),
@@ -295,11 +300,12 @@ export class Server {
       walReplay: () => this.#replay,
       configYaml: () => configToYaml(this.#config.config),
       externalLabels: () => this.#config.config.global.external_labels,
+      scrapeIntervalMs: () => this.#config.config.global.scrape_interval,
+      queryCeilings: () => queryCeilings(this.#config.config, features, query.queryTimeoutMs ?? 0),
       runtimeInfo: () => this.#runtimeInfo(),
       metricsText: async () => metrics.text(await this.#coreMetrics()),
       reload: () => this.reload(),
       quit: () => this.#quit(),
-      onQuery: (seconds) => metrics.onQuery(seconds),
       onRoute: (handler) => metrics.addHandler(handler),
       onAnswer: (record) => metrics.onAnswer(record),
       onInternalError: (error, request) => logger.error({ ...request, err: error.message }, 'Request failed'),

@@ -1,5 +1,6 @@
 //! Finished bytes for a client.
 
+use std::convert::Infallible;
 use std::io::Write;
 
 use flate2::Compression;
@@ -7,6 +8,9 @@ use flate2::write::GzEncoder;
 
 /// Answers shorter than this are not worth compressing.
 const COMPRESSED_BYTES_MIN: usize = 1400;
+
+/// Bytes that are compressed at a time.
+const COMPRESSED_AT_ONCE: usize = 256 << 10;
 
 /// Bytes for a client, perhaps compressed.
 #[derive(Clone, Debug, Default)]
@@ -21,14 +25,35 @@ impl Body {
     /// The bytes, compressed where the client's Accept-Encoding allows and it pays.
     #[must_use]
     pub fn new(bytes: Vec<u8>, accept_encoding: &str) -> Self {
+        match Self::new_while(bytes, accept_encoding, &|| Ok::<_, Infallible>(())) {
+            Ok(body) => body,
+            Err(never) => match never {},
+        }
+    }
+
+    /// As [`Self::new`], unless `go_on` says otherwise: it is asked every few milliseconds.
+    ///
+    /// # Errors
+    /// Those of `go_on`.
+    pub(crate) fn new_while<E>(
+        bytes: Vec<u8>,
+        accept_encoding: &str,
+        go_on: &dyn Fn() -> Result<(), E>,
+    ) -> Result<Self, E> {
         if bytes.len() < COMPRESSED_BYTES_MIN || !accepts_gzip(accept_encoding) {
-            return Self { bytes, encoding: "" };
+            return Ok(Self { bytes, encoding: "" });
         }
         let mut gz = GzEncoder::new(Vec::with_capacity(bytes.len() / 4), Compression::fast());
-        match gz.write_all(&bytes).and_then(|()| gz.finish()) {
+        for part in bytes.chunks(COMPRESSED_AT_ONCE) {
+            go_on()?;
+            if gz.write_all(part).is_err() {
+                return Ok(Self { bytes, encoding: "" });
+            }
+        }
+        Ok(match gz.finish() {
             Ok(packed) => Self { bytes: packed, encoding: "gzip" },
             Err(_) => Self { bytes, encoding: "" },
-        }
+        })
     }
 }
 

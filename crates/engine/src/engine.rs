@@ -4,16 +4,19 @@ use std::any::Any;
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 
 use promql::Cancel;
-use storage::Clock;
+use storage::{Clock, Fs};
 use tsdb::{Db, DbOptions};
 
+use crate::active_queries::ActiveQueries;
 use crate::error::{EngineError, ErrorCode};
 use crate::metrics::EngineMetrics;
-use crate::options::{EngineOptions, Host, WalCompression};
+use crate::options::{EngineOptions, Host, QuerySettings, WalCompression};
 use crate::pool::{Pool, PoolLimits};
+use crate::query_log::QueryLog;
+use crate::query_metrics::QueryMetrics;
 use crate::remote_write::Receiver;
 use crate::running::Running;
 use crate::scrape::BodyBuffers;
@@ -24,6 +27,9 @@ const INGEST_MAX: PoolLimits = PoolLimits { jobs_max: 100_000, bytes_max: 512 <<
 const QUERY_MAX: PoolLimits = PoolLimits { jobs_max: 1000, bytes_max: 64 << 20 };
 /// What may wait for the background threads.
 const BACKGROUND_MAX: PoolLimits = PoolLimits { jobs_max: 100, bytes_max: 0 };
+
+/// Queries that the file of active queries has room for.
+const ACTIVE_QUERIES_MAX: usize = 10_000;
 
 /// Lines of the log that wait to be fetched; the oldest go first.
 const LOG_LINES_MAX: usize = 1000;
@@ -62,6 +68,12 @@ pub(crate) struct Inner {
     pub(crate) query: Pool,
     pub(crate) background: Pool,
     pub(crate) metrics: EngineMetrics,
+    pub(crate) fs: Arc<dyn Fs>,
+    /// What may change while the engine is open.
+    pub(crate) query_settings: RwLock<QuerySettings>,
+    pub(crate) query_log: QueryLog,
+    pub(crate) query_metrics: QueryMetrics,
+    pub(crate) active_queries: ActiveQueries,
     /// Makes the hashes of the scrape caches unpredictable.
     pub(crate) seed: AtomicU64,
     /// What runs, and whether more may begin.
@@ -92,6 +104,24 @@ impl Engine {
     ) -> Result<Self, EngineError> {
         let logs = Logs::default();
         let db = Db::open(db_options(&options, &host, seed, logs.clone(), progress)?)?;
+        let query_log = QueryLog::default();
+        query_log.reopen(host.fs.as_ref(), options.queries.log_file.as_deref())?;
+        let active_queries = match options.track_queries {
+            true => {
+                let slots = options.query_concurrency_max.min(ACTIVE_QUERIES_MAX);
+                let (active, unfinished, why) = ActiveQueries::open(host.fs.as_ref(), &options.dir, slots);
+                if let Some(list) = unfinished {
+                    let text = format!("These queries didn't finish in prometheus' last run: queries={list}");
+                    push(&logs, LogLine { level: "info", text });
+                }
+                if let Some(text) = why {
+                    push(&logs, LogLine { level: "error", text });
+                }
+                active
+            }
+            false => ActiveQueries::default(),
+        };
+        let query_settings = RwLock::new(options.queries.clone());
         Ok(Self {
             inner: Arc::new(Inner {
                 db,
@@ -101,6 +131,11 @@ impl Engine {
                 query: Pool::new("query", host.query, QUERY_MAX),
                 background: Pool::new("background", host.background, BACKGROUND_MAX),
                 metrics: EngineMetrics::default(),
+                fs: host.fs,
+                query_settings,
+                query_log,
+                query_metrics: QueryMetrics::default(),
+                active_queries,
                 seed: AtomicU64::new(seed),
                 running: Running::default(),
                 bodies: BodyBuffers::default(),
@@ -110,6 +145,16 @@ impl Engine {
                 fault: OnceLock::new(),
             }),
         })
+    }
+
+    /// Replaces the settings of queries and opens the query log anew; queries that begin later heed them.
+    ///
+    /// # Errors
+    /// Where the log cannot be opened; the old settings stay then.
+    pub fn apply_queries(&self, settings: QuerySettings) -> Result<(), EngineError> {
+        self.inner.query_log.reopen(self.inner.fs.as_ref(), settings.log_file.as_deref())?;
+        *self.inner.query_settings.write().unwrap_or_else(PoisonError::into_inner) = settings;
+        Ok(())
     }
 
     /// What the database had to say since the last call.

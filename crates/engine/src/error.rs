@@ -17,6 +17,8 @@ pub enum ErrorCode {
     QueryParse,
     /// A query parsed but cannot be answered: mend the query or the data.
     QueryExecution,
+    /// A query would cost more than allowed: ask for less, or raise the limit.
+    QueryCostLimit,
     /// The caller cancelled.
     QueryCanceled,
     /// A query took too long: ask for less, or raise the timeout.
@@ -39,10 +41,11 @@ pub enum ErrorCode {
 
 impl ErrorCode {
     /// Every code.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::InvalidArgument,
         Self::QueryParse,
         Self::QueryExecution,
+        Self::QueryCostLimit,
         Self::QueryCanceled,
         Self::QueryTimeout,
         Self::Overloaded,
@@ -61,6 +64,7 @@ impl ErrorCode {
             Self::InvalidArgument => "INVALID_ARGUMENT",
             Self::QueryParse => "QUERY_PARSE",
             Self::QueryExecution => "QUERY_EXECUTION",
+            Self::QueryCostLimit => "QUERY_COST_LIMIT",
             Self::QueryCanceled => "QUERY_CANCELED",
             Self::QueryTimeout => "QUERY_TIMEOUT",
             Self::Overloaded => "OVERLOADED",

@@ -5,6 +5,7 @@
 //! pools (ingest, query, background) and ends in a callback, so that a binding can settle a promise
 //! from there. A query never delays an ingest.
 
+mod active_queries;
 pub mod admin;
 pub mod block_files;
 pub mod body;
@@ -19,6 +20,8 @@ pub mod metrics;
 pub mod options;
 pub mod pool;
 pub mod query;
+pub mod query_log;
+mod query_metrics;
 pub mod remote_write;
 mod running;
 pub mod scrape;

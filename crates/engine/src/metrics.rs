@@ -15,6 +15,7 @@ pub(crate) struct EngineMetrics {
     remote_write_invalid_labels: AtomicU64,
     remote_write_without_metadata: AtomicU64,
     query_samples: AtomicU64,
+    query_samples_read: AtomicU64,
 }
 
 impl EngineMetrics {
@@ -30,6 +31,7 @@ impl EngineMetrics {
 
     pub(crate) fn query(&self, s: &QueryStats) {
         self.query_samples.fetch_add(s.total_samples, Ordering::Relaxed);
+        self.query_samples_read.fetch_add(s.samples_read, Ordering::Relaxed);
     }
 }
 
@@ -59,8 +61,18 @@ impl Engine {
             ),
             (
                 "prometheus_engine_query_samples_total",
-                "The total number of samples loaded by all queries.",
+                "The total number of samples loaded by all queries (full window per step for range-vector).",
                 load(&m.query_samples),
+            ),
+            (
+                "prometheus_engine_query_samples_read_total",
+                "The total number of samples read by all queries (only new points per step for range-vector).",
+                load(&m.query_samples_read),
+            ),
+            (
+                "prometheus_engine_query_log_failures_total",
+                "The number of query log failures.",
+                self.inner.query_log.failures() as f64,
             ),
         ] {
             family(&mut out, name, help, "counter", value);
@@ -77,6 +89,11 @@ impl Engine {
                 self.inner.options.query_concurrency_max as f64,
             ),
             (
+                "prometheus_engine_query_log_enabled",
+                "State of the query log.",
+                f64::from(u8::from(self.inner.query_log.is_on())),
+            ),
+            (
                 "narthex_storage_read_only",
                 "Whether the database refuses writes since a write or sync failed.",
                 f64::from(u8::from(self.inner.db.refuses_writes().is_some())),
@@ -86,6 +103,9 @@ impl Engine {
         for (name, help, value) in gauges {
             family(&mut out, name, help, "gauge", value);
         }
+        let now_ns = self.inner.clock.monotonic_ns();
+        let with_costs = self.inner.options.features.query_cost;
+        self.inner.query_metrics.write(now_ns, with_costs, &mut out);
         let mut last = "";
         for m in self.inner.db.metrics() {
             let kind = match m.kind {

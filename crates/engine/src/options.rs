@@ -23,6 +23,10 @@ pub struct Features {
     pub type_and_unit_labels: bool,
     /// `use-start-timestamps`
     pub use_start_timestamps: bool,
+    /// `promql-per-step-stats`: `stats=all` tells of each step.
+    pub per_step_stats: bool,
+    /// `query-cost`: limits on series, samples read and time, and estimates.
+    pub query_cost: bool,
     /// `exemplar-storage`: without it no exemplar is kept, whatever the settings say.
     pub exemplar_storage: bool,
     /// `memory-snapshot-on-shutdown`
@@ -52,6 +56,8 @@ impl Features {
             "promql-unquoted-utf8-names" => &mut self.unquoted_utf8_names,
             "type-and-unit-labels" => &mut self.type_and_unit_labels,
             "use-start-timestamps" => &mut self.use_start_timestamps,
+            "promql-per-step-stats" => &mut self.per_step_stats,
+            "query-cost" => &mut self.query_cost,
             "exemplar-storage" => &mut self.exemplar_storage,
             "memory-snapshot-on-shutdown" => &mut self.memory_snapshot_on_shutdown,
             "metadata-wal-records" => &mut self.metadata_wal_records,
@@ -153,6 +159,20 @@ impl StorageSettings {
     }
 }
 
+/// Settings of queries that may change while the engine is open: keys of the configuration's `global`
+/// section. The limits hold with the feature `query-cost`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct QuerySettings {
+    /// `query_log_file`: where each query is logged.
+    pub log_file: Option<PathBuf>,
+    /// `query_max_series`: series that a query's selectors may find together; 0: any number.
+    pub series_max: u64,
+    /// `query_max_samples_read`: samples that a query may read; 0: any number.
+    pub samples_read_max: u64,
+    /// `query_max_duration`: in place of the timeout of queries, milliseconds; 0: that one.
+    pub duration_max_ms: i64,
+}
+
 /// Settings; the defaults are Prometheus'.
 #[derive(Clone, Debug)]
 pub struct EngineOptions {
@@ -188,8 +208,14 @@ pub struct EngineOptions {
     pub query_timeout_ms: i64,
     /// Queries that may run at once.
     pub query_concurrency_max: usize,
-    /// Samples a query may hold at once.
+    /// Samples a query may hold at once, as Prometheus counts them.
     pub query_samples_max: usize,
+    /// Bytes a query may really take; 0: 4 GiB.
+    pub query_memory_bytes_max: u64,
+    /// Settings of queries that [`crate::Engine::apply_queries`] may change later.
+    pub queries: QuerySettings,
+    /// Whether `queries.active` in the data directory tells which queries run.
+    pub track_queries: bool,
     /// Step of a subquery that names none.
     pub default_subquery_step_ms: i64,
     /// Switches of the query language and of the storage.
@@ -216,6 +242,9 @@ impl Default for EngineOptions {
             query_timeout_ms: 2 * 60 * 1000,
             query_concurrency_max: 20,
             query_samples_max: 50_000_000,
+            query_memory_bytes_max: 0,
+            queries: QuerySettings::default(),
+            track_queries: false,
             default_subquery_step_ms: 60_000,
             features: Features::default(),
         }

@@ -1,16 +1,25 @@
 //! Queries: parsed, run under limits on the query pool, answered as JSON or as columns.
 
+use std::sync::{Arc, Mutex, PoisonError};
+
 use model::TimestampMs;
-use promql::{Cancel, QueryError, QueryOptions, QueryResult, Value};
+use model::float::go_quoted;
+use promql::{Cancel, Estimate, PerStep, QueryError, QueryOptions, QueryResult, QueryStats, Value};
 use promql_syntax::{Expr, ParseOptions};
+use storage::Spawn;
 
 use crate::body::Body;
 use crate::engine::{Engine, Inner};
 use crate::error::{EngineError, ErrorCode};
 use crate::options::Features;
+use crate::query_log::{Logged, QueryOrigin};
 
 /// Warnings or infos that go out with an answer.
 const ANNOTATIONS_MAX: usize = 10;
+
+/// What a series and a point take in an answer, the point itself included; roughly.
+const SERIES_JSON_BYTES: u64 = 200;
+const POINT_JSON_BYTES: u64 = 48;
 
 /// What every query may set for itself.
 #[derive(Clone, Debug, Default)]
@@ -21,10 +30,22 @@ pub struct QueryLimits {
     pub lookback_delta_ms: i64,
     /// Most series in the answer; 0 for all.
     pub limit: usize,
-    /// Adds `stats` to the answer.
-    pub stats: bool,
+    /// The parameter `stats`: adds them to the answer where not empty; `all` adds those of each step,
+    /// with the feature `promql-per-step-stats`.
+    pub stats: String,
     /// The client's Accept-Encoding.
     pub accept_encoding: String,
+    /// `max_series`, below that of the settings; this and the next two with the feature `query-cost`.
+    pub series_max: u64,
+    /// `max_samples_read`, likewise.
+    pub samples_read_max: u64,
+    /// `max_query_duration`, likewise.
+    pub duration_max_ms: i64,
+    /// Adds to a JSON answer what the query would have been estimated to cost; the number stands for the
+    /// distance of samples where none can be seen.
+    pub compare_cost_ms: Option<i64>,
+    /// Who asked, for the query log.
+    pub origin: Option<QueryOrigin>,
 }
 
 /// When a query is evaluated.
@@ -58,9 +79,63 @@ impl Engine {
             query.len(),
             cancel,
             move |inner, cancel| {
-                let (result, truncated) = inner.run(&query, times, &limits, cancel, asked_ns)?;
-                let queued = QueuedNs { asked_ns, now_ns: inner.clock.monotonic_ns() };
-                let json = envelope(&query, &result, truncated, limits.stats.then_some(queued));
+                let at = times;
+                let estimated = limits.compare_cost_ms.map(|interval_ms| {
+                    let (options, _) = inner.query_options(&limits, asked_ns);
+                    let expr = inner.parse(&query)?;
+                    inner.estimate(&expr, at, interval_ms, &options, cancel)
+                });
+                let Ran { result, truncated, began } = inner.run(&query, at, &limits, cancel, asked_ns)?;
+                let times = Times { asked: asked_ns, began, now: inner.clock.monotonic_ns() };
+                let asked = Asked { query: &query, times: at, limits: &limits };
+                let go_on = || if cancel.is_canceled() { Err(QueryError::Canceled) } else { Ok(()) };
+                inner.check_answer(&result.value)?;
+                let spawn = inner.query.spawn().as_ref();
+                let json = envelope(spawn, &asked, &result, truncated, estimated, &times, &go_on)?;
+                drop(result);
+                Ok(Body::new_while(json, &limits.accept_encoding, &go_on)?)
+            },
+            done,
+        );
+    }
+
+    /// Answers with the whole envelope of `query_cost` or `query_range_cost`: what the query would cost.
+    /// `scrape_interval_ms` stands for the distance of samples where none can be seen.
+    pub fn query_cost_json(
+        &self,
+        query: String,
+        times: QueryTimes,
+        limits: QueryLimits,
+        scrape_interval_ms: i64,
+        cancel: Cancel,
+        done: impl FnOnce(Result<Body, EngineError>) + Send + 'static,
+    ) {
+        let asked_ns = self.inner.clock.monotonic_ns();
+        self.run_query(
+            query.len(),
+            cancel,
+            move |inner, cancel| {
+                let _active = inner.active_queries.enter(&query, inner.clock.as_ref());
+                let expr = inner.parse(&query)?;
+                let (options, _) = inner.query_options(&limits, asked_ns);
+                let estimate = inner.estimate(&expr, times, scrape_interval_ms, &options, cancel).map_err(
+                    |e| match e.code {
+                        ErrorCode::QueryTimeout => EngineError::new(
+                            e.code,
+                            "cost estimation exceeded the query duration limit: context deadline exceeded",
+                        ),
+                        _ => e,
+                    },
+                )?;
+                let mut json = format!(
+                    r#"{{"status":"success","data":{{"estimate":{{"seriesTouched":{},"samplesRead":{}}}}}"#,
+                    estimate.series, estimate.samples
+                )
+                .into_bytes();
+                let mut warnings = estimate.warnings;
+                warnings.extend(stats_warning(&limits.stats));
+                write_remarks(&warnings, &[], &mut json);
+                json.push(b'}');
                 Ok(Body::new(json, &limits.accept_encoding))
             },
             done,
@@ -81,7 +156,7 @@ impl Engine {
             query.len(),
             cancel,
             move |inner, cancel| {
-                let (result, _) = inner.run(&query, times, &limits, cancel, asked_ns)?;
+                let result = inner.run(&query, times, &limits, cancel, asked_ns)?.result;
                 Ok(Answer {
                     warnings: result.annotations.warnings(&query, ANNOTATIONS_MAX),
                     infos: result.annotations.infos(&query, ANNOTATIONS_MAX),
@@ -119,7 +194,7 @@ impl Inner {
         crate::syntax::parse(query, self.options.features)
     }
 
-    /// Runs a query; the flag says whether series were left out for `limits.limit`.
+    /// Runs a query.
     fn run(
         &self,
         query: &str,
@@ -127,39 +202,163 @@ impl Inner {
         limits: &QueryLimits,
         cancel: &Cancel,
         asked_ns: u64,
-    ) -> Result<(QueryResult, bool), EngineError> {
-        let db = &self.db;
+    ) -> Result<Ran, EngineError> {
+        let began_ns = self.clock.monotonic_ns();
+        let _active = self.active_queries.enter(query, self.clock.as_ref());
         let expr = self.parse(query)?;
+        let (options, report) = self.query_options(limits, asked_ns);
+        if options.deadline_ns.is_some_and(|d| began_ns >= d) {
+            return Err(EngineError::new(ErrorCode::QueryTimeout, "query timed out in query execution"));
+        }
+        let (spawn, clock, db) = (self.query.spawn().as_ref(), self.clock.as_ref(), &self.db);
+        let result = match times {
+            QueryTimes::Instant(t_ms) => promql::instant(db, spawn, clock, &expr, t_ms, &options, cancel),
+            QueryTimes::Range { start_ms, end_ms, step_ms } => {
+                promql::range(db, spawn, clock, &expr, start_ms, end_ms, step_ms, &options, cancel)
+            }
+        };
+        if let Err(e @ QueryError::Invalid(_)) = result {
+            return Err(e.into());
+        }
+        let stats = std::mem::take(&mut *report.lock().unwrap_or_else(PoisonError::into_inner));
+        let times_ns = Times { asked: asked_ns, began: began_ns, now: self.clock.monotonic_ns() };
+        self.note_query(&Asked { query, times, limits }, &stats, &times_ns, result.as_ref().err());
+        let mut result = result?;
+        let truncated = limits.limit > 0 && truncate(&mut result.value, limits.limit);
+        Ok(Ran { result, truncated, began: began_ns })
+    }
+
+    /// Whether an answer fits into the query's memory as JSON.
+    fn check_answer(&self, value: &Value) -> Result<(), QueryError> {
+        let (series, points) = match value {
+            Value::Scalar(..) | Value::String(..) => (0, 0),
+            Value::Vector(v) => (v.len(), v.len()),
+            Value::Matrix(m) => (m.len(), m.iter().map(|s| s.t.len() + 8 * s.h.len()).sum()),
+        };
+        let bytes = series as u64 * SERIES_JSON_BYTES + points as u64 * POINT_JSON_BYTES;
+        match self.options.query_memory_bytes_max {
+            max if max > 0 && bytes > max => Err(QueryError::TooMuchMemory(max)),
+            _ => Ok(()),
+        }
+    }
+
+    fn estimate(
+        &self,
+        expr: &Expr,
+        times: QueryTimes,
+        scrape_interval_ms: i64,
+        options: &QueryOptions,
+        cancel: &Cancel,
+    ) -> Result<Estimate, EngineError> {
+        let span = match times {
+            QueryTimes::Instant(t) => (t, t, 0),
+            QueryTimes::Range { start_ms, end_ms, step_ms } => (start_ms, end_ms, step_ms),
+        };
+        let clock = self.clock.as_ref();
+        Ok(promql::estimate(&self.db, clock, expr, span, scrape_interval_ms, options, cancel)?)
+    }
+
+    /// What the engine's settings and the query's own make together, and where costs are noted.
+    fn query_options(&self, limits: &QueryLimits, asked_ns: u64) -> (QueryOptions, Arc<Mutex<QueryStats>>) {
         let o = &self.options;
-        let timeout_ms = match limits.timeout_ms {
-            1.. => limits.timeout_ms.min(o.query_timeout_ms),
+        let with_cost = o.features.query_cost;
+        let settings = self.query_settings.read().unwrap_or_else(PoisonError::into_inner).clone();
+        let ceiling_ms = match settings.duration_max_ms {
+            1.. if with_cost => settings.duration_max_ms,
             _ => o.query_timeout_ms,
         };
+        let lower_ms = |ms: i64, own: i64| if own > 0 { ms.min(own) } else { ms };
+        let timeout_ms = lower_ms(lower_ms(ceiling_ms, limits.timeout_ms), limits.duration_max_ms);
+        let lower = |max: u64, own: u64| match (max, own) {
+            _ if !with_cost => 0,
+            (0, n) | (n, 0) => n,
+            (max, own) => max.min(own),
+        };
+        let report = Arc::default();
         let options = QueryOptions {
-            lookback_ms: if limits.lookback_delta_ms > 0 {
-                limits.lookback_delta_ms
-            } else {
-                o.lookback_delta_ms
+            lookback_ms: match limits.lookback_delta_ms {
+                1.. => limits.lookback_delta_ms,
+                _ => o.lookback_delta_ms,
             },
             max_samples: o.query_samples_max,
+            memory_bytes_max: o.query_memory_bytes_max,
+            max_series: lower(settings.series_max, limits.series_max),
+            max_samples_read: lower(settings.samples_read_max, limits.samples_read_max),
+            query_cost: with_cost,
+            per_step_stats: limits.stats == "all" && o.features.per_step_stats,
+            report: Some(Arc::clone(&report)),
             default_subquery_step_ms: o.default_subquery_step_ms,
             delayed_name_removal: o.features.delayed_name_removal,
             use_start_timestamps: o.features.use_start_timestamps,
             type_and_unit_labels: o.features.type_and_unit_labels,
             deadline_ns: Some(deadline_ns(asked_ns, timeout_ms)),
         };
-        let spawn = self.query.spawn().as_ref();
-        let clock = self.clock.as_ref();
-        let mut result = match times {
-            QueryTimes::Instant(t_ms) => promql::instant(db, spawn, clock, &expr, t_ms, &options, cancel)?,
-            QueryTimes::Range { start_ms, end_ms, step_ms } => {
-                promql::range(db, spawn, clock, &expr, start_ms, end_ms, step_ms, &options, cancel)?
-            }
-        };
-        self.metrics.query(&result.stats);
-        let truncated = limits.limit > 0 && truncate(&mut result.value, limits.limit);
-        Ok((result, truncated))
+        (options, report)
     }
+
+    /// Counts and logs a query that ran.
+    fn note_query(&self, asked: &Asked<'_>, stats: &QueryStats, times: &Times, error: Option<&QueryError>) {
+        self.metrics.query(stats);
+        let sorts = error.is_none() && matches!(asked.times, QueryTimes::Range { .. });
+        self.query_metrics.observe(
+            times.now,
+            [
+                Some(stats.eval_ns),
+                Some(stats.prepare_ns),
+                Some(times.began.saturating_sub(times.asked)),
+                sorts.then_some(stats.result_ns),
+            ],
+        );
+        if self.options.features.query_cost {
+            let refused = match error {
+                Some(QueryError::TooManySeries) => Some("max_series"),
+                Some(QueryError::TooManySamplesRead) => Some("max_samples_read"),
+                Some(QueryError::Timeout) if self.has_own_duration(asked.limits) => Some("max_duration"),
+                _ => None,
+            };
+            self.query_metrics.observe_cost(stats.series, stats.samples_read, refused);
+        }
+        if self.query_log.is_on() {
+            let error = error.map(ToString::to_string);
+            let logged = Logged {
+                query: asked.query,
+                times: asked.times,
+                error: error.as_deref(),
+                stats: &stats_json(stats, times),
+                origin: asked.limits.origin.as_ref(),
+            };
+            self.query_log.write(&logged, self.clock.as_ref());
+        }
+    }
+
+    /// Whether a query is bounded in time by more than the timeout of all.
+    fn has_own_duration(&self, limits: &QueryLimits) -> bool {
+        let settings = self.query_settings.read().unwrap_or_else(PoisonError::into_inner);
+        settings.duration_max_ms > 0 || limits.duration_max_ms > 0
+    }
+}
+
+/// A query that ran.
+struct Ran {
+    result: QueryResult,
+    /// Whether series were left out for `limit`.
+    truncated: bool,
+    /// When it began, nanoseconds.
+    began: u64,
+}
+
+/// A query as it was asked.
+struct Asked<'a> {
+    query: &'a str,
+    times: QueryTimes,
+    limits: &'a QueryLimits,
+}
+
+/// When a query was asked, when it began to run, and now; nanoseconds.
+struct Times {
+    asked: u64,
+    began: u64,
+    now: u64,
 }
 
 /// When a question asked at `asked_ns` has taken `timeout_ms`.
@@ -187,35 +386,64 @@ impl From<QueryError> for EngineError {
             QueryError::Invalid(_) => ErrorCode::InvalidArgument,
             QueryError::Timeout => ErrorCode::QueryTimeout,
             QueryError::Canceled => ErrorCode::QueryCanceled,
-            QueryError::Execution(_) | QueryError::TooManySamples => ErrorCode::QueryExecution,
+            QueryError::Execution(_) | QueryError::TooManySamples | QueryError::TooMuchMemory(_) => {
+                ErrorCode::QueryExecution
+            }
+            QueryError::TooManySeries | QueryError::TooManySamplesRead => ErrorCode::QueryCostLimit,
             _ => ErrorCode::Internal,
         };
         Self::new(code, e.to_string())
     }
 }
 
-struct QueuedNs {
-    asked_ns: u64,
-    now_ns: u64,
-}
-
-fn envelope(query: &str, result: &QueryResult, truncated: bool, stats: Option<QueuedNs>) -> Vec<u8> {
+fn envelope(
+    spawn: &dyn Spawn,
+    asked: &Asked<'_>,
+    result: &QueryResult,
+    truncated: bool,
+    estimated: Option<Result<Estimate, EngineError>>,
+    times: &Times,
+    go_on: &(dyn Fn() -> Result<(), QueryError> + Sync),
+) -> Result<Vec<u8>, QueryError> {
+    let (query, stats) = (asked.query, asked.limits.stats.as_str());
     let mut out = Vec::with_capacity(4096);
     out.extend_from_slice(br#"{"status":"success","data":"#);
-    promql::json::write_data(&result.value, &mut out);
-    if let Some(times) = stats {
+    promql::json::write_data_while(spawn, &result.value, go_on, &mut out)?;
+    if !stats.is_empty() {
         // `data` is an object: the statistics go before its closing brace.
         out.pop();
-        out.extend_from_slice(stats_json(result, &times).as_bytes());
+        out.extend_from_slice(b",\"stats\":");
+        out.extend_from_slice(stats_json(&result.stats, times).as_bytes());
         out.push(b'}');
     }
     let mut warnings = result.annotations.warnings(query, ANNOTATIONS_MAX);
+    match estimated {
+        None => {}
+        Some(Ok(e)) => {
+            out.pop();
+            out.extend_from_slice(cost_json(&e, &result.stats).as_bytes());
+            out.push(b'}');
+            warnings.extend(e.warnings);
+        }
+        Some(Err(e)) => warnings.push(format!("cost estimation failed: {}", e.message)),
+    }
     if truncated {
         warnings.push(RESULTS_TRUNCATED.to_owned());
     }
+    warnings.extend(stats_warning(stats));
     write_remarks(&warnings, &result.annotations.infos(query, ANNOTATIONS_MAX), &mut out);
     out.push(b'}');
-    out
+    Ok(out)
+}
+
+/// The warning of a parameter `stats` that is neither of its two values.
+fn stats_warning(stats: &str) -> Option<String> {
+    (!matches!(stats, "" | "true" | "all")).then(|| {
+        format!(
+            "value {} for parameter \"stats\" is deprecated and will be rejected in the next major release, use \"true\" or \"all\"",
+            go_quoted(stats.as_bytes())
+        )
+    })
 }
 
 /// The warning of an answer that a limit cut short.
@@ -238,24 +466,52 @@ pub(crate) fn write_remarks(warnings: &[String], infos: &[String], out: &mut Vec
     }
 }
 
-fn stats_json(result: &QueryResult, times: &QueuedNs) -> String {
-    let s = &result.stats;
-    let seconds = |ns: u64| ns as f64 / 1e9;
-    let exec = s.prepare_ns + s.eval_ns + s.result_ns;
-    let total = times.now_ns.saturating_sub(times.asked_ns);
+/// A member with the numbers of each step and a comma, or nothing where they are not there.
+fn per_step(name: &str, s: &QueryStats, of: impl Fn(&PerStep) -> &Vec<u64>) -> String {
+    let Some(p) = s.per_step.as_ref().filter(|p| !of(p).is_empty()) else { return String::new() };
+    let points: Vec<String> = of(p)
+        .iter()
+        .enumerate()
+        .map(|(i, n)| {
+            format!("[{},{n}]", p.start_ms.saturating_add(p.step_ms.saturating_mul(i as i64)) as f64 / 1000.0)
+        })
+        .collect();
+    format!("\"{name}\":[{}],", points.join(","))
+}
+
+/// The member `cost`: what was estimated, and what it was.
+fn cost_json(e: &Estimate, s: &QueryStats) -> String {
+    let peak =
+        if s.peak_samples > 0 { format!(",\"peakSamples\":{}", s.peak_samples) } else { String::new() };
     format!(
         concat!(
-            r#","stats":{{"timings":{{"evalTotalTime":{},"resultSortTime":{},"queryPreparationTime":{},"#,
+            r#","cost":{{"estimated":{{"seriesTouched":{},"samplesRead":{}}},"#,
+            r#""actual":{{"seriesTouched":{},"samplesRead":{}{}}}}}"#
+        ),
+        e.series, e.samples, s.series, s.samples_read, peak
+    )
+}
+
+/// The object `stats`.
+fn stats_json(s: &QueryStats, times: &Times) -> String {
+    let seconds = |ns: u64| ns as f64 / 1e9;
+    let exec = s.prepare_ns + s.eval_ns + s.result_ns;
+    let queued = times.began.saturating_sub(times.asked);
+    format!(
+        concat!(
+            r#"{{"timings":{{"evalTotalTime":{},"resultSortTime":{},"queryPreparationTime":{},"#,
             r#""innerEvalTime":{},"execQueueTime":{},"execTotalTime":{}}},"#,
-            r#""samples":{{"totalQueryableSamples":{},"samplesRead":{},"seriesTouched":{},"peakSamples":{}}}}}"#
+            r#""samples":{{{}"totalQueryableSamples":{},{}"samplesRead":{},"seriesTouched":{},"peakSamples":{}}}}}"#
         ),
         seconds(exec),
         seconds(s.result_ns),
         seconds(s.prepare_ns),
         seconds(s.eval_ns),
-        seconds(total.saturating_sub(exec)),
-        seconds(total),
+        seconds(queued),
+        seconds(times.now.saturating_sub(times.asked)),
+        per_step("totalQueryableSamplesPerStep", s, |p| &p.total),
         s.total_samples,
+        per_step("samplesReadPerStep", s, |p| &p.read),
         s.samples_read,
         s.series,
         s.peak_samples

@@ -11,6 +11,7 @@ use ::engine::federate::FederateQuery;
 use ::engine::labels_api::SeriesQuery;
 use ::engine::pool::guarded;
 use ::engine::query::{QueryLimits, QueryTimes};
+use ::engine::query_log::QueryOrigin;
 use ::engine::status::HeadSummary;
 use model::Labels;
 use napi::bindgen_prelude::{Float64Array, Function, Object};
@@ -21,7 +22,9 @@ use napi_derive::napi;
 use crate::answers::NativeAnswer;
 use crate::body::NativeBody;
 use crate::cancel::{Cancel, flag};
-use crate::options::{NativeOptions, NativeStorageSettings, resolve, storage_settings};
+use crate::options::{
+    NativeOptions, NativeQuerySettings, NativeStorageSettings, query_settings, resolve, storage_settings,
+};
 use crate::promise::{promise, to_js};
 use crate::relabel::{RelabelRule, Relabeler, compile, scheme};
 use crate::remote_write::{NativeRemoteWrite, NativeRemoteWriteReport};
@@ -44,8 +47,21 @@ pub struct NativeQuery {
     pub timeout_ms: Option<f64>,
     pub lookback_delta_ms: Option<f64>,
     pub limit: Option<f64>,
-    pub stats: Option<bool>,
+    pub stats: Option<String>,
     pub accept_encoding: Option<String>,
+    pub max_series: Option<f64>,
+    pub max_samples_read: Option<f64>,
+    pub max_duration_ms: Option<f64>,
+    pub compare_cost_ms: Option<f64>,
+    pub origin: Option<NativeOrigin>,
+}
+
+#[napi(object)]
+pub struct NativeOrigin {
+    #[napi(js_name = "clientIP")]
+    pub client_ip: String,
+    pub method: String,
+    pub path: String,
 }
 
 #[napi(object)]
@@ -127,9 +143,10 @@ pub fn open_engine<'env>(
     env: &'env Env,
     settings: NativeOptions,
     storage: NativeStorageSettings,
+    queries: NativeQuerySettings,
     progress: Function<'env, NativeProgress, ()>,
 ) -> Result<Object<'env>> {
-    let (options, host) = resolve(settings, storage).map_err(|e| to_js(&e))?;
+    let (options, host) = resolve(settings, storage, queries).map_err(|e| to_js(&e))?;
     let progress = progress.build_threadsafe_function().weak::<true>().max_queue_size::<64>().build()?;
     let seed = RandomState::new().hash_one(0u8);
     let threads = host.background.clone();
@@ -193,6 +210,21 @@ impl NativeEngine {
     ) -> Result<Object<'env>> {
         let (text, times, limits) = query_parts(query);
         promise(env, NativeBody::from, |done| self.engine.query_json(text, times, limits, flag(cancel), done))
+    }
+
+    #[napi(catch_unwind)]
+    pub fn query_cost_json<'env>(
+        &self,
+        env: &'env Env,
+        query: NativeQuery,
+        scrape_interval_ms: f64,
+        cancel: Option<&Cancel>,
+    ) -> Result<Object<'env>> {
+        let (text, times, limits) = query_parts(query);
+        let interval_ms = scrape_interval_ms as i64;
+        promise(env, NativeBody::from, |done| {
+            self.engine.query_cost_json(text, times, limits, interval_ms, flag(cancel), done);
+        })
     }
 
     #[napi(catch_unwind)]
@@ -346,6 +378,12 @@ impl NativeEngine {
     }
 
     #[napi(catch_unwind)]
+    pub fn apply_queries(&self, settings: NativeQuerySettings) -> Result<()> {
+        let settings = query_settings(settings).map_err(|e| to_js(&e))?;
+        self.engine.apply_queries(settings).map_err(|e| to_js(&e))
+    }
+
+    #[napi(catch_unwind)]
     pub fn delete_series<'env>(&self, env: &'env Env, query: NativeSeriesQuery) -> Result<Object<'env>> {
         let (start_ms, end_ms) = (open_ended(query.start_ms), open_ended(query.end_ms));
         promise(env, |()| (), |done| self.engine.delete_series(query.matches, start_ms, end_ms, done))
@@ -389,8 +427,13 @@ fn query_parts(q: NativeQuery) -> (String, QueryTimes, QueryLimits) {
         timeout_ms: ms(q.timeout_ms),
         lookback_delta_ms: ms(q.lookback_delta_ms),
         limit: q.limit.unwrap_or(0.0) as usize,
-        stats: q.stats.unwrap_or(false),
+        stats: q.stats.unwrap_or_default(),
         accept_encoding: q.accept_encoding.unwrap_or_default(),
+        series_max: ms(q.max_series).unsigned_abs(),
+        samples_read_max: ms(q.max_samples_read).unsigned_abs(),
+        duration_max_ms: ms(q.max_duration_ms),
+        compare_cost_ms: q.compare_cost_ms.map(|ms| ms as i64),
+        origin: q.origin.map(|o| QueryOrigin { client_ip: o.client_ip, method: o.method, path: o.path }),
     };
     (q.query, times, limits)
 }

@@ -3,7 +3,9 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use ::engine::options::{EngineOptions, Features, FloatEncoding, Host, StorageSettings, WalCompression};
+use ::engine::options::{
+    EngineOptions, Features, FloatEncoding, Host, QuerySettings, StorageSettings, WalCompression,
+};
 use ::engine::{EngineError, ErrorCode};
 use napi_derive::napi;
 use storage::{Fs, MemFs, OsFs, OsSpawn, SystemClock};
@@ -34,6 +36,8 @@ pub struct NativeOptions {
     pub query_timeout_ms: Option<f64>,
     pub query_max_concurrency: Option<u32>,
     pub query_max_samples: Option<f64>,
+    pub query_max_memory_bytes: Option<f64>,
+    pub track_queries: Option<bool>,
     pub default_subquery_step_ms: Option<f64>,
     pub features: Option<Vec<String>>,
 }
@@ -78,10 +82,30 @@ pub(crate) fn storage_settings(o: NativeStorageSettings) -> Result<StorageSettin
     })
 }
 
+/// What `applyQueries` takes. `openEngine` is given the same object once more, as this view of it.
+#[napi(object)]
+pub struct NativeQuerySettings {
+    pub query_log_file: Option<String>,
+    pub query_max_series: Option<f64>,
+    pub query_max_samples_read: Option<f64>,
+    pub query_max_duration_ms: Option<f64>,
+}
+
+/// Checks the settings of queries.
+pub(crate) fn query_settings(o: NativeQuerySettings) -> Result<QuerySettings, EngineError> {
+    Ok(QuerySettings {
+        log_file: o.query_log_file.filter(|f| !f.is_empty()).map(PathBuf::from),
+        series_max: whole("queryMaxSeries", o.query_max_series, 0)?,
+        samples_read_max: whole("queryMaxSamplesRead", o.query_max_samples_read, 0)?,
+        duration_max_ms: whole("queryMaxDurationMs", o.query_max_duration_ms, 0)?,
+    })
+}
+
 /// Checks the settings and makes the host they ask for.
 pub(crate) fn resolve(
     o: NativeOptions,
     storage: NativeStorageSettings,
+    queries: NativeQuerySettings,
 ) -> Result<(EngineOptions, Host), EngineError> {
     let d = EngineOptions::default();
     let mut features = Features::default();
@@ -122,6 +146,13 @@ pub(crate) fn resolve(
         query_timeout_ms: whole("queryTimeoutMs", o.query_timeout_ms, d.query_timeout_ms)?,
         query_concurrency_max: o.query_max_concurrency.map_or(d.query_concurrency_max, |n| n as usize),
         query_samples_max: whole("queryMaxSamples", o.query_max_samples, d.query_samples_max)?,
+        query_memory_bytes_max: whole(
+            "queryMaxMemoryBytes",
+            o.query_max_memory_bytes,
+            d.query_memory_bytes_max,
+        )?,
+        track_queries: o.track_queries.unwrap_or(false) && o.dir != MEMORY,
+        queries: query_settings(queries)?,
         default_subquery_step_ms: whole(
             "defaultSubqueryStepMs",
             o.default_subquery_step_ms,

@@ -21,6 +21,15 @@ pub enum QueryError {
     /// More samples would be in memory at once than allowed.
     #[error("query processing would load too many samples into memory in query execution")]
     TooManySamples,
+    /// More series would be selected than allowed.
+    #[error("query would load too many series into memory in query execution")]
+    TooManySeries,
+    /// More samples would be read than allowed.
+    #[error("query would read too many samples in query execution")]
+    TooManySamplesRead,
+    /// The query would take more memory than allowed.
+    #[error("query processing would take more than {0} bytes of memory in query execution")]
+    TooMuchMemory(u64),
     /// The store could not answer.
     #[error("expanding series: {0}")]
     Storage(#[from] StorageError),

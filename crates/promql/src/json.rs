@@ -1,13 +1,51 @@
 //! Results as the `data` member of the HTTP API's answers:
 //! `{"resultType":"matrix","result":[…]}`, straight into bytes.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
+
 use model::float::{append_timestamp_seconds, format_value};
 use model::{FloatHistogram, Labels};
+use storage::{Inline, Spawn};
 
+use crate::error::QueryError;
 use crate::value::{SampleValue, Series, Value, VectorSample};
 
 /// Appends `value` to `out`.
 pub fn write_data(value: &Value, out: &mut Vec<u8>) {
+    write_data_on(&Inline, value, out);
+}
+
+/// As [`write_data_on`], unless `go_on` says otherwise: it is asked every few ten thousand points.
+///
+/// # Errors
+/// Those of `go_on`; `out` then holds a part.
+pub fn write_data_while(
+    spawn: &dyn Spawn,
+    value: &Value,
+    go_on: &(dyn Fn() -> Result<(), QueryError> + Sync),
+    out: &mut Vec<u8>,
+) -> Result<(), QueryError> {
+    let stopped = AtomicBool::new(false);
+    let stop = || {
+        if !stopped.load(Ordering::Relaxed) && go_on().is_err() {
+            stopped.store(true, Ordering::Relaxed);
+        }
+        stopped.load(Ordering::Relaxed)
+    };
+    write_unless(spawn, value, &stop, out);
+    if stopped.load(Ordering::Relaxed) { go_on() } else { Ok(()) }
+}
+
+/// Appends `value` to `out`, the parts of a large matrix written by several threads.
+pub fn write_data_on(spawn: &dyn Spawn, value: &Value, out: &mut Vec<u8>) {
+    write_unless(spawn, value, &|| false, out);
+}
+
+/// Whether to write no further; what has been written is of no use then.
+type Stop<'a> = &'a (dyn Fn() -> bool + Sync);
+
+fn write_unless(spawn: &dyn Spawn, value: &Value, stop: Stop<'_>, out: &mut Vec<u8>) {
     match value {
         Value::Scalar(t_ms, v) => {
             out.extend_from_slice(br#"{"resultType":"scalar","result":"#);
@@ -22,16 +60,144 @@ pub fn write_data(value: &Value, out: &mut Vec<u8>) {
         }
         Value::Vector(samples) => {
             out.extend_from_slice(br#"{"resultType":"vector","result":["#);
-            list(samples, out, write_sample);
+            for (i, part) in samples.chunks(PART_SERIES).enumerate() {
+                if stop() {
+                    return;
+                }
+                if i > 0 {
+                    out.push(b',');
+                }
+                list(part, out, write_sample);
+            }
             out.push(b']');
         }
         Value::Matrix(series) => {
             out.extend_from_slice(br#"{"resultType":"matrix","result":["#);
-            list(series, out, write_series);
+            write_matrix(spawn, series, stop, out);
             out.push(b']');
         }
     }
     out.push(b'}');
+}
+
+/// Points that one thread writes at a time, about 30 bytes each.
+const PART_POINTS: usize = 8192;
+
+/// Samples of a vector, or short series, that are written at a time.
+const PART_SERIES: usize = 4096;
+
+fn write_matrix(spawn: &dyn Spawn, series: &[Series], stop: Stop<'_>, out: &mut Vec<u8>) {
+    let steps = Steps::of(series);
+    let mut parts: Vec<&[Series]> = Vec::new();
+    let (mut from, mut points) = (0, 0);
+    for (i, s) in series.iter().enumerate() {
+        points += s.t.len() + 1;
+        if points >= PART_POINTS || i + 1 == series.len() {
+            parts.push(&series[from..=i]);
+            (from, points) = (i + 1, 0);
+        }
+    }
+    if parts.len() < 2 || spawn.parallelism() < 2 {
+        for (i, part) in parts.iter().enumerate() {
+            if stop() {
+                return;
+            }
+            if i > 0 {
+                out.push(b',');
+            }
+            list(part, out, |s, out| steps.write_series(s, out));
+        }
+        return;
+    }
+    let written: Vec<Mutex<Vec<u8>>> = parts.iter().map(|_| Mutex::default()).collect();
+    spawn.for_each(parts.len(), &|p| {
+        if stop() {
+            return;
+        }
+        let mut text = Vec::with_capacity(PART_POINTS * 32);
+        list(parts[p], &mut text, |s, out| steps.write_series(s, out));
+        *written[p].lock().unwrap_or_else(PoisonError::into_inner) = text;
+    });
+    if stop() {
+        return;
+    }
+    let written: Vec<Vec<u8>> =
+        written.into_iter().map(|text| text.into_inner().unwrap_or_else(PoisonError::into_inner)).collect();
+    out.reserve(written.iter().map(|text| text.len() + 1).sum());
+    list(&written, out, |text, out| out.extend_from_slice(text));
+}
+
+/// The times of a matrix as they stand in it, written once: its series share their steps.
+#[derive(Default)]
+struct Steps {
+    t: Vec<i64>,
+    /// `,[1.5,"` of each time, one behind the other.
+    text: Vec<u8>,
+    /// Where the text of each time begins; one more at the end.
+    starts: Vec<usize>,
+}
+
+impl Steps {
+    /// The times of the series that has most of them.
+    fn of(series: &[Series]) -> Self {
+        let mut steps = Self { starts: vec![0], ..Self::default() };
+        // One series alone would write each time once anyway.
+        if series.len() < 2 {
+            return steps;
+        }
+        let longest = series.iter().max_by_key(|s| s.t.len());
+        steps.t = longest.map(|s| s.t.clone()).unwrap_or_default();
+        for t in &steps.t {
+            write_point_start(*t, &mut steps.text);
+            steps.starts.push(steps.text.len());
+        }
+        steps
+    }
+
+    /// Appends the points of a series, each behind a comma.
+    fn write_points(&self, s: &Series, out: &mut Vec<u8>) {
+        let mut at = s.t.first().map_or(0, |t| self.t.partition_point(|step| step < t));
+        for (t, v) in s.t.iter().zip(&s.v) {
+            // Usually the very next one.
+            while self.t.get(at).is_some_and(|step| step < t) {
+                at += 1;
+            }
+            if self.t.get(at) == Some(t) {
+                out.extend_from_slice(&self.text[self.starts[at]..self.starts[at + 1]]);
+                at += 1;
+            } else {
+                write_point_start(*t, out);
+            }
+            format_value(*v, out);
+            out.extend_from_slice(b"\"]");
+        }
+    }
+
+    fn write_series(&self, s: &Series, out: &mut Vec<u8>) {
+        out.extend_from_slice(br#"{"metric":"#);
+        write_labels(&s.labels, out);
+        if !s.t.is_empty() {
+            out.extend_from_slice(br#","values":"#);
+            out.reserve(s.t.len() * 24);
+            let at = out.len();
+            self.write_points(s, out);
+            // In the place of the first comma.
+            out[at] = b'[';
+            out.push(b']');
+        }
+        if !s.h.is_empty() {
+            out.extend_from_slice(br#","histograms":["#);
+            list(&s.h, out, |(t, h), out| write_histogram_point(*t, h, out));
+            out.push(b']');
+        }
+        out.push(b'}');
+    }
+}
+
+fn write_point_start(t_ms: i64, out: &mut Vec<u8>) {
+    out.extend_from_slice(b",[");
+    append_timestamp_seconds(t_ms, out);
+    out.extend_from_slice(b",\"");
 }
 
 fn list<T>(items: &[T], out: &mut Vec<u8>, write: impl Fn(&T, &mut Vec<u8>)) {
@@ -45,25 +211,7 @@ fn list<T>(items: &[T], out: &mut Vec<u8>, write: impl Fn(&T, &mut Vec<u8>)) {
 
 /// Appends one series of a matrix, for results that are sent in pieces.
 pub fn write_series(s: &Series, out: &mut Vec<u8>) {
-    out.extend_from_slice(br#"{"metric":"#);
-    write_labels(&s.labels, out);
-    if !s.t.is_empty() {
-        out.extend_from_slice(br#","values":["#);
-        out.reserve(s.t.len() * 24);
-        for (i, (t, v)) in s.t.iter().zip(&s.v).enumerate() {
-            if i > 0 {
-                out.push(b',');
-            }
-            write_point(*t, *v, out);
-        }
-        out.push(b']');
-    }
-    if !s.h.is_empty() {
-        out.extend_from_slice(br#","histograms":["#);
-        list(&s.h, out, |(t, h), out| write_histogram_point(*t, h, out));
-        out.push(b']');
-    }
-    out.push(b'}');
+    Steps::default().write_series(s, out);
 }
 
 /// Appends one sample of an instant vector, for results that are sent in pieces.
@@ -204,8 +352,39 @@ mod tests {
         let series =
             Series { labels: Labels::empty(), t: vec![1000, 2000], v: vec![1.0, 0.5], h: Vec::new() };
         assert_eq!(
-            json(&Value::Matrix(vec![series.clone(), series])),
+            json(&Value::Matrix(vec![series.clone(), series.clone()])),
             r#"{"resultType":"matrix","result":[{"metric":{},"values":[[1,"1"],[2,"0.5"]]},{"metric":{},"values":[[1,"1"],[2,"0.5"]]}]}"#
         );
+    }
+
+    #[test]
+    fn steps_that_series_do_not_share_are_written_too() {
+        let series = |t: &[i64]| Series { t: t.to_vec(), v: vec![1.0; t.len()], ..Series::default() };
+        let all =
+            [vec![5, 7], vec![1, 2, 3], vec![], vec![2, 3, 4], vec![3], vec![0, 3, 9]].map(|t| series(&t));
+        let mut alone = Vec::new();
+        list(&all, &mut alone, write_series);
+        let alone = String::from_utf8(alone).unwrap();
+        assert!(alone.contains(r#""values":[[0.005,"1"],[0.007,"1"]]"#), "{alone}");
+        assert_eq!(
+            json(&Value::Matrix(all.to_vec())),
+            format!(r#"{{"resultType":"matrix","result":[{alone}]}}"#)
+        );
+    }
+
+    #[test]
+    fn several_threads_write_what_one_does() {
+        let pool = storage::OsSpawn::new("test", 2).unwrap();
+        let t: Vec<i64> = (0..1000).map(|i| i * 15_000).collect();
+        let series = |i: usize| Series {
+            labels: Labels::from_pairs([("i", i.to_string())]),
+            t: t[i % 7..].to_vec(),
+            v: t[i % 7..].iter().map(|t| *t as f64 / (i + 1) as f64).collect(),
+            h: Vec::new(),
+        };
+        let value = Value::Matrix((0..50).map(series).collect());
+        let mut out = Vec::new();
+        write_data_on(&pool, &value, &mut out);
+        assert_eq!(String::from_utf8(out).unwrap(), json(&value));
     }
 }

@@ -7,6 +7,7 @@
 
 mod annotations;
 mod error;
+mod estimate;
 mod exec;
 mod functions;
 mod grid;
@@ -20,8 +21,9 @@ mod value;
 
 pub use annotations::{Annotations, Severity};
 pub use error::QueryError;
+pub use estimate::{Estimate, estimate};
 pub use grid::Grid;
 pub use options::{Cancel, QueryOptions};
 pub use query::{instant, range};
 pub use row::{Cell, Row};
-pub use value::{QueryResult, QueryStats, SampleValue, Series, Value, VectorSample};
+pub use value::{PerStep, QueryResult, QueryStats, SampleValue, Series, Value, VectorSample};

@@ -1,15 +1,29 @@
 //! What the caller decides about a query.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+
+use crate::value::QueryStats;
 
 /// Settings of one query.
 #[derive(Clone, Debug)]
 pub struct QueryOptions {
     /// How far back a selector looks for a sample, milliseconds; the far end is exclusive.
     pub lookback_ms: i64,
-    /// How many samples may be in memory at once, 0 for no limit.
+    /// How many samples may be in memory at once as Prometheus counts them, 0 for no limit.
     pub max_samples: usize,
+    /// Bytes that the query may really take, 0 for a default.
+    pub memory_bytes_max: u64,
+    /// How many series the query's selectors may find together, 0 for no limit.
+    pub max_series: u64,
+    /// How many samples the query may read, 0 for no limit.
+    pub max_samples_read: u64,
+    /// Whether statistics count as with Prometheus' feature `query-cost`.
+    pub query_cost: bool,
+    /// Where what the query cost is noted, even if it fails.
+    pub report: Option<Arc<Mutex<QueryStats>>>,
+    /// Whether statistics are wanted for each step.
+    pub per_step_stats: bool,
     /// The step of subqueries that name none, milliseconds.
     pub default_subquery_step_ms: i64,
     /// Whether metric names are removed at the end of the query rather than by each operator.
@@ -28,6 +42,12 @@ impl Default for QueryOptions {
         Self {
             lookback_ms: 300_000,
             max_samples: 50_000_000,
+            memory_bytes_max: 0,
+            max_series: 0,
+            max_samples_read: 0,
+            query_cost: false,
+            report: None,
+            per_step_stats: false,
             default_subquery_step_ms: 60_000,
             delayed_name_removal: false,
             use_start_timestamps: false,

@@ -1,16 +1,18 @@
 //! Running a query from syntax tree to result.
 
+use std::sync::PoisonError;
+
 use promql_syntax::{Expr, ValueType};
 use storage::{Clock, Queryable, Spawn};
 
 use crate::error::QueryError;
-use crate::exec::{Exec, SeriesRow, Val};
+use crate::exec::{Consumption, Exec, SeriesRow, Val};
 use crate::grid::Grid;
 use crate::labels::drop_metadata;
 use crate::options::{Cancel, QueryOptions};
 use crate::plan::{self, Node, QueryPlan, QueryRange};
 use crate::row::Cell;
-use crate::value::{QueryResult, QueryStats, SampleValue, Series, Value, VectorSample};
+use crate::value::{PerStep, QueryResult, QueryStats, SampleValue, Series, Value, VectorSample};
 
 /// Evaluates `expr` at the time `t_ms`.
 ///
@@ -91,20 +93,31 @@ fn run(
     let querier = store.querier(plan.min_ms, plan.max_ms)?;
     let exec = Exec::new(&plan, querier, spawn, clock, opts, cancel);
     let prepared = clock.monotonic_ns();
-    let value = evaluate(&exec, &plan, shape)?;
-    let evaluated = clock.monotonic_ns();
-    let value = finish(value);
-    let (total_samples, samples_read, peak_samples, series) = exec.budget.counts();
+    let evaluated = evaluate(&exec, &plan, shape);
+    let evaluated_ns = clock.monotonic_ns();
+    let value = evaluated.map(finish).and_then(|v| exec.check_samples().map(|()| v));
+    // A query that failed may have asked for more steps than could ever be walked.
+    let Consumption { total, read, steps } =
+        if value.is_ok() { exec.consumption() } else { Consumption::default() };
     let stats = QueryStats {
-        total_samples,
-        samples_read,
-        peak_samples,
-        series,
+        total_samples: total,
+        samples_read: read,
+        peak_samples: if value.is_ok() { exec.peak_samples().unwrap_or(0) } else { 0 },
+        series: exec.budget.series(),
+        per_step: opts.per_step_stats.then_some(PerStep {
+            start_ms: grid.start_ms,
+            step_ms: grid.step_ms,
+            total: steps.total,
+            read: steps.read,
+        }),
         prepare_ns: prepared.saturating_sub(began),
-        eval_ns: evaluated.saturating_sub(prepared),
-        result_ns: clock.monotonic_ns().saturating_sub(evaluated),
+        eval_ns: evaluated_ns.saturating_sub(prepared),
+        result_ns: clock.monotonic_ns().saturating_sub(evaluated_ns),
     };
-    Ok(QueryResult { value, annotations: exec.into_annotations(), stats })
+    if let Some(report) = &opts.report {
+        report.lock().unwrap_or_else(PoisonError::into_inner).clone_from(&stats);
+    }
+    Ok(QueryResult { value: value?, annotations: exec.into_annotations(), stats })
 }
 
 /// What is left to shape once nothing can fail any more.

@@ -183,6 +183,40 @@ impl Row {
         })
     }
 
+    /// Calls `f` with the bounds of each stretch of present cells.
+    pub(crate) fn for_each_run(&self, mut f: impl FnMut(usize, usize)) {
+        if self.count == self.values.len() {
+            if self.count > 0 {
+                f(self.first, self.first + self.count);
+            }
+            return;
+        }
+        let n = self.values.len();
+        let mut at = 0;
+        while let Some(from) = self.next_where(at, true) {
+            let to = self.next_where(from, false).unwrap_or(n).min(n);
+            f(self.first + from, self.first + to);
+            at = to;
+        }
+    }
+
+    /// The first place from `at` on whose presence is `wanted`.
+    fn next_where(&self, at: usize, wanted: bool) -> Option<usize> {
+        let flip = if wanted { 0 } else { u64::MAX };
+        let mut word = at / 64;
+        let mut bits = (self.present.get(word)? ^ flip) & (u64::MAX << (at % 64));
+        while bits == 0 {
+            word += 1;
+            bits = self.present.get(word)? ^ flip;
+        }
+        Some(word * 64 + bits.trailing_zeros() as usize)
+    }
+
+    /// Each histogram with its step.
+    pub(crate) fn histograms(&self) -> impl Iterator<Item = (usize, &Arc<FloatHistogram>)> {
+        self.histograms.as_deref().into_iter().flatten().map(|(at, h)| (self.first + *at as usize, h))
+    }
+
     /// Replaces each float by `f` of its step and itself. Histograms stay.
     pub(crate) fn map_floats(
         mut self,
@@ -291,6 +325,17 @@ mod tests {
         assert_eq!(floats(&r), [(3, 3.0), (4, 4.0), (70, 70.0), (131, 131.0)]);
         assert!(r.get(2).is_none() && r.get(5).is_none() && r.get(132).is_none());
         assert!(r.as_dense().is_none());
+        let runs = |r: &Row| {
+            let mut out = Vec::new();
+            r.for_each_run(|from, to| out.push((from, to)));
+            out
+        };
+        assert_eq!(runs(&r), [(3, 5), (70, 71), (131, 132)]);
+        assert_eq!(runs(&Row::dense(7, vec![0.0; 64])), [(7, 71)]);
+        assert_eq!(runs(&Row::new()), []);
+        let mut long = Row::new();
+        (0..64).chain(65..200).for_each(|s| long.push(s, 0.0));
+        assert_eq!(runs(&long), [(0, 64), (65, 200)]);
         assert_eq!(floats(&Row::dense(1, vec![5.0; 65])).len(), 65);
     }
 

@@ -52,15 +52,30 @@ pub enum Value {
     Matrix(Vec<Series>),
 }
 
-/// What a query did.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// Samples that each step of a query consumed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PerStep {
+    /// The first step, milliseconds.
+    pub start_ms: i64,
+    /// The distance of steps, milliseconds.
+    pub step_ms: i64,
+    /// Samples looked at.
+    pub total: Vec<u64>,
+    /// Samples not read at an earlier step.
+    pub read: Vec<u64>,
+}
+
+/// What a query did; numbers of samples are Prometheus', in which native histograms count by size.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct QueryStats {
     /// Samples looked at: a range vector counts its whole window at every step.
     pub total_samples: u64,
-    /// Samples read from the store.
+    /// Samples read: as the former, but what two steps look at once.
     pub samples_read: u64,
-    /// The most samples in memory at once.
+    /// The most samples that Prometheus would hold in memory at once.
     pub peak_samples: u64,
+    /// The first two for each step, where that was asked for.
+    pub per_step: Option<PerStep>,
     /// Series selected, summed over selectors.
     pub series: u64,
     /// Nanoseconds spent on planning and opening the store.

@@ -21,8 +21,12 @@ pub(crate) struct WasmQuery {
     timeout_ms: Option<f64>,
     lookback_delta_ms: Option<f64>,
     limit: Option<f64>,
-    stats: Option<bool>,
+    stats: Option<String>,
     accept_encoding: Option<String>,
+    max_series: Option<f64>,
+    max_samples_read: Option<f64>,
+    max_duration_ms: Option<f64>,
+    compare_cost_ms: Option<f64>,
 }
 
 impl WasmQuery {
@@ -40,8 +44,14 @@ impl WasmQuery {
             timeout_ms: ms(self.timeout_ms),
             lookback_delta_ms: ms(self.lookback_delta_ms),
             limit: self.limit.unwrap_or(0.0) as usize,
-            stats: self.stats.unwrap_or(false),
+            stats: self.stats.unwrap_or_default(),
             accept_encoding: self.accept_encoding.unwrap_or_default(),
+            series_max: ms(self.max_series).unsigned_abs(),
+            samples_read_max: ms(self.max_samples_read).unsigned_abs(),
+            duration_max_ms: ms(self.max_duration_ms),
+            compare_cost_ms: self.compare_cost_ms.map(|ms| ms as i64),
+            // A module has no query log.
+            origin: None,
         };
         (self.query, times, limits)
     }

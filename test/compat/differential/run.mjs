@@ -3,7 +3,7 @@
  * Asks Prometheus 3.16 and us the same random queries over the same samples and lists every difference: results, errors,
  * warnings and infos. Exits 1 where there is one.
  *
- * Usage: node test/compat/differential/run.mjs [--queries=5000] [--seed=1] [--features=a,b|all] [--store=blocks|head]
+ * Usage: node test/compat/differential/run.mjs [--queries=5000] [--seed=1] [--features=a,b|all] [--store=blocks|head] [--stats]
  *   [--from=N] [--query=EXPR [--start=T] [--end=T] [--step=S] [--whole=]]
  *
  * `--features=all` is every feature of the query language. `--store` says whether the samples lie in a block or in the
@@ -119,9 +119,10 @@ async function compare(theirs, ours) {
   const one = async (number, path, query) => {
     const [expected, found] = await Promise.all([ask(theirs.base, path), ask(ours.base, path)]);
     let apart = 0;
-    const difference = differenceOf(query, found, expected, (by) => {
-      apart = Math.max(apart, by);
-    });
+    const difference =
+      differenceOf(query, found, expected, (by) => {
+        apart = Math.max(apart, by);
+      }) ?? statsDifference(found, expected);
     const shown = decodeURIComponent(path.replaceAll('+', ' '));
     counts[difference === undefined ? 'same' : 'different']++;
     if (expected.status === 'error') counts.errors++;
@@ -176,7 +177,18 @@ function request(random, expressions) {
   return [`/api/v1/query_range?${new URLSearchParams({ query, ...times, ...more })}`, query];
 }
 
+/** What differs in the numbers of samples, where both answered. */
+function statsDifference(found, expected) {
+  const [ours, theirs] = [found, expected].map((answer) => JSON.stringify(answer.data?.stats?.samples, sorted));
+  return ours === theirs ? undefined : `stats: found ${ours}, expected ${theirs}`;
+}
+
+function sorted(_, value) {
+  if (value === null || typeof value !== 'object' || Array.isArray(value)) return value;
+  return Object.fromEntries(Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1)));
+}
+
 async function ask(base, path) {
-  const response = await fetch(base + path);
+  const response = await fetch(base + path + (options.stats === undefined ? '' : '&stats=all'));
   return response.json();
 }

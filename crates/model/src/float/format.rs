@@ -72,17 +72,32 @@ fn append_special(v: f64, out: &mut Vec<u8>) -> bool {
     false
 }
 
+/// The numbers 0 to 99 in two digits each.
+const PAIRS: [[u8; 2]; 100] = {
+    let mut pairs = [[0; 2]; 100];
+    let mut n = 0;
+    while n < 100 {
+        pairs[n] = [b'0' + (n / 10) as u8, b'0' + (n % 10) as u8];
+        n += 1;
+    }
+    pairs
+};
+
 /// Appends an unsigned integer in decimal.
 fn append_u64(mut n: u64, out: &mut Vec<u8>) {
     let mut buf = [0; 20];
     let mut at = buf.len();
-    loop {
+    while n >= 100 {
+        at -= 2;
+        buf[at..at + 2].copy_from_slice(&PAIRS[(n % 100) as usize]);
+        n /= 100;
+    }
+    let [tens, ones] = PAIRS[n as usize];
+    at -= 1;
+    buf[at] = ones;
+    if n >= 10 {
         at -= 1;
-        buf[at] = b'0' + (n % 10) as u8;
-        n /= 10;
-        if n == 0 {
-            break;
-        }
+        buf[at] = tens;
     }
     out.extend_from_slice(&buf[at..]);
 }
@@ -93,6 +108,9 @@ fn small_integer(abs: f64) -> Option<u64> {
     let n = abs as u64;
     (n < 1 << 53 && n as f64 == abs).then_some(n)
 }
+
+/// Where ryu prints plain decimals as Go does, but for whole numbers, to which it adds `.0`.
+const PLAIN_IN_RYU: std::ops::Range<f64> = 1e-5..1e15;
 
 fn append_plain(d: &Decimal, out: &mut Vec<u8>) {
     let digits = d.digits();
@@ -138,9 +156,13 @@ pub fn append_f(v: f64, out: &mut Vec<u8>) {
     if append_special(v, out) {
         return;
     }
-    match small_integer(v.abs()) {
-        Some(n) => append_u64(n, out),
-        None => append_plain(&shortest(v.abs()), out),
+    let abs = v.abs();
+    if let Some(n) = small_integer(abs) {
+        append_u64(n, out);
+    } else if PLAIN_IN_RYU.contains(&abs) {
+        out.extend_from_slice(ryu::Buffer::new().format_finite(abs).as_bytes());
+    } else {
+        append_plain(&shortest(abs), out);
     }
 }
 
@@ -271,6 +293,28 @@ mod tests {
         assert_eq!(text(5e-324, append_e), "5e-324");
         assert_eq!(text(5e-324, append_f).len(), 326);
         assert_eq!(text(f64::MAX, append_f).len(), 309);
+    }
+
+    #[test]
+    fn plain_decimals_are_the_same_by_both_ways() {
+        let mut bits = 0x9e37_79b9_7f4a_7c15u64;
+        let mut seen = 0;
+        while seen < 20_000 {
+            // Exponents around those where ryu changes its form, mantissas of any length.
+            bits = bits.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(0x1405_7b7e_f767_814f);
+            let exponent = 1023 - 20 + bits % 75;
+            let v = f64::from_bits(exponent << 52 | (bits >> 12) << (bits % 7 * 8) & ((1 << 52) - 1));
+            if small_integer(v).is_some() {
+                continue;
+            }
+            let mut want = Vec::new();
+            append_plain(&shortest(v), &mut want);
+            assert_eq!(text(v, append_f).as_bytes(), want, "{v:e}");
+            seen += 1;
+        }
+        for n in [0, 9, 10, 99, 100, 101, 999, 1000, 12_345, 1u64 << 52, (1 << 53) - 1] {
+            assert_eq!(text(n as f64, append_f), n.to_string());
+        }
     }
 
     #[test]

@@ -1,48 +1,50 @@
-//! How many samples a query holds in memory, and how many it looked at.
+//! How much memory a query takes. What Prometheus would count as samples in memory is another
+//! number: see [`super::account`].
 
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use crate::error::QueryError;
 
-/// Counters of one query, shared by its threads.
+/// What a query may take where nobody said how much.
+const DEFAULT_BYTES: u64 = 4 << 30;
+
+/// Bytes that a cell of a row, or a sample, takes: time or bits of presence, and value.
+const CELL_BYTES: u64 = 16;
+
+/// Memory of one query, shared by its threads, in cells.
 #[derive(Debug)]
 pub(crate) struct Budget {
-    max: usize,
-    current: AtomicUsize,
-    peak: AtomicUsize,
-    total: AtomicU64,
-    read: AtomicU64,
+    max_bytes: u64,
+    max: u64,
+    current: AtomicU64,
     series: AtomicU64,
 }
 
 impl Budget {
-    /// At most `max` samples at once, 0 for any number.
-    pub(crate) fn new(max: usize) -> Self {
-        Self {
-            max: if max == 0 { usize::MAX } else { max },
-            current: AtomicUsize::new(0),
-            peak: AtomicUsize::new(0),
-            total: AtomicU64::new(0),
-            read: AtomicU64::new(0),
-            series: AtomicU64::new(0),
-        }
+    /// At most `bytes` at once, 0 for a default.
+    pub(crate) fn new(bytes: u64) -> Self {
+        let max_bytes = if bytes == 0 { DEFAULT_BYTES } else { bytes };
+        Self { max_bytes, max: max_bytes / CELL_BYTES, current: AtomicU64::new(0), series: AtomicU64::new(0) }
     }
 
-    /// `n` more samples are in memory.
+    fn exceeded(&self) -> QueryError {
+        QueryError::TooMuchMemory(self.max_bytes)
+    }
+
+    /// `n` more cells are in memory.
     pub(crate) fn take(&self, n: usize) -> Result<(), QueryError> {
-        let now = self.current.fetch_add(n, Relaxed).saturating_add(n);
-        self.peak.fetch_max(now, Relaxed);
-        if now > self.max { Err(QueryError::TooManySamples) } else { Ok(()) }
+        let now = self.current.fetch_add(n as u64, Relaxed).saturating_add(n as u64);
+        if now > self.max { Err(self.exceeded()) } else { Ok(()) }
     }
 
-    /// `n` samples are gone again.
+    /// `n` cells are gone again.
     pub(crate) fn give(&self, n: usize) {
         // Saturates: rows that operators made larger or smaller are given back as they are then.
-        let less = |now: usize| Some(now.saturating_sub(n));
+        let less = |now: u64| Some(now.saturating_sub(n as u64));
         let _ = self.current.fetch_update(Relaxed, Relaxed, less);
     }
 
-    /// `n` samples are in memory for a moment.
+    /// `n` cells are in memory for a moment.
     pub(crate) fn touch(&self, n: usize) -> Result<(), QueryError> {
         self.take(n)?;
         self.give(n);
@@ -51,32 +53,21 @@ impl Budget {
 
     /// Whether a row of so many steps could be held besides what is held now.
     pub(crate) fn check_steps(&self, steps: usize) -> Result<(), QueryError> {
-        if steps > self.max.saturating_sub(self.current.load(Relaxed)) || u32::try_from(steps).is_err() {
-            Err(QueryError::TooManySamples)
+        if steps as u64 > self.max.saturating_sub(self.current.load(Relaxed)) || u32::try_from(steps).is_err()
+        {
+            Err(self.exceeded())
         } else {
             Ok(())
         }
     }
 
-    pub(crate) fn count_series(&self, n: usize) {
-        self.series.fetch_add(n as u64, Relaxed);
+    /// Counts series that a selector found; all so far.
+    pub(crate) fn count_series(&self, n: u64) -> u64 {
+        self.series.fetch_add(n, Relaxed) + n
     }
 
-    pub(crate) fn count_read(&self, n: usize) {
-        self.read.fetch_add(n as u64, Relaxed);
-    }
-
-    pub(crate) fn count_total(&self, n: u64) {
-        self.total.fetch_add(n, Relaxed);
-    }
-
-    /// Samples looked at, read, at most in memory, and series selected.
-    pub(crate) fn counts(&self) -> (u64, u64, u64, u64) {
-        (
-            self.total.load(Relaxed),
-            self.read.load(Relaxed),
-            self.peak.load(Relaxed) as u64,
-            self.series.load(Relaxed),
-        )
+    /// Series selected, summed over selectors.
+    pub(crate) fn series(&self) -> u64 {
+        self.series.load(Relaxed)
     }
 }

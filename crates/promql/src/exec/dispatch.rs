@@ -15,7 +15,7 @@ use crate::functions::extended::{self, Extension};
 use crate::functions::native::{self, Notes, Total};
 use crate::functions::over_time::{self, Quadrature};
 use crate::functions::{kahan, rate, regression, start_time};
-use crate::plan::{RangeCall, WindowSource};
+use crate::plan::RangeCall;
 use crate::row::Row;
 
 /// The floats of a window with its bounds.
@@ -203,20 +203,7 @@ impl Run<'_, '_> {
     }
 
     fn each(&self, mut f: impl FnMut(View) -> Result<(), QueryError>) -> Result<(), QueryError> {
-        let (mut seen, mut read, mut end, mut hend) = (0, 0, 0, 0);
-        window::for_each(self.s, self.frame, &|| self.exec.check(), |v| {
-            seen += (v.floats() + v.histograms()) as u64;
-            // Windows overlap: only what the ones before had not reached is read anew.
-            read += v.hi - v.lo.max(end) + v.hhi - v.hlo.max(hend);
-            (end, hend) = (v.hi, v.hhi);
-            f(v)
-        })?;
-        // What a subquery looked at has been counted there.
-        if matches!(self.call.window.source, WindowSource::Select(_)) {
-            self.exec.budget.count_total(seen);
-            self.exec.budget.count_read(read);
-        }
-        Ok(())
+        window::for_each(self.s, self.frame, &|| self.exec.check(), &mut f)
     }
 
     /// Functions of floats and histograms alike.

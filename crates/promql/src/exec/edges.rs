@@ -1,6 +1,7 @@
 //! Where the windows of all steps begin and end in a series of floats. Series of one target are
 //! sampled at the same times, so what the series before had is often right for the next.
 
+use super::census::Census;
 use super::window::{Frame, pass};
 use crate::functions::rate::Spans;
 use crate::functions::sliding::Windows;
@@ -26,8 +27,7 @@ pub(crate) struct Edges {
     /// Places of the first sample of each window and of the one behind its last.
     lo: Vec<u32>,
     hi: Vec<u32>,
-    seen: u64,
-    read: u64,
+    census: Census,
     spans: Option<Spans>,
 }
 
@@ -60,7 +60,7 @@ impl Edges {
         let until = grid.time(from) - frame.offset_ms;
         places(t, until, grid.step_ms, steps, &mut self.hi);
         places(t, until - frame.range_ms, grid.step_ms, steps, &mut self.lo);
-        self.count();
+        self.count(end == grid.steps);
         self.first = from;
         self.trim(least);
         self.spans = None;
@@ -70,15 +70,21 @@ impl Edges {
         true
     }
 
-    fn count(&mut self) {
-        let mut end = 0;
-        (self.seen, self.read) = (0, 0);
+    fn count(&mut self, ends_at_last_step: bool) {
+        let (mut out, mut end) = (Census::default(), 0);
         for (lo, hi) in self.lo.iter().zip(&self.hi) {
-            self.seen += u64::from(hi - lo);
+            let n = u64::from(hi - lo);
+            out.total += n;
             // Windows overlap: only what the ones before had not reached is read anew.
-            self.read += u64::from(hi - end.max(*lo));
+            out.read += u64::from(hi - end.max(*lo));
+            out.max = out.max.max(n);
+            out.last = n;
             end = *hi;
         }
+        if !ends_at_last_step {
+            out.last = 0;
+        }
+        self.census = out;
     }
 
     /// Leaves out the windows of less than `least` samples.
@@ -122,10 +128,9 @@ impl Edges {
         self.first + self.steps.get(i).map_or(i, |step| *step as usize)
     }
 
-    /// How many samples all windows hold, those with too few included, and how many the series has
-    /// in them.
-    pub(super) fn counts(&self) -> (u64, u64) {
-        (self.seen, self.read)
+    /// How many samples all windows hold, those with too few included.
+    pub(super) fn census(&self) -> Census {
+        self.census
     }
 
     /// What rates need to know of the times of each window.

@@ -46,7 +46,14 @@ impl GroupRow {
         let column = |wanted| if wanted { vec![0.0; steps] } else { Vec::new() };
         Self {
             n: vec![0; steps],
-            a: column(!matches!(op, Op::Count | Op::Group)),
+            // What any value is taken over by: nothing is smaller or larger than NaN.
+            a: match op {
+                Op::Count | Op::Group => Vec::new(),
+                Op::Min | Op::Max => vec![f64::NAN; steps],
+                // The one zero that leaves all values as they are.
+                Op::Sum => vec![-0.0; steps],
+                _ => vec![0.0; steps],
+            },
             b: column(matches!(op, Op::Sum | Op::Avg | Op::Stddev | Op::Stdvar)),
             incremental: if op == Op::Avg { vec![false; steps] } else { Vec::new() },
             h: Vec::new(),
@@ -80,7 +87,37 @@ impl GroupRow {
         Ok(histograms)
     }
 
+    /// Adds values from `first` on, one at each step, for the operators that do so in one pass over
+    /// the columns.
+    fn add_columns(&mut self, op: AggregateOp, first: usize, values: &[f64]) {
+        let steps = first..first + values.len();
+        for n in &mut self.n[steps.clone()] {
+            *n += 1;
+        }
+        match op {
+            AggregateOp::Sum => kahan::inc_columns(values, &mut self.a[steps.clone()], &mut self.b[steps]),
+            AggregateOp::Min => {
+                for (a, v) in self.a[steps].iter_mut().zip(values) {
+                    *a = if *a > *v || a.is_nan() { *v } else { *a };
+                }
+            }
+            AggregateOp::Max => {
+                for (a, v) in self.a[steps].iter_mut().zip(values) {
+                    *a = if *a < *v || a.is_nan() { *v } else { *a };
+                }
+            }
+            _ => {}
+        }
+    }
+
     fn add(&mut self, op: AggregateOp, row: &Row, go_on: GoOn<'_>) -> Result<bool, QueryError> {
+        use AggregateOp as Op;
+        if matches!(op, Op::Sum | Op::Min | Op::Max | Op::Count | Op::Group)
+            && let Some((first, values)) = row.as_dense()
+        {
+            stretches(0..values.len(), go_on, |r| self.add_columns(op, first + r.start, &values[r]))?;
+            return Ok(false);
+        }
         match op {
             AggregateOp::Sum => self.floats(row, go_on, Self::sum),
             AggregateOp::Avg => self.floats(row, go_on, Self::avg),
@@ -100,11 +137,7 @@ impl GroupRow {
 
     #[inline]
     fn sum(&mut self, s: usize, v: f64) {
-        if self.n[s] == 0 {
-            self.a[s] = v;
-        } else {
-            (self.a[s], self.b[s]) = kahan::inc(v, self.a[s], self.b[s]);
-        }
+        (self.a[s], self.b[s]) = kahan::inc(v, self.a[s], self.b[s]);
         self.n[s] += 1;
     }
 
@@ -190,7 +223,7 @@ impl GroupRow {
 
     #[inline]
     fn best(&mut self, s: usize, v: f64, replace: impl Fn(f64, f64) -> bool) {
-        if self.n[s] == 0 || replace(self.a[s], v) || self.a[s].is_nan() {
+        if replace(self.a[s], v) || self.a[s].is_nan() {
             self.a[s] = v;
         }
         self.n[s] += 1;
@@ -296,7 +329,23 @@ impl GroupRow {
 #[derive(Default)]
 struct Partial {
     place: HashMap<u32, usize>,
+    /// The group that a row went to last, and its place: often that of the next, too.
+    last: Option<(u32, usize)>,
     rows: Vec<(u32, GroupRow)>,
+}
+
+impl Partial {
+    /// The place of a group; that of one which is new is behind all others.
+    fn place_of(&mut self, group: u32) -> usize {
+        match self.last {
+            Some((last, at)) if last == group => at,
+            _ => {
+                let at = *self.place.entry(group).or_insert(self.rows.len());
+                self.last = Some((group, at));
+                at
+            }
+        }
+    }
 }
 
 /// One fold: everything but the rows.
@@ -315,7 +364,7 @@ impl Fold<'_, '_> {
         }
         let group = self.groups.of[i];
         let next = to.rows.len();
-        let at = *to.place.entry(group).or_insert(next);
+        let at = to.place_of(group);
         if at == next {
             self.exec.budget.take(self.grid.steps)?;
             to.rows.push((group, GroupRow::new(self.op, self.grid.steps)));
@@ -333,7 +382,7 @@ impl Fold<'_, '_> {
     fn merge(&self, to: &mut Partial, from: Partial) {
         for (group, mut row) in from.rows {
             let next = to.rows.len();
-            let at = *to.place.entry(group).or_insert(next);
+            let at = to.place_of(group);
             if at == next {
                 to.rows.push((group, row));
             } else {

@@ -11,7 +11,7 @@ use crate::error::QueryError;
 use crate::functions::stretch::Pulse;
 use crate::grid::Grid;
 use crate::labels::is_metadata;
-use crate::plan::{Info, Selector};
+use crate::plan::{Info, Plan, Selector};
 use crate::row::{Cell, Row};
 
 /// The labels that tell which info series belongs to a series; sorted.
@@ -142,7 +142,8 @@ impl InfoSeries {
 }
 
 impl<'e> Exec<'e> {
-    pub(super) fn info(&'e self, c: &'e Info, grid: Grid) -> Result<Stream<'e>, QueryError> {
+    pub(super) fn info(&'e self, c: &'e Info, plan: &'e Plan) -> Result<Stream<'e>, QueryError> {
+        let grid = plan.grid;
         let input = self.eval_vector(&c.base)?;
         let bases = self.collect(input)?;
         let names = name_matchers(&c.matchers)?;
@@ -155,7 +156,7 @@ impl<'e> Exec<'e> {
         for mut matchers in identifying_matchers(asking)? {
             matchers.extend(data.iter().cloned());
             matchers.extend(names.iter().cloned());
-            infos.extend(self.info_rows(c, &matchers, grid)?);
+            infos.extend(self.info_rows(c, &matchers, plan)?);
         }
         let out =
             Combine { exec: self, bases: &bases, ignored, infos: InfoSeries::new(infos), data }.run(grid)?;
@@ -165,7 +166,8 @@ impl<'e> Exec<'e> {
     }
 
     /// Info series with the time of the sample seen at each step.
-    fn info_rows(&self, c: &Info, matchers: &[Matcher], grid: Grid) -> Result<Vec<SeriesRow>, QueryError> {
+    fn info_rows(&self, c: &Info, matchers: &[Matcher], plan: &Plan) -> Result<Vec<SeriesRow>, QueryError> {
+        let grid = plan.grid;
         let hints = SelectHints {
             start_ms: c.start_ms,
             end_ms: c.end_ms,
@@ -174,7 +176,7 @@ impl<'e> Exec<'e> {
             ..SelectHints::default()
         };
         let set = self.querier.select(&hints, matchers)?;
-        self.budget.count_series(set.len());
+        self.count_series(set.len())?;
         let selector = Selector { select: 0, offset_ms: c.offset_ms, at_ms: c.at_ms, smoothed: false };
         let mut columns = Columns::default();
         let mut out = Vec::new();
@@ -189,9 +191,8 @@ impl<'e> Exec<'e> {
                 )));
             }
             let row = self.sample_times(&columns, &selector, grid)?;
-            self.budget.count_read(row.count());
-            self.budget.count_total(row.count() as u64);
             if !row.is_empty() {
+                self.meter_side_row(plan, &row)?;
                 out.push(SeriesRow { head: Head::new(labels), row });
             }
         }

@@ -5,10 +5,12 @@
 //! partitioned and in which order results meet depends on the data alone.
 
 mod absent;
+mod account;
 mod aggregate;
 mod binary;
 mod budget;
 mod call;
+mod census;
 mod classic;
 mod column;
 mod count_values;
@@ -20,6 +22,7 @@ mod heap;
 mod info;
 mod label_functions;
 mod matching;
+mod meter;
 mod plain;
 mod quantile;
 mod range;
@@ -38,8 +41,10 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use model::METRIC_NAME;
 use storage::{Clock, Projection, Querier, SelectHints, SeriesSet, Spawn};
 
+pub(crate) use account::Consumption;
 pub(crate) use budget::Budget;
 pub(crate) use column::Column;
+pub(crate) use meter::{Meters, point_weight};
 pub(crate) use stream::{Head, Scratch, SeriesRow, Stream};
 
 use crate::annotations::{Annotation, Annotations};
@@ -88,6 +93,7 @@ pub(crate) struct Exec<'e> {
     pub(crate) opts: &'e QueryOptions,
     pub(crate) cancel: &'e Cancel,
     pub(crate) budget: Budget,
+    pub(crate) meters: Meters,
     annotations: Mutex<Annotations>,
     selected: Vec<OnceLock<Arc<dyn SeriesSet>>>,
 }
@@ -108,7 +114,8 @@ impl<'e> Exec<'e> {
             clock,
             opts,
             cancel,
-            budget: Budget::new(opts.max_samples),
+            budget: Budget::new(opts.memory_bytes_max),
+            meters: Meters::new(plan.tallies.len(), opts.max_samples, opts.max_samples_read),
             annotations: Mutex::default(),
             selected: plan.selects.iter().map(|_| OnceLock::new()).collect(),
         }
@@ -142,11 +149,11 @@ impl<'e> Exec<'e> {
     /// The answer to select number `i`, asked for once.
     pub(crate) fn select(&self, i: usize) -> Result<Arc<dyn SeriesSet>, QueryError> {
         if let Some(set) = self.selected[i].get() {
-            self.budget.count_series(set.len());
+            self.count_series(set.len())?;
             return Ok(set.clone());
         }
         let set = self.ask(i, &self.plan.selects[i].hints)?;
-        self.budget.count_series(set.len());
+        self.count_series(set.len())?;
         Ok(self.selected[i].get_or_init(|| set).clone())
     }
 
@@ -167,6 +174,15 @@ impl<'e> Exec<'e> {
         Ok(set)
     }
 
+    /// Counts the series that a selector found.
+    pub(crate) fn count_series(&self, n: usize) -> Result<(), QueryError> {
+        let now = self.budget.count_series(n as u64);
+        match self.opts.max_series {
+            max if max > 0 && now > max => Err(QueryError::TooManySeries),
+            _ => Ok(()),
+        }
+    }
+
     /// The head of an operator's output that no longer is the metric of its input.
     pub(crate) fn renamed(&self, head: &Head) -> Head {
         let labels =
@@ -183,19 +199,32 @@ impl<'e> Exec<'e> {
     pub(crate) fn eval(&'e self, plan: &'e Plan) -> Result<Val<'e>, QueryError> {
         self.check()?;
         let grid = plan.grid;
-        self.budget.check_steps(grid.steps)?;
+        let fits = self.budget.check_steps(grid.steps);
+        // An element at each step would be too many already.
+        let many = grid.steps as u64 > self.meters.max();
+        fits.map_err(|e| if many { QueryError::TooManySamples } else { e })?;
+        if many && matches!(plan.node, Node::Number(_) | Node::Time) {
+            return Err(QueryError::TooManySamples);
+        }
+        // A subquery may have no step at all: Prometheus then does not even look for series.
+        let val = if grid.steps == 0 { Val::Vector(Stream::empty()) } else { self.eval_node(plan)? };
+        self.metered(plan, val)
+    }
+
+    fn eval_node(&'e self, plan: &'e Plan) -> Result<Val<'e>, QueryError> {
+        let grid = plan.grid;
         Ok(match &plan.node {
             Node::Number(v) => Val::Scalar(self.column(grid.steps, |_| *v)?),
             Node::String(s) => Val::String(s.value.clone()),
             Node::Time => Val::Scalar(self.column(grid.steps, |i| grid.time(i) as f64 / 1000.0)?),
-            Node::Selector(s) if s.smoothed => Val::Vector(self.smoothed_selector(s, grid, plan.span)?),
+            Node::Selector(s) if s.smoothed => Val::Vector(self.smoothed_selector(s, plan)?),
             Node::Selector(s) => Val::Vector(self.selector(s, grid)?),
             Node::TimestampOf { selector, started } => {
                 Val::Vector(self.timestamp_of(selector, *started, grid)?)
             }
-            Node::Range(c) => Val::Vector(self.range_call(c, grid)?),
+            Node::Range(c) => Val::Vector(self.range_call(c, plan)?),
             Node::Call(c) => self.call(c, plan)?,
-            Node::Info(c) => Val::Vector(self.info(c, grid)?),
+            Node::Info(c) => Val::Vector(self.info(c, plan)?),
             Node::Aggregate(a) => Val::Vector(self.aggregate(a, plan)?),
             Node::Binary(b) => self.binary(b, plan)?,
             Node::Negate(inner) => match self.eval(inner)? {
@@ -213,6 +242,9 @@ impl<'e> Exec<'e> {
                     let held = matches!(s, Stream::Ready(_));
                     Val::Vector(s.map(Head::clone, move |row| {
                         // Rows that are ready stay in memory, others are counted by their reader.
+                        if !row.is_empty() && grid.steps as u64 > self.meters.max() {
+                            return Err(QueryError::TooManySamples);
+                        }
                         if held && !row.is_empty() {
                             self.budget.take(grid.steps - 1)?;
                         }

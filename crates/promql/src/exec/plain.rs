@@ -9,7 +9,7 @@ use super::{Column, Exec, Scratch};
 use crate::annotations::Annotation;
 use crate::error::QueryError;
 use crate::functions::{rate, sliding};
-use crate::plan::{RangeCall, WindowSource};
+use crate::plan::RangeCall;
 use crate::row::Row;
 
 /// The fewest samples of a window that give a value; none for functions that go window by window.
@@ -38,7 +38,7 @@ fn least(f: Function) -> Option<usize> {
 }
 
 /// Finds the windows of `scratch.samples`, if `c` can be computed of all of them at once.
-fn find_edges(c: &RangeCall, frame: Frame, scratch: &mut Scratch) -> bool {
+pub(super) fn find_edges(c: &RangeCall, frame: Frame, scratch: &mut Scratch) -> bool {
     let Scratch { samples: s, edges, .. } = scratch;
     let is_plain = s.ht.is_empty() && s.st.is_empty() && !c.window.anchored && !c.window.smoothed;
     least(c.function).is_some_and(|least| is_plain && edges.find(&s.t, frame, least))
@@ -121,12 +121,6 @@ impl Exec<'_> {
                 }
             }
             _ => return Ok(None),
-        }
-        // What a subquery looked at has been counted there.
-        if matches!(c.window.source, WindowSource::Select(_)) {
-            let (seen, read) = edges.counts();
-            self.budget.count_total(seen);
-            self.budget.count_read(read as usize);
         }
         Ok(Some(edges.row(values)))
     }

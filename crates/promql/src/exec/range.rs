@@ -6,6 +6,9 @@ use model::Labels;
 use promql_syntax::Function;
 use storage::SeriesSet;
 
+use super::census::census;
+use super::meter::{Consumed, point_weight};
+use super::plain::find_edges;
 use super::totals::{Looks, keep_totals};
 use super::window::Frame;
 use super::{Exec, Head, Scratch, Stream};
@@ -107,7 +110,8 @@ impl<'e> Exec<'e> {
         }
     }
 
-    pub(crate) fn range_call(&'e self, c: &'e RangeCall, grid: Grid) -> Result<Stream<'e>, QueryError> {
+    pub(crate) fn range_call(&'e self, c: &'e RangeCall, plan: &'e Plan) -> Result<Stream<'e>, QueryError> {
+        let grid = plan.grid;
         let frame = self.frame(&c.window, grid);
         let mut source = self.source(&c.window, frame)?;
         let scalars = c.scalars.iter().map(|p| self.eval_scalar(p)).collect::<Result<Vec<_>, _>>()?;
@@ -134,7 +138,9 @@ impl<'e> Exec<'e> {
         let with_st = self.opts.use_start_timestamps && uses_start_timestamps(c.function);
         let read = move |i: usize, scratch: &mut Scratch| {
             source.read(self, i, with_st, scratch)?;
+            let (max, last) = self.count_windows(c, frame, plan, scratch)?;
             let row = self.range_row(c, frame, &scalars, &inputs[i].labels, scratch)?;
+            self.meter_slide(plan, (i, inputs.len()), max, last, &row)?;
             if matches!(c.function, Function::Rate | Function::Increase) && row.has_floats() {
                 self.check_is_counter(&inputs[i].labels, c);
             }
@@ -145,6 +151,33 @@ impl<'e> Exec<'e> {
             return self.absent_from(rows, c.absent.clone(), grid, true);
         }
         if stays_distinct { Ok(rows) } else { self.distinct_if_renamed(rows) }
+    }
+
+    /// Counts the windows of the series in `scratch.samples`: the largest and that of the last step.
+    pub(super) fn count_windows(
+        &self,
+        c: &RangeCall,
+        frame: Frame,
+        plan: &Plan,
+        scratch: &mut Scratch,
+    ) -> Result<(u64, u64), QueryError> {
+        let tally = self.plan.tallies[plan.id];
+        let is_select = matches!(c.window.source, WindowSource::Select(_));
+        let mut each = (is_select && tally.steps).then(|| Consumed::new(frame.grid.steps));
+        let windows = if each.is_none() && find_edges(c, frame, scratch) {
+            scratch.edges.census()
+        } else {
+            census(&scratch.samples, frame, tally.bucketless, each.as_mut(), &|| self.check())?
+        };
+        // What a subquery consumed is counted there.
+        if !is_select {
+            return Ok((windows.max, windows.last));
+        }
+        if let Some(each) = each {
+            self.meters.of(plan).consumed().add(&each);
+        }
+        self.meter_consumed(plan, windows.total, windows.read)?;
+        Ok((windows.max, windows.last))
     }
 
     fn check_is_counter(&self, labels: &Labels, c: &RangeCall) {
@@ -188,8 +221,18 @@ impl<'e> Exec<'e> {
             }
             let n = series.t.len() + series.h.len();
             if !is_subquery {
-                self.budget.count_read(n);
-                self.budget.count_total(n as u64);
+                let bucketless = self.plan.tallies[plan.id].bucketless;
+                let windows = census(&scratch.samples, frame, bucketless, None, &|| self.check())?;
+                self.meter_points(plan, windows.total)?;
+                // What anchored and smoothed add and leave out counts as read.
+                let points =
+                    series.h.iter().map(|(_, h)| point_weight(h)).sum::<u64>() + series.t.len() as u64;
+                let read = if self.opts.query_cost { windows.total } else { points };
+                self.meter_consumed(plan, points, read)?;
+                if self.plan.tallies[plan.id].steps {
+                    let only = Consumed { total: vec![points], read: vec![read] };
+                    self.meters.of(plan).consumed().add(&only);
+                }
             }
             self.budget.take(n)?;
             if n > 0 {

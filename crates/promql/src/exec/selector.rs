@@ -5,7 +5,10 @@ use std::sync::Arc;
 use model::histogram::{CounterResetHint, HistogramError};
 use model::{Columns, FloatHistogram, is_stale_nan};
 
+use super::census::census;
 use super::edges::Edges;
+use super::meter::Consumed;
+use super::samples::Samples;
 use super::totals::{Looks, keep_totals};
 use super::window::Frame;
 use super::{Exec, Head, Stream};
@@ -15,7 +18,7 @@ use crate::functions::extended::between;
 use crate::functions::native::{self, Notes};
 use crate::functions::stretch::{GoOn, Pulse};
 use crate::grid::Grid;
-use crate::plan::{Place, Selector};
+use crate::plan::{Plan, Selector};
 use crate::row::Row;
 
 /// What each step of a selector refers to: `time − offset`, or one time for all.
@@ -141,10 +144,7 @@ impl<'e> Exec<'e> {
             set.read(i, c)?;
             self.drop_buckets(select, look, c);
             self.budget.touch(c.len())?;
-            let row = row(c, &mut scratch.edges)?;
-            self.budget.count_total(row.count() as u64);
-            self.budget.count_read(row.count());
-            Ok(row)
+            row(c, &mut scratch.edges)
         };
         Ok(Stream::Lazy { heads, read: Box::new(read) })
     }
@@ -221,9 +221,9 @@ impl<'e> Exec<'e> {
     pub(crate) fn smoothed_selector(
         &'e self,
         s: &Selector,
-        grid: Grid,
-        span: Place,
+        plan: &'e Plan,
     ) -> Result<Stream<'e>, QueryError> {
+        let (grid, span) = (plan.grid, plan.span);
         let look = self.look(s, grid);
         let set = self.select(s.select)?;
         let heads: Vec<Head> = (0..set.len()).map(|i| Head::new(set.labels(i))).collect();
@@ -268,11 +268,42 @@ impl<'e> Exec<'e> {
                 self.annotate(Annotation::mixed_floats_histograms(name, span));
             }
             self.annotate_native(notes, name, span);
-            self.budget.count_total(row.count() as u64);
-            self.budget.count_read(row.count());
+            let frame = Frame {
+                grid,
+                range_ms: 0,
+                offset_ms: look.offset_ms,
+                at_ms: look.at_ms,
+                back_ms: look.lookback_ms,
+                ahead_ms: look.lookback_ms,
+            };
+            self.count_smoothed(plan, (i, names.len()), frame, &scratch.samples)?;
             Ok(row)
         };
         Ok(Stream::Lazy { heads, read: Box::new(read) })
+    }
+}
+
+impl Exec<'_> {
+    /// Counts the windows of a smoothed selector: Prometheus holds the last one of each series, but
+    /// not what it makes of them, and takes none of it for consumed unless `query-cost` is on.
+    fn count_smoothed(
+        &self,
+        plan: &Plan,
+        at: (usize, usize),
+        frame: Frame,
+        s: &Samples,
+    ) -> Result<(), QueryError> {
+        let tally = self.plan.tallies[plan.id];
+        let mut each = (tally.steps && self.opts.query_cost).then(|| Consumed::new(frame.grid.steps));
+        let windows = census(s, frame, tally.bucketless, each.as_mut(), &|| self.check())?;
+        if self.opts.query_cost {
+            if let Some(mut each) = each {
+                each.total.fill(0);
+                self.meters.of(plan).consumed().add(&each);
+            }
+            self.meter_consumed(plan, 0, windows.read)?;
+        }
+        self.meter_kept_slide(plan, at, windows.max, windows.last)
     }
 }
 

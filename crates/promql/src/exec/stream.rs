@@ -58,9 +58,12 @@ pub(crate) enum Stream<'e> {
     },
 }
 
-/// Series that one thread works through at a time. What results depend on is this number, never
-/// how many threads there are.
-const PARTITION: usize = 128;
+/// How many of `n` series one thread works through at a time: few enough that no thread is left
+/// waiting for long, so many that their partial results are worth adding up. What results depend on
+/// is this number, never how many threads there are.
+fn partition_len(n: usize) -> usize {
+    (n / 64).clamp(16, 1024)
+}
 
 impl<'e> Stream<'e> {
     pub(crate) fn empty() -> Self {
@@ -78,6 +81,17 @@ impl<'e> Stream<'e> {
         match self {
             Self::Ready(rows) => &rows[i].head,
             Self::Lazy { heads, .. } => &heads[i],
+        }
+    }
+
+    /// The stream with each row passed through `f`, heads left alone; of rows that are there already
+    /// none are.
+    pub(crate) fn map_rows(self, f: impl Fn(Row) -> Result<Row, QueryError> + Send + Sync + 'e) -> Self {
+        match self {
+            s @ Self::Ready(_) => s,
+            Self::Lazy { heads, read } => {
+                Self::Lazy { heads, read: Box::new(move |i, scratch| f(read(i, scratch)?)) }
+            }
         }
     }
 
@@ -142,7 +156,8 @@ impl<'e> Exec<'e> {
         work: &Work<'_, T>,
         mut merge: impl FnMut(T) + Send,
     ) -> Result<(), QueryError> {
-        let count = n.div_ceil(PARTITION);
+        let len = partition_len(n);
+        let count = n.div_ceil(len);
         if count <= 1 {
             if n > 0 {
                 merge(work(0..n, &mut Scratch::default())?);
@@ -157,7 +172,7 @@ impl<'e> Exec<'e> {
             if p > failed.load(Ordering::Relaxed) {
                 return;
             }
-            let range = p * PARTITION..((p + 1) * PARTITION).min(n);
+            let range = p * len..((p + 1) * len).min(n);
             let result = work(range, &mut Scratch::default());
             let mut s = state.lock().unwrap_or_else(PoisonError::into_inner);
             match result {

@@ -143,4 +143,30 @@ mod tests {
         assert_eq!(other.count, 3.0);
         assert!((other.result() / f64::MAX - 1.0).abs() < 1e-15);
     }
+
+    #[test]
+    fn columns_are_added_as_single_values_are() {
+        let big = [1e308, -1e308, 1.7e308, f64::MAX, -f64::MAX];
+        let odd = [0.0, -0.0, f64::INFINITY, f64::NEG_INFINITY, f64::NAN, 5e-324, -2.5e-310];
+        let plain = [1.0, 0.1, -0.1, 1e16, -1e16, 3.0, 1e-16, 123_456.789];
+        let values: Vec<f64> = big.iter().chain(&odd).chain(&plain).copied().collect();
+        for first in &values {
+            for second in &values {
+                let (mut sums, mut cs) = (vec![0.0; values.len()], vec![0.0; values.len()]);
+                let mut want = vec![(0.0, 0.0); values.len()];
+                let n = values.len();
+                for added in [vec![*first; n], vec![*second; n], values.clone(), vec![*first; n]] {
+                    inc_columns(&added, &mut sums, &mut cs);
+                    for (w, v) in want.iter_mut().zip(&added) {
+                        *w = inc(*v, w.0, w.1);
+                    }
+                }
+                let bits = |v: f64| if v.is_nan() { f64::NAN.to_bits() } else { (v + 0.0).to_bits() };
+                for ((sum, c), (want_sum, want_c)) in sums.iter().zip(&cs).zip(&want) {
+                    assert_eq!(bits(*sum), bits(*want_sum), "{first} {second}");
+                    assert_eq!(bits(sum + c), bits(want_sum + want_c), "{first} {second}: {sum} {c}");
+                }
+            }
+        }
+    }
 }

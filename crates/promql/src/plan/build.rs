@@ -9,7 +9,7 @@ use super::invariant::is_invariant;
 use super::totals::LookedAt;
 use super::{
     Aggregate, Binary, Call, Grouping, Info, Node, Place, Plan, QueryPlan, RangeCall, Select, Selector,
-    Window, WindowSource, absent, duration, info,
+    Window, WindowSource, absent, duration, info, tally,
 };
 use crate::error::QueryError;
 use crate::grid::Grid;
@@ -39,6 +39,7 @@ pub(crate) fn build(
 ) -> Result<QueryPlan, QueryError> {
     let mut b = Builder {
         range,
+        span: (range.start_ms, range.end_ms),
         opts,
         selects: Vec::new(),
         func: "",
@@ -46,6 +47,7 @@ pub(crate) fn build(
         info_spans: Vec::new(),
         looked_at: LookedAt::default(),
         places: 0,
+        nodes: 0,
     };
     let root = b.build(expr, grid)?;
     let selects = b.selects;
@@ -55,12 +57,16 @@ pub(crate) fn build(
     };
     let min_ms = spans().map(|(start, _)| start).min().unwrap_or(0);
     let max_ms = spans().map(|(_, end)| end).max().unwrap_or(0);
-    Ok(QueryPlan { root, selects, min_ms, max_ms })
+    let tallies = tally::tallies(&root, b.nodes, opts.per_step_stats);
+    Ok(QueryPlan { root, selects, tallies, min_ms, max_ms })
 }
 
 struct Builder<'a> {
     range: QueryRange,
     opts: &'a QueryOptions,
+    /// The span of time in which the node being built is evaluated: from the bounds asked for, which
+    /// its first and last step need not reach. Prometheus selects by it.
+    span: (i64, i64),
     selects: Vec<Select>,
     /// The function or aggregation above the node being built.
     func: &'static str,
@@ -72,6 +78,8 @@ struct Builder<'a> {
     looked_at: LookedAt,
     /// How many places have been given out.
     places: usize,
+    /// How many nodes there are.
+    nodes: usize,
 }
 
 impl Builder<'_> {
@@ -80,7 +88,7 @@ impl Builder<'_> {
         if grid.steps > 1 && !plain && is_invariant(e, &self.range) {
             let inner = self.build(e, grid.first())?;
             let span = inner.span;
-            return Ok(Plan { node: Node::Invariant(Box::new(inner)), grid, span });
+            return Ok(Plan { id: self.number(), node: Node::Invariant(Box::new(inner)), grid, span });
         }
         let above = self.looked_at;
         self.looked_at = above.below(e);
@@ -105,7 +113,13 @@ impl Builder<'_> {
             Expr::Aggregate(a) => self.aggregate(a, grid)?,
             Expr::Call(c) => self.call(c, grid)?,
         };
-        Ok(Plan { node, grid, span: self.place(e.span()) })
+        Ok(Plan { id: self.number(), node, grid, span: self.place(e.span()) })
+    }
+
+    /// The number of another node.
+    fn number(&mut self) -> usize {
+        self.nodes += 1;
+        self.nodes - 1
     }
 
     /// The place of what has been built last.
@@ -132,6 +146,12 @@ impl Builder<'_> {
 
     fn offset(&self, d: Option<&DurationValue>) -> Result<i64, QueryError> {
         d.map_or(Ok(0), |d| duration::resolve(d, &self.range, true))
+    }
+
+    /// The first and last moment that a selector may refer to.
+    fn reach(&self, at_ms: Option<i64>, offset_ms: i64) -> (i64, i64) {
+        let (first, last) = at_ms.map_or(self.span, |t| (t, t));
+        (first.saturating_sub(offset_ms), last.saturating_sub(offset_ms))
     }
 
     /// The select that asks for `v` from `back_ms` before the first moment of interest
@@ -168,7 +188,7 @@ impl Builder<'_> {
     fn selector(&mut self, v: &VectorSelector, grid: Grid) -> Result<Selector, QueryError> {
         let (offset_ms, at_ms) = (self.offset(v.offset.as_ref())?, self.at(v.at));
         let ahead_ms = if v.smoothed { self.opts.lookback_ms } else { 0 };
-        let (first, last) = moments(grid, at_ms, offset_ms);
+        let (first, last) = self.reach(at_ms, offset_ms);
         let reach = Reach { back_ms: self.opts.lookback_ms, ahead_ms, range_ms: 0 };
         let select = self.select(v, first, last, grid, reach);
         Ok(Selector { select, offset_ms, at_ms, smoothed: v.smoothed })
@@ -179,7 +199,7 @@ impl Builder<'_> {
         let (offset_ms, at_ms) = (self.offset(v.offset.as_ref())?, self.at(v.at));
         let range_ms = duration::resolve(&m.range, &self.range, false)?;
         let lookback = if v.anchored || v.smoothed { self.opts.lookback_ms } else { 0 };
-        let (first, last) = moments(grid, at_ms, offset_ms);
+        let (first, last) = self.reach(at_ms, offset_ms);
         let reach = Reach {
             back_ms: range_ms.saturating_add(lookback),
             ahead_ms: if v.smoothed { lookback } else { 0 },
@@ -211,10 +231,13 @@ impl Builder<'_> {
         if start_ms <= before {
             start_ms = start_ms.saturating_add(step_ms);
         }
+        let (from, to) = self.reach(at_ms, offset_ms);
+        let span = std::mem::replace(&mut self.span, (from.saturating_sub(range_ms), to));
         let above = self.looked_at;
         self.looked_at = above.below_subquery();
         let inner = self.build(&s.expr, Grid::range(start_ms, last, step_ms));
         self.looked_at = above;
+        self.span = span;
         Ok(Window {
             source: WindowSource::Subquery(Box::new(inner?)),
             range_ms,
@@ -304,7 +327,7 @@ impl Builder<'_> {
             _ => Vec::new(),
         };
         let reference = info::uniform_reference(args[0], &self.range).unwrap_or_default();
-        let (first, last) = moments(grid, reference.at_ms, reference.offset_ms);
+        let (first, last) = self.reach(reference.at_ms, reference.offset_ms);
         let start_ms = first.saturating_sub(self.opts.lookback_ms).saturating_add(1);
         self.info_spans.push((start_ms, last));
         let info::Reference { at_ms, offset_ms } = reference;

@@ -7,6 +7,7 @@ mod build;
 mod duration;
 mod info;
 mod invariant;
+mod tally;
 mod totals;
 
 use model::{Labels, Matcher};
@@ -15,6 +16,7 @@ use promql_syntax::{AggregateOp, BinaryOp, Function, Span};
 use storage::SelectHints;
 
 pub(crate) use build::{QueryRange, build};
+pub(crate) use tally::{Tally, goes_by_step};
 
 use crate::grid::Grid;
 
@@ -23,6 +25,8 @@ use crate::grid::Grid;
 pub(crate) struct QueryPlan {
     pub(crate) root: Plan,
     pub(crate) selects: Vec<Select>,
+    /// What is counted of each node, by its number.
+    pub(crate) tallies: Vec<Tally>,
     /// First and last time that any select asks for.
     pub(crate) min_ms: i64,
     pub(crate) max_ms: i64,
@@ -49,6 +53,8 @@ pub(crate) struct Place {
 /// A node with the steps at which it is evaluated.
 #[derive(Debug)]
 pub(crate) struct Plan {
+    /// The node's number, from 0 on, unique in the plan.
+    pub(crate) id: usize,
     pub(crate) node: Node,
     pub(crate) grid: Grid,
     pub(crate) span: Place,
@@ -78,6 +84,32 @@ pub(crate) enum Node {
     Invariant(Box<Plan>),
     /// A range vector as the query's result.
     Matrix(Window),
+}
+
+impl Node {
+    /// Calls `f` with each operand, but those of a range vector.
+    pub(crate) fn for_each_operand<'p>(&'p self, f: &mut dyn FnMut(&'p Plan)) {
+        match self {
+            Self::Number(_)
+            | Self::String(_)
+            | Self::Time
+            | Self::Selector(_)
+            | Self::TimestampOf { .. }
+            | Self::Matrix(_) => {}
+            Self::Range(c) => c.scalars.iter().for_each(f),
+            Self::Call(c) => c.args.iter().for_each(f),
+            Self::Info(i) => f(&i.base),
+            Self::Aggregate(a) => {
+                a.param.iter().for_each(|p| f(p));
+                f(&a.input);
+            }
+            Self::Binary(b) => {
+                f(&b.lhs);
+                f(&b.rhs);
+            }
+            Self::Negate(inner) | Self::Invariant(inner) => f(inner),
+        }
+    }
 }
 
 /// An instant vector selector.
