@@ -31,7 +31,6 @@ export interface StorageSettings {
   staleSeriesCompactionThreshold?: number;
 }
 
-/** What a database is opened with. All sizes in bytes. */
 /** Settings of queries that `applyQueries` may change. The limits hold with the feature `query-cost`; 0 is none. */
 export interface QuerySettings {
   /** Where each query is logged, a line of JSON for each; '' for nowhere. */
@@ -44,6 +43,7 @@ export interface QuerySettings {
   queryMaxDurationMs?: number;
 }
 
+/** What a database is opened with. All sizes in bytes. */
 export interface EngineOptions extends StorageSettings, QuerySettings {
   /** The data directory; it is made where it does not exist. `:memory:` keeps everything in memory. */
   dir: string;

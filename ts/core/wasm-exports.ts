@@ -47,6 +47,7 @@ export interface DatabaseExports {
   append(labels: string, timestamps: Float64Array[], values: Float64Array[]): AppendReport;
   ingestRemoteWrite(pieces: Uint8Array[], contentType: string, contentEncoding: string): RemoteWriteReport;
   queryJson(query: string): Bytes;
+  queryCostJson(query: string, scrapeIntervalMs: number): Bytes;
   query(query: string): ColumnsResult;
   exemplarsJson(query: string): Bytes | undefined;
   seriesJson(query: string): Bytes;
@@ -63,6 +64,7 @@ export interface DatabaseExports {
   metricsText(): string;
   takeLogs(): LogLine[];
   applyStorage(settings: string): void;
+  applyQueries(settings: string): void;
   deleteSeries(query: string): void;
   cleanTombstones(): void;
   maintain(): void;

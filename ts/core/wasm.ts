@@ -16,6 +16,7 @@ import type {
   InstantQuery,
   LogLine,
   MetricMetadata,
+  QuerySettings,
   RangeQuery,
   Relabeler,
   RelabelRule,
@@ -56,6 +57,9 @@ export interface WasmEngineOptions
     | 'lookbackDeltaMs'
     | 'queryTimeoutMs'
     | 'queryMaxSamples'
+    | 'queryMaxSeries'
+    | 'queryMaxSamplesRead'
+    | 'queryMaxDurationMs'
     | 'defaultSubqueryStepMs'
     | 'features'
     | 'outOfOrderTimeWindowMs'
@@ -141,6 +145,14 @@ class WasmEngine implements Engine {
     return this.#body(options, (db) => db.queryJson(JSON.stringify(query)));
   }
 
+  async queryCostJson(
+    query: InstantQuery | RangeQuery,
+    scrapeIntervalMs: number,
+    options?: CallOptions,
+  ): Promise<Body> {
+    return this.#body(options, (db) => db.queryCostJson(JSON.stringify(query), scrapeIntervalMs));
+  }
+
   async query(query: InstantQuery, options?: CallOptions): Promise<ColumnsResult> {
     return this.#cancellable(options, (db) => db.query(JSON.stringify(query)));
   }
@@ -208,6 +220,10 @@ class WasmEngine implements Engine {
 
   async applyStorage(settings: StorageSettings): Promise<void> {
     this.#call((db) => db.applyStorage(JSON.stringify(settings)));
+  }
+
+  applyQueries(settings: QuerySettings): void {
+    this.#call((db) => db.applyQueries(JSON.stringify(settings)));
   }
 
   async deleteSeries(query: { match: string[]; startMs: number; endMs: number }): Promise<void> {

@@ -20,7 +20,7 @@ use crate::answers::answer;
 use crate::convert::{body, finish, from_json, number, object};
 use crate::fault::to_js;
 use crate::host::host;
-use crate::options::{DIR, WasmStorageSettings, resolve, storage_settings};
+use crate::options::{DIR, WasmStorageSettings, query_settings, resolve, storage_settings};
 use crate::questions::{WasmExemplarQuery, WasmFederateQuery, WasmQuery, WasmSeriesQuery};
 use crate::target::{Relabeler, WasmTarget, compile, scheme, target_options};
 
@@ -133,6 +133,14 @@ impl Database {
         Ok(body(finish(|done| self.engine.query_json(text, times, limits, Cancel::new(), done))?))
     }
 
+    #[wasm_bindgen(js_name = queryCostJson)]
+    pub fn query_cost_json(&self, query: &str, scrape_interval_ms: f64) -> Result<Object, Error> {
+        let (text, times, limits) = parts(query)?;
+        let interval_ms = scrape_interval_ms as i64;
+        let ask = |done| self.engine.query_cost_json(text, times, limits, interval_ms, Cancel::new(), done);
+        Ok(body(finish(ask)?))
+    }
+
     #[wasm_bindgen(js_name = query)]
     pub fn query(&self, query: &str) -> Result<Object, Error> {
         let (text, times, limits) = parts(query)?;
@@ -240,6 +248,12 @@ impl Database {
         let settings: WasmStorageSettings = from_json(settings)?;
         let settings = storage_settings(settings).map_err(|e| to_js(&e))?;
         finish(|done| self.engine.apply_storage(settings, done))
+    }
+
+    #[wasm_bindgen(js_name = applyQueries)]
+    pub fn apply_queries(&self, settings: &str) -> Result<(), Error> {
+        let settings = query_settings(from_json(settings)?).map_err(|e| to_js(&e))?;
+        self.engine.apply_queries(settings).map_err(|e| to_js(&e))
     }
 
     #[wasm_bindgen(js_name = deleteSeries)]

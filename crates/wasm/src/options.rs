@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use engine::EngineError;
-use engine::options::{EngineOptions, FloatEncoding, StorageSettings, WalCompression};
+use engine::options::{EngineOptions, FloatEncoding, QuerySettings, StorageSettings, WalCompression};
 use serde::Deserialize;
 
 use crate::syntax::switched_on;
@@ -24,6 +24,8 @@ pub(crate) struct WasmOptions {
     features: Option<Vec<String>>,
     #[serde(flatten)]
     storage: WasmStorageSettings,
+    #[serde(flatten)]
+    queries: WasmQuerySettings,
 }
 
 #[derive(Deserialize)]
@@ -34,6 +36,25 @@ pub(crate) struct WasmStorageSettings {
     max_exemplars: Option<f64>,
     retention_ms: Option<f64>,
     retention_bytes: Option<f64>,
+}
+
+/// Without the query log: an instance has no files that anybody could read.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct WasmQuerySettings {
+    query_max_series: Option<f64>,
+    query_max_samples_read: Option<f64>,
+    query_max_duration_ms: Option<f64>,
+}
+
+/// Checks the settings of queries.
+pub(crate) fn query_settings(o: WasmQuerySettings) -> Result<QuerySettings, EngineError> {
+    Ok(QuerySettings {
+        log_file: None,
+        series_max: whole("queryMaxSeries", o.query_max_series, 0)?,
+        samples_read_max: whole("queryMaxSamplesRead", o.query_max_samples_read, 0)?,
+        duration_max_ms: whole("queryMaxDurationMs", o.query_max_duration_ms, 0)?,
+    })
 }
 
 /// Checks the settings that may change later. Unlike a server an instance keeps what it was given
@@ -75,6 +96,7 @@ pub(crate) fn resolve(o: WasmOptions) -> Result<EngineOptions, EngineError> {
         )?,
         features: switched_on(&o.features.unwrap_or_default())?,
         storage: storage_settings(o.storage)?,
+        queries: query_settings(o.queries)?,
         wal_compression: WalCompression::Snappy,
         ..d
     })
