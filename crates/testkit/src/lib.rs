@@ -2,6 +2,7 @@
 //! series, and disks that fail. Used from `tests/` folders, never from unit tests.
 
 pub mod faults;
+#[cfg(not(target_family = "wasm"))]
 pub mod fuzz;
 pub mod promqltest;
 pub mod series;

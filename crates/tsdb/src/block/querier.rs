@@ -57,37 +57,26 @@ impl BlockQuerier {
     /// whole. Every entry is checked here, so that labels can be made later without fail.
     fn find(&self, hints: &SelectHints, matchers: &[Matcher]) -> Result<Selection, StorageError> {
         let (start_ms, end_ms) = (self.start_ms.max(hints.start_ms), self.end_ms.min(hints.end_ms));
-        let mut found = Selection {
-            block: self.block.clone(),
-            start_ms,
-            end_ms,
-            series: Vec::new(),
-            chunks: Vec::new(),
-            projected: None,
-        };
+        let mut found =
+            Selection { block: self.block.clone(), start_ms, end_ms, series: Vec::new(), projected: None };
         let limit = if hints.limit == 0 { usize::MAX } else { hints.limit };
         let index = self.block.index();
         let mut projector = index.projector(&hints.projection);
-        let (mut projected, mut symbols) = (Vec::new(), Vec::new());
+        let (mut projected, mut symbols, mut chunks) = (Vec::new(), Vec::new(), Vec::new());
         for id in postings_for_matchers(index, matchers)? {
             if found.series.len() >= limit {
                 break;
             }
-            let first = found.chunks.len();
             let mut entry = index.series(id)?;
             let labels = match &mut projector {
                 Some(p) => Some(entry.project(p, &mut symbols)?),
                 None => entry.skip_labels().map(|()| None)?,
             };
-            entry.chunks_in(start_ms, end_ms, &mut found.chunks)?;
-            let deleted = self.block.deleted(id);
-            if !deleted.is_empty() {
-                let mut tail = found.chunks.split_off(first);
-                tail.retain(|c| !tombstones::covers(deleted, c.min_ms.max(start_ms), c.max_ms.min(end_ms)));
-                found.chunks.append(&mut tail);
-            }
-            if found.chunks.len() > first {
-                found.series.push(Found { id, chunks_end: found.chunks.len() });
+            chunks.clear();
+            entry.chunks_in(start_ms, end_ms, &mut chunks)?;
+            found.leave_out_deleted(id, &mut chunks);
+            if !chunks.is_empty() {
+                found.series.push(id);
                 projected.extend(labels);
             }
         }
@@ -96,27 +85,32 @@ impl BlockQuerier {
     }
 }
 
-struct Found {
-    id: u32,
-    /// End of its chunks in [`Selection::chunks`]; they begin where those of the series before end.
-    chunks_end: usize,
-}
-
-/// The series that a select found.
+/// The series that a select found. Their chunks are looked up in the index again when they are read:
+/// of tens of thousands of series the places would take more memory than all else.
 struct Selection {
     block: Block,
     start_ms: TimestampMs,
     end_ms: TimestampMs,
-    series: Vec<Found>,
-    chunks: Vec<ChunkMeta>,
+    series: Vec<u32>,
     /// The labels of each series where not all were wanted; otherwise they are made on demand.
     projected: Option<Vec<Labels>>,
 }
 
 impl Selection {
-    fn chunks_of(&self, i: usize) -> &[ChunkMeta] {
-        let start = if i == 0 { 0 } else { self.series[i - 1].chunks_end };
-        &self.chunks[start..self.series[i].chunks_end]
+    fn chunks_of(&self, i: usize) -> Result<Vec<ChunkMeta>, StorageError> {
+        let id = self.series[i];
+        let mut chunks = self.block.index().chunks_checked(id, self.start_ms, self.end_ms)?;
+        self.leave_out_deleted(id, &mut chunks);
+        Ok(chunks)
+    }
+
+    /// Leaves out the chunks of which nothing in the span is left.
+    fn leave_out_deleted(&self, id: u32, chunks: &mut Vec<ChunkMeta>) {
+        let deleted = self.block.deleted(id);
+        if !deleted.is_empty() {
+            let span = |c: &ChunkMeta| (c.min_ms.max(self.start_ms), c.max_ms.min(self.end_ms));
+            chunks.retain(|c| !tombstones::covers(deleted, span(c).0, span(c).1));
+        }
     }
 
     /// A chunk some of whose samples are deleted, without them; `None` where none is left.
@@ -147,7 +141,7 @@ impl SeriesSet for Selection {
     fn labels(&self, i: usize) -> Labels {
         match &self.projected {
             Some(labels) => labels[i].clone(),
-            None => self.block.index().labels_checked(self.series[i].id),
+            None => self.block.index().labels_checked(self.series[i]),
         }
     }
 
@@ -166,14 +160,14 @@ impl SeriesSet for Selection {
 
 impl Selection {
     fn read_chunks(&self, i: usize, columns: &mut Columns, base: usize) -> Result<(), StorageError> {
-        for c in self.chunks_of(i) {
+        for c in &self.chunks_of(i)? {
             let from = columns.t.len();
             self.block.decode(c, self.start_ms, self.end_ms, columns)?;
             if from > base && columns.t.get(from).is_some_and(|t| *t <= columns.t[from - 1]) {
                 return Err(self.block.chunk_error(c, ChunkError::OutOfOrder));
             }
         }
-        let deleted = self.block.deleted(self.series[i].id);
+        let deleted = self.block.deleted(self.series[i]);
         if !deleted.is_empty() {
             tombstones::remove(deleted, columns, base);
         }
@@ -191,8 +185,8 @@ impl ChunkSeriesSet for Selection {
     }
 
     fn chunks(&self, i: usize, out: &mut Vec<EncodedChunk>) -> Result<(), StorageError> {
-        let deleted = self.block.deleted(self.series[i].id);
-        for meta in self.chunks_of(i) {
+        let deleted = self.block.deleted(self.series[i]);
+        for meta in &self.chunks_of(i)? {
             let (encoding, data) = self.block.chunk(meta)?;
             if tombstones::overlaps(deleted, meta.min_ms, meta.max_ms) {
                 out.extend(self.without_deleted(meta, encoding, deleted)?);

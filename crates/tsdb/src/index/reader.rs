@@ -158,6 +158,21 @@ impl IndexReader {
         self.series_entry(id, false).and_then(|mut entry| entry.labels()).unwrap_or_default()
     }
 
+    /// The chunks that reach into `start_ms ..= end_ms` of a series whose entry [`Self::series`] has
+    /// found sound: its checksum is not asked again.
+    pub(crate) fn chunks_checked(
+        &self,
+        id: u32,
+        start_ms: TimestampMs,
+        end_ms: TimestampMs,
+    ) -> Result<Vec<ChunkMeta>, StorageError> {
+        let mut entry = self.series_entry(id, false).map_err(|c| self.corrupt(c))?;
+        entry.skip_labels()?;
+        let mut chunks = Vec::with_capacity(8);
+        entry.chunks_in(start_ms, end_ms, &mut chunks)?;
+        Ok(chunks)
+    }
+
     /// The value of label `name` of a series, `None` where it has no such label.
     ///
     /// # Errors
