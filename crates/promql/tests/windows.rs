@@ -10,7 +10,7 @@ use storage::{Inline, ManualClock, VecStore};
 use testkit::series::Noise;
 
 /// What may stand in for W, with how far apart results may be, relative to the greatest operand.
-const CALLS: [(&str, f64); 24] = [
+const CALLS: [(&str, f64); 25] = [
     ("rate(W)", 0.0),
     ("increase(W)", 0.0),
     ("delta(W)", 0.0),
@@ -28,6 +28,7 @@ const CALLS: [(&str, f64); 24] = [
     ("max_over_time(W)", 0.0),
     ("min_over_time(W)", 0.0),
     ("stddev_over_time(W)", 0.0),
+    ("double_exponential_smoothing(W, 0.3, 0.6)", 0.0),
     ("stdvar_over_time(W)", 0.0),
     ("quantile_over_time(0.37, W)", 0.0),
     ("quantile_over_time(scalar(vector(time() / 1000)), W)", 0.0),

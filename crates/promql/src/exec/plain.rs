@@ -16,7 +16,7 @@ use crate::row::Row;
 fn least(f: Function) -> Option<usize> {
     use Function as F;
     match f {
-        F::Rate | F::Increase | F::Delta | F::Irate | F::Idelta => Some(2),
+        F::Rate | F::Increase | F::Delta | F::Irate | F::Idelta | F::DoubleExponentialSmoothing => Some(2),
         F::Changes
         | F::Resets
         | F::CountOverTime
@@ -106,6 +106,16 @@ impl Exec<'_> {
             F::StddevOverTime => {
                 sliding::stdvar(v, w, &go_on, out)?;
                 out.iter_mut().for_each(|v| *v = v.sqrt());
+            }
+            F::DoubleExponentialSmoothing => {
+                // Factors that are refused are so at each step by itself.
+                let factor = |s: &[f64]| {
+                    s.first().copied().filter(|f| *f > 0.0 && *f < 1.0 && s.iter().all(|other| other == f))
+                };
+                let (Some(sf), Some(tf)) = (factor(&scalars[0]), factor(&scalars[1])) else {
+                    return Ok(None);
+                };
+                sliding::double_exponential_smoothing(v, w, (sf, tf), &go_on, out)?;
             }
             F::QuantileOverTime => {
                 let q = |i: usize| scalars[0][edges.step(i)];

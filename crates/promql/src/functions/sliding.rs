@@ -174,6 +174,36 @@ pub(crate) fn stdvar(
     })
 }
 
+/// Each window smoothed, as [`over_time::double_exponential_smoothing`] has it; all have two samples.
+pub(crate) fn double_exponential_smoothing(
+    v: &[f64],
+    w: Windows<'_>,
+    (sf, tf): (f64, f64),
+    go_on: GoOn<'_>,
+    out: &mut Vec<f64>,
+) -> Result<(), QueryError> {
+    let add = |[s0, s1, trend]: [&mut [f64]; 3], i: usize, v: &[f64]| {
+        let states = s0.iter_mut().zip(s1).zip(trend);
+        match i {
+            0 => states.zip(v).for_each(|(((_, s1), _), v)| *s1 = *v),
+            1 => states.zip(v).for_each(|(((s0, s1), trend), v)| {
+                *trend = v - *s1;
+                let y = (1.0 - sf) * (*s1 + *trend);
+                (*s0, *s1) = (*s1, sf * v + y);
+            }),
+            _ => states.zip(v).for_each(|(((s0, s1), trend), v)| {
+                *trend = tf * (*s1 - *s0) + (1.0 - tf) * *trend;
+                let y = (1.0 - sf) * (*s1 + *trend);
+                (*s0, *s1) = (*s1, sf * v + y);
+            }),
+        }
+    };
+    side_by_side(v, w, go_on, add, |[_, s1, _], _, _| {
+        out.push(s1);
+        Ok(())
+    })
+}
+
 /// Windows that are worked on side by side.
 const SIDE: usize = 32;
 
