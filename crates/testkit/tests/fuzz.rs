@@ -114,3 +114,16 @@ fn expressions_follow_their_bytes() {
     let distinct: std::collections::BTreeSet<&String> = made.iter().collect();
     assert!(distinct.len() > 40, "{distinct:?}");
 }
+
+#[test]
+fn each_target_is_one_of_libfuzzer() {
+    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/fuzz_targets");
+    let mut there: Vec<_> =
+        fs::read_dir(dir).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
+    // The others are for the tests of tsdb.
+    there.retain(|name| name.starts_with("promql_"));
+    there.sort();
+    let mut want: Vec<_> = TARGETS.iter().map(|(name, _)| format!("{name}.rs")).collect();
+    want.sort();
+    assert_eq!(there, want);
+}
