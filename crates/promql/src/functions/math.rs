@@ -19,11 +19,11 @@ pub(crate) fn unary(f: Function) -> Option<fn(f64) -> f64> {
         Function::Asin => f64::asin,
         Function::Acos => f64::acos,
         Function::Atan => f64::atan,
-        Function::Sinh => f64::sinh,
-        Function::Cosh => f64::cosh,
+        Function::Sinh => sinh,
+        Function::Cosh => cosh,
         Function::Tanh => f64::tanh,
-        Function::Asinh => f64::asinh,
-        Function::Acosh => f64::acosh,
+        Function::Asinh => asinh,
+        Function::Acosh => acosh,
         Function::Atanh => f64::atanh,
         Function::Rad => |v| v * (std::f64::consts::PI / 180.0),
         Function::Deg => |v| v * (180.0 / std::f64::consts::PI),
@@ -38,6 +38,36 @@ pub(crate) fn unary(f: Function) -> Option<fn(f64) -> f64> {
         },
         _ => return None,
     })
+}
+
+/// From here on `e⁻ˣ` is nothing beside `eˣ`.
+const HYPERBOLIC_FAR: f64 = 21.0;
+
+/// From here on 1 is nothing beside `x²`.
+const SQUARE_FAR: f64 = (1u64 << 28) as f64;
+
+/// Go's `math.Sinh`, which is infinite as soon as `eˣ` is.
+fn sinh(x: f64) -> f64 {
+    if x.abs() > HYPERBOLIC_FAR { (x.abs().exp() * 0.5).copysign(x) } else { x.sinh() }
+}
+
+/// Go's `math.Cosh`, which is infinite as soon as `eˣ` is.
+fn cosh(x: f64) -> f64 {
+    if x.abs() > HYPERBOLIC_FAR { x.abs().exp() * 0.5 } else { x.cosh() }
+}
+
+/// The inverse hyperbolic sine of any number: `2x` must not overflow.
+fn asinh(x: f64) -> f64 {
+    if x.is_finite() && x.abs() > SQUARE_FAR {
+        (x.abs().ln() + std::f64::consts::LN_2).copysign(x)
+    } else {
+        x.asinh()
+    }
+}
+
+/// The inverse hyperbolic cosine of any number: `2x` must not overflow.
+fn acosh(x: f64) -> f64 {
+    if x.is_finite() && x > SQUARE_FAR { x.ln() + std::f64::consts::LN_2 } else { x.acosh() }
 }
 
 /// Go's `math.Max`: NaN if either is, unless the other is +Inf.
@@ -104,4 +134,28 @@ pub(crate) fn scalar(op: BinaryOp, a: f64, b: f64) -> f64 {
 /// Whether an operator makes another metric of its operands.
 pub(crate) fn changes_metric(op: BinaryOp) -> bool {
     arithmetic(op, 1.0, 1.0).is_some()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hyperbolic_functions_reach_as_far_as_in_go() {
+        let close = |a: f64, b: f64| (a - b).abs() <= 1e-15 * b.abs();
+        for sign in [1.0, -1.0] {
+            assert!(close(asinh(sign * f64::MAX), sign * 710.475_860_073_943_9));
+            assert!(
+                close(asinh(sign * 1e9), (sign * 1e9).asinh())
+                    && close(asinh(sign * 1e8), (sign * 1e8).asinh())
+            );
+            assert_eq!(asinh(sign * f64::INFINITY), sign * f64::INFINITY);
+            assert_eq!(sinh(sign * 710.0), sign * f64::INFINITY);
+            assert!(close(sinh(sign * 22.0), (sign * 22.0).sinh()) && close(cosh(sign * 22.0), 22f64.cosh()));
+            assert_eq!(cosh(sign * 710.0), f64::INFINITY);
+        }
+        assert!(close(acosh(f64::MAX), 710.475_860_073_943_9) && close(acosh(1e9), 1e9f64.acosh()));
+        assert_eq!(asinh(-0.0).to_bits(), (-0.0f64).to_bits());
+        assert!([sinh, cosh, asinh, acosh].iter().all(|f| f(f64::NAN).is_nan()) && acosh(0.5).is_nan());
+    }
 }
