@@ -1,7 +1,7 @@
 //! The aggregation `quantile`.
 
 use super::aggregate::{Groups, Param, steps};
-use super::{Exec, SeriesRow, Stream};
+use super::{Exec, Scratch, SeriesRow, Stream};
 use crate::annotations::Annotation;
 use crate::error::QueryError;
 use crate::functions::over_time;
@@ -21,27 +21,24 @@ impl<'e> Exec<'e> {
         param.warn_quantile(self);
         let rows = self.collect(input)?;
         let groups = Groups::find(rows.iter().map(|r| &r.head), &a.grouping);
-        let mut values: Vec<Vec<f64>> = vec![Vec::new(); groups.heads.len()];
-        let mut out: Vec<Row> = groups.heads.iter().map(|_| Row::new()).collect();
-        let mut ignored = false;
-        let go_on = || self.check();
-        let mut pulse = Pulse::new(&go_on);
-        for step in steps(grid) {
-            pulse.beat(1 + rows.len())?;
-            for (r, group) in rows.iter().zip(&groups.of) {
-                match r.row.get(step) {
-                    Some(Cell::Float(v)) => values[*group as usize].push(v),
-                    Some(Cell::Histogram(_)) => ignored = true,
-                    None => {}
-                }
-            }
-            for (values, out) in values.iter_mut().zip(&mut out) {
-                if !values.is_empty() {
-                    out.push(step, over_time::quantile(param.values[step], values, &go_on)?);
-                    values.clear();
-                }
-            }
+        let mut members: Vec<Vec<&Row>> = vec![Vec::new(); groups.heads.len()];
+        for (r, group) in rows.iter().zip(&groups.of) {
+            members[*group as usize].push(&r.row);
         }
+        let mut out: Vec<Row> = Vec::with_capacity(members.len());
+        let mut ignored = false;
+        let work = |part: std::ops::Range<usize>, _: &mut Scratch| {
+            members[part]
+                .iter()
+                .map(|rows| self.group_quantile(rows, param, grid))
+                .collect::<Result<Vec<_>, _>>()
+        };
+        self.partitions(members.len(), &work, |part| {
+            for (row, left_out) in part {
+                out.push(row);
+                ignored |= left_out;
+            }
+        })?;
         if ignored {
             self.annotate(Annotation::histogram_ignored_in_aggregation("quantile", a.input.span));
         }
@@ -55,5 +52,33 @@ impl<'e> Exec<'e> {
             .collect();
         self.budget.take(out.iter().map(|r| r.row.weight()).sum())?;
         Ok(Stream::Ready(out))
+    }
+
+    /// The quantiles of one group, and whether histograms were left out.
+    fn group_quantile(
+        &self,
+        rows: &[&Row],
+        param: &Param<'_>,
+        grid: Grid,
+    ) -> Result<(Row, bool), QueryError> {
+        let go_on = || self.check();
+        let mut pulse = Pulse::new(&go_on);
+        let (mut out, mut ignored) = (Row::new(), false);
+        let mut values = Vec::with_capacity(rows.len());
+        for step in steps(grid) {
+            pulse.beat(1 + rows.len())?;
+            for row in rows {
+                match row.get(step) {
+                    Some(Cell::Float(v)) => values.push(v),
+                    Some(Cell::Histogram(_)) => ignored = true,
+                    None => {}
+                }
+            }
+            if !values.is_empty() {
+                out.push(step, over_time::quantile(param.values[step], &mut values, &go_on)?);
+                values.clear();
+            }
+        }
+        Ok((out, ignored))
     }
 }
