@@ -4,17 +4,16 @@
  * two forms: `head`, all samples in the log and the head's chunks, and `block`, all of them in a block and nothing else.
  * VictoriaMetrics has a storage of its own, which serves for both.
  */
-import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 
 import { cpuSeconds, sleep } from './process.mjs';
 import { INTERVAL_MS, SAMPLES, SERIES } from './queries.mjs';
-import { load, Site, scratchDir, servers } from './storage.mjs';
+import { finishedBlock, load, Site, scratchDir, servers } from './storage.mjs';
 
 const HOUR_MS = 3_600_000;
 const RANGE_MS = 2 * HOUR_MS;
-const BLOCK_SECONDS_MAX = 180;
 /** In a second; more than this is work. */
 const BUSY_CPU_SECONDS = 0.03;
 const IDLE_SECONDS_MAX = 30;
@@ -109,28 +108,12 @@ async function cutBlock(server, head, dir, scratch) {
     await site.start();
     const startMs = startMsOfData() + RANGE_MS + HOUR_MS + 1000;
     await load(site, { series: 1, samples: 1, startMs, intervalMs: INTERVAL_MS, names: 'query' });
-    const name = await blockOf(site);
+    const name = await finishedBlock(site, SERIES * SAMPLES);
     await site.kill();
     cpSync(join(site.dir, name), join(dir, name), { recursive: true });
   } finally {
     await site.remove();
   }
-}
-
-async function blockOf(site) {
-  const deadline = Date.now() + BLOCK_SECONDS_MAX * 1000;
-  while (Date.now() < deadline) {
-    const name = readdirSync(site.dir).find(
-      (entry) => /^[0-9A-Z]{26}$/.test(entry) && existsSync(join(site.dir, entry, 'meta.json')),
-    );
-    if (name !== undefined) {
-      const { numSamples } = JSON.parse(readFileSync(join(site.dir, name, 'meta.json'), 'utf8')).stats;
-      if (numSamples !== SERIES * SAMPLES) throw new Error(`${site.name}: a block of ${numSamples} samples`);
-      return name;
-    }
-    await sleep(200);
-  }
-  throw new Error(`${site.name} cut no block:\n${site.program.output.slice(-2000)}`);
 }
 
 /** Waits until next to nothing is done any more. */

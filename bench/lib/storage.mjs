@@ -1,6 +1,6 @@
 /** What the storage benches share: the contestants as whole servers, loading them by remote write, and the results. */
 import { spawn } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
@@ -10,6 +10,7 @@ import { answers, freePort, Program, sleep } from './process.mjs';
 import { record as recordIn } from './results.mjs';
 
 const LOAD_SECONDS_MAX = 900;
+const BLOCK_SECONDS_MAX = 180;
 const POLL_MS = 5;
 
 /** The servers there are, us first. `name` may be repeated in `names` to leave the others out. */
@@ -103,6 +104,23 @@ export async function load(site, { series, samples, startMs, intervalMs, names =
   const code = await new Promise((resolve) => child.once('exit', resolve));
   if (code !== 0) throw new Error(`loading ${site.name}: ${output}\n${site.program.output.slice(-2000)}`);
   return JSON.parse(output);
+}
+
+/** Waits for a block of so many samples; its name in the site's directory. */
+export async function finishedBlock(site, samples) {
+  const deadline = Date.now() + BLOCK_SECONDS_MAX * 1000;
+  while (Date.now() < deadline) {
+    const name = readdirSync(site.dir).find(
+      (entry) => /^[0-9A-Z]{26}$/.test(entry) && existsSync(join(site.dir, entry, 'meta.json')),
+    );
+    if (name !== undefined) {
+      const { numSamples } = JSON.parse(readFileSync(join(site.dir, name, 'meta.json'), 'utf8')).stats;
+      if (numSamples !== samples) throw new Error(`${site.name}: a block of ${numSamples} samples`);
+      return name;
+    }
+    await sleep(200);
+  }
+  throw new Error(`${site.name} cut no block:\n${site.program.output.slice(-2000)}`);
 }
 
 /** A temporary folder that goes with the process. */

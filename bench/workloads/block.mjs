@@ -4,11 +4,11 @@
  * spends from then until it is idle again, less what it spends idle. Each server is loaded once and killed; a run begins
  * with a start over a copy of its directory. `--encoding=xor|xor2` picks one.
  */
-import { cpSync, existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { cpSync, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 
 import { cpuSeconds, sleep } from '../lib/process.mjs';
-import { load, record, Site, scratchDir, servers } from '../lib/storage.mjs';
+import { finishedBlock, load, record, Site, scratchDir, servers } from '../lib/storage.mjs';
 import { median } from '../lib/table.mjs';
 
 const SERIES = 50_000;
@@ -19,7 +19,6 @@ const SETTLE_SECONDS = 5;
 const IDLE_SECONDS = 5;
 /** In two seconds; more than this is work. */
 const BUSY_CPU_SECONDS = 0.1;
-const BLOCK_SECONDS_MAX = 180;
 const COMPACTION_FLOOR = 2;
 
 export const runs = 5;
@@ -73,7 +72,7 @@ async function measure(loaded, scratch, config, startMs) {
     const before = cpuSeconds(pid);
     const started = Date.now();
     await load(site, { series: 1, samples: 1, startMs: startMs + 1.5 * RANGE_MS + 1000, intervalMs: INTERVAL_MS });
-    const block = await finishedBlock(site);
+    const perSample = bytesPerSample(site, await finishedBlock(site, SERIES * SAMPLES));
     // The log is cut behind the block: until next to nothing more is done.
     let last = cpuSeconds(pid);
     for (;;) {
@@ -88,29 +87,17 @@ async function measure(loaded, scratch, config, startMs) {
     const idleFrom = cpuSeconds(pid);
     await sleep(IDLE_SECONDS * 1000);
     const idle = ((cpuSeconds(pid) - idleFrom) / IDLE_SECONDS) * seconds;
-    return { ...block, cpuSeconds: used - idle };
+    return { bytesPerSample: perSample, cpuSeconds: used - idle };
   } finally {
     await site.remove();
   }
 }
 
-/** Waits for the block; its bytes for each sample. */
-async function finishedBlock(site) {
-  const deadline = Date.now() + BLOCK_SECONDS_MAX * 1000;
-  while (Date.now() < deadline) {
-    const name = readdirSync(site.dir).find(
-      (entry) => /^[0-9A-Z]{26}$/.test(entry) && existsSync(join(site.dir, entry, 'meta.json')),
-    );
-    if (name !== undefined) {
-      const { numSamples } = JSON.parse(readFileSync(join(site.dir, name, 'meta.json'), 'utf8')).stats;
-      if (numSamples !== SERIES * SAMPLES) throw new Error(`${site.name}: a block of ${numSamples} samples`);
-      const chunks = join(site.dir, name, 'chunks');
-      const bytes = readdirSync(chunks).reduce((sum, file) => sum + statSync(join(chunks, file)).size, 0);
-      return { bytesPerSample: bytes / numSamples };
-    }
-    await sleep(200);
-  }
-  throw new Error(`${site.name} cut no block:\n${site.program.output.slice(-2000)}`);
+/** Bytes of the block's chunks for each sample. */
+function bytesPerSample(site, name) {
+  const chunks = join(site.dir, name, 'chunks');
+  const bytes = readdirSync(chunks).reduce((sum, file) => sum + statSync(join(chunks, file)).size, 0);
+  return bytes / (SERIES * SAMPLES);
 }
 
 function report(encoding, results, runs) {
