@@ -41,6 +41,7 @@ async function text(body: { next(): Uint8Array | null }): Promise<string> {
 }
 
 describe.each(kinds)('$kind', ({ isThere, make }) => {
+  // What is absent, and why, has been said by `wasmBuild`.
   if (!isThere) return test.skip('absent', () => {});
 
   async function memory(): Promise<Engine> {

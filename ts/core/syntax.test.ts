@@ -11,6 +11,7 @@ const kinds: { kind: string; isThere: boolean; load: Load }[] = [
 ];
 
 describe.each(kinds)('$kind', async ({ isThere, load }) => {
+  // What is absent, and why, has been said by `wasmBuild`.
   if (!isThere) return test.skip('absent', () => {});
   const syntax = await load();
 

@@ -169,7 +169,8 @@ impl Edges {
 
 /// The distance between the times, where all are equally far apart.
 fn spacing(t: &[i64]) -> Option<i64> {
-    let d = t.get(1)? - t[0];
+    // Times that repeat have no distance to divide by.
+    let d = Some(t.get(1)? - t[0]).filter(|d| *d > 0)?;
     // No early end within a block, so that it is done in few instructions.
     let even = |block: &[[i64; 2]]| block.iter().fold(0, |off, w| off | (w[1] - w[0] - d)) == 0;
     let (pairs, behind) = t.as_chunks::<2>();
@@ -219,7 +220,7 @@ mod tests {
         let mut odd = even.clone();
         odd[150] += 1;
         let mut out = Vec::new();
-        for t in [&even[..], &odd, &even[..1], &even[..2], &odd[149..152]] {
+        for t in [&even[..], &odd, &even[..1], &even[..2], &odd[149..152], &[7; 3]] {
             for (at, step) in [(-50, 15), (7, 15), (6, 30), (0, 1), (-1000, 7), (100, 40), (90, 5000)] {
                 places(t, at, step, 300, &mut out);
                 for (i, place) in out.iter().enumerate() {
@@ -230,5 +231,6 @@ mod tests {
         }
         assert_eq!(spacing(&even), Some(15));
         assert_eq!((spacing(&odd), spacing(&even[..1]), spacing(&odd[149..])), (None, None, None));
+        assert_eq!(spacing(&[7, 7]), None);
     }
 }
