@@ -5,6 +5,5 @@
  */
 
 export { ScrapeConfigError, ScrapeManager, type ScrapeManagerOptions } from './manager.ts';
-export { httpClient } from './pool-client.ts';
 export type { DroppedTarget, ScrapeEngine } from './scrape-pool.ts';
 export type { ScrapeTarget, TargetHealth } from './scrape-target.ts';

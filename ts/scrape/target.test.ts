@@ -2,7 +2,7 @@
 
 import { describe, expect, it } from 'vitest';
 import { parseConfig } from '../config/index.ts';
-import { proxyExemptions } from './no-proxy.ts';
+import { proxyExemptions } from '../http/index.ts';
 import { ScrapeTarget, targetUrl } from './scrape-target.ts';
 
 describe('a target’s URL', () => {

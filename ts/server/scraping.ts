@@ -4,6 +4,7 @@ import type { DroppedTargetView, TargetsView, TargetView } from '../api/index.ts
 import { type LoadResult, type ScrapeConfig, scrapeConfigToYaml } from '../config/index.ts';
 import type { Engine } from '../core/index.ts';
 import { DiscoveryManager } from '../discovery/index.ts';
+import { undici } from '../http/index.ts';
 import type { ScrapeManager } from '../scrape/index.ts';
 import type { Clock, Logger, MetricFamily } from '../util/index.ts';
 import { narthexVersion } from './version.ts';
@@ -46,7 +47,7 @@ export class Scraping implements TargetsView {
   /** Loads what the first scrape needs, once those who waited for the server have their answers. */
   prepare(): void {
     this.#options.clock.setTimer(PREPARE_AFTER_MS, () => {
-      import('../scrape/index.ts').then(({ httpClient }) => httpClient()).catch(() => undefined);
+      undici().catch(() => undefined);
     });
   }
 

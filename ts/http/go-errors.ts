@@ -2,7 +2,7 @@
 
 import { quote } from '../util/index.ts';
 
-/** Said of a scrape that took longer than its timeout. */
+/** Said of a request that took longer than its timeout. */
 export const DEADLINE_EXCEEDED = 'context deadline exceeded';
 
 interface SystemError extends Error {
@@ -39,8 +39,9 @@ const CERTIFICATE: Record<string, string> = {
 };
 
 /** What went wrong with a request, as Go's client would put it. */
-export function requestError(url: string, error: Error): string {
-  return `Get ${quote(url)}: ${describe(error)}`;
+export function requestError(method: string, url: string, error: Error | string): string {
+  const why = typeof error === 'string' ? error : describe(error);
+  return `${method.slice(0, 1)}${method.slice(1).toLowerCase()} ${quote(url)}: ${why}`;
 }
 
 /** What went wrong while the body was read; `expected` bytes are those announced. */

@@ -37,11 +37,18 @@ export interface CollectOptions {
   onAbort(abort: (reason: Error) => void): void;
 }
 
-/** Sends a GET and collects the response. @throws CollectError */
+/** What is sent. */
+export interface Sent {
+  method: 'GET' | 'POST';
+  headers: Record<string, string | string[]>;
+  body?: Uint8Array;
+}
+
+/** Sends a request and collects the response. @throws CollectError */
 export function collect(
   dispatcher: Dispatcher,
   url: URL,
-  headers: Record<string, string | string[]>,
+  sent: Sent,
   options: CollectOptions,
 ): Promise<CollectedResponse> {
   return new Promise((resolve, reject) => {
@@ -83,7 +90,7 @@ export function collect(
       },
     };
     try {
-      dispatcher.dispatch({ origin: url.origin, path: url.pathname + url.search, method: 'GET', headers }, handler);
+      dispatcher.dispatch({ origin: url.origin, path: url.pathname + url.search, ...sent }, handler);
     } catch (error) {
       fail(error instanceof Error ? error : new Error(String(error)));
     }

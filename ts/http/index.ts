@@ -1,0 +1,15 @@
+/**
+ * HTTP as a client, the way the configuration's HTTP sections ask for it: credentials, TLS, proxies, redirects, and
+ * failures in Go's words. It must not know what is asked for: scrapes, samples and alerts are their folders' business.
+ */
+
+export {
+  HttpClient,
+  type HttpClientOptions,
+  HttpFailure,
+  type HttpRequest,
+  headerOf,
+  undici,
+} from './http-client.ts';
+export { proxyExemptions } from './no-proxy.ts';
+export type { CollectedResponse } from './response-collector.ts';
