@@ -132,6 +132,7 @@ impl From<StorageError> for EngineError {
             }
             StorageError::Io { .. } => ErrorCode::Io,
             StorageError::Limit(_) => ErrorCode::QueryExecution,
+            StorageError::Stopped => ErrorCode::QueryCanceled,
             StorageError::Closed => ErrorCode::Closed,
             StorageError::ReadOnly(_) => ErrorCode::ReadOnly,
             StorageError::Invalid(_) => ErrorCode::InvalidArgument,

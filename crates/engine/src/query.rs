@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use model::TimestampMs;
 use model::float::go_quoted;
-use promql::{Cancel, Estimate, PerStep, QueryError, QueryOptions, QueryResult, QueryStats, Value};
+use promql::{Cancel, Deadline, Estimate, PerStep, QueryError, QueryOptions, QueryResult, QueryStats, Value};
 use promql_syntax::{Expr, ParseOptions};
 use storage::Spawn;
 
@@ -207,7 +207,7 @@ impl Inner {
         let _active = self.active_queries.enter(query, self.clock.as_ref());
         let expr = self.parse(query)?;
         let (options, report) = self.query_options(limits, asked_ns);
-        if options.deadline_ns.is_some_and(|d| began_ns >= d) {
+        if options.deadline.as_ref().is_some_and(Deadline::has_passed) {
             return Err(EngineError::new(ErrorCode::QueryTimeout, "query timed out in query execution"));
         }
         let (spawn, clock, db) = (self.query.spawn().as_ref(), self.clock.as_ref(), &self.db);
@@ -254,8 +254,7 @@ impl Inner {
             QueryTimes::Instant(t) => (t, t, 0),
             QueryTimes::Range { start_ms, end_ms, step_ms } => (start_ms, end_ms, step_ms),
         };
-        let clock = self.clock.as_ref();
-        Ok(promql::estimate(&self.db, clock, expr, span, scrape_interval_ms, options, cancel)?)
+        Ok(promql::estimate(&self.db, expr, span, scrape_interval_ms, options, cancel)?)
     }
 
     /// What the engine's settings and the query's own make together, and where costs are noted.
@@ -291,7 +290,7 @@ impl Inner {
             delayed_name_removal: o.features.delayed_name_removal,
             use_start_timestamps: o.features.use_start_timestamps,
             type_and_unit_labels: o.features.type_and_unit_labels,
-            deadline_ns: Some(deadline_ns(asked_ns, timeout_ms)),
+            deadline: Some(Deadline::new(self.clock.clone(), deadline_ns(asked_ns, timeout_ms))),
         };
         (options, report)
     }

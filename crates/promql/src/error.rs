@@ -36,6 +36,14 @@ pub enum QueryError {
 }
 
 impl QueryError {
+    /// A store that stopped does not know why; whoever told it to does.
+    pub(crate) fn told_by(self, go_on: &dyn Fn() -> Result<(), Self>) -> Self {
+        match self {
+            Self::Storage(StorageError::Stopped) => go_on().err().unwrap_or(self),
+            other => other,
+        }
+    }
+
     pub(crate) fn execution(message: impl Into<String>) -> Self {
         Self::Execution(message.into())
     }

@@ -8,7 +8,7 @@
 use model::Columns;
 use model::is_stale_nan;
 use promql_syntax::{Expr, ValueType};
-use storage::{Clock, Querier, Queryable, SelectHints};
+use storage::{Querier, Queryable, SelectHints, Stop};
 
 use crate::error::QueryError;
 use crate::exec::point_weight;
@@ -40,7 +40,6 @@ pub struct Estimate {
 #[allow(clippy::too_many_arguments)]
 pub fn estimate(
     store: &dyn Queryable,
-    clock: &dyn Clock,
     expr: &Expr,
     (start_ms, end_ms, step_ms): (i64, i64, i64),
     scrape_interval_ms: i64,
@@ -57,18 +56,12 @@ pub fn estimate(
     let grid = if step_ms > 0 { Grid::range(start_ms, end_ms, step_ms) } else { Grid::instant(start_ms) };
     let plan = plan::build(expr, grid, QueryRange { start_ms, end_ms, step_ms }, opts)?;
     let querier = store.querier(plan.min_ms, plan.max_ms)?;
-    let go_on = || {
-        if cancel.is_canceled() {
-            return Err(QueryError::Canceled);
-        }
-        match opts.deadline_ns {
-            Some(d) if clock.monotonic_ns() >= d => Err(QueryError::Timeout),
-            _ => Ok(()),
-        }
-    };
+    let go_on = || opts.check(cancel);
+    let stop = opts.stop(cancel);
     let mut out = Estimate::default();
-    let e = Estimator { querier: querier.as_ref(), plan: &plan, opts, scrape_interval_ms, go_on: &go_on };
-    e.node(&plan.root, &mut out)?;
+    let e =
+        Estimator { querier: querier.as_ref(), plan: &plan, opts, scrape_interval_ms, go_on: &go_on, stop };
+    e.node(&plan.root, &mut out).map_err(|e| e.told_by(&go_on))?;
     Ok(out)
 }
 
@@ -78,6 +71,7 @@ struct Estimator<'a> {
     opts: &'a QueryOptions,
     scrape_interval_ms: i64,
     go_on: &'a dyn Fn() -> Result<(), QueryError>,
+    stop: Stop,
 }
 
 /// How often a selector is read, and how much each time.
@@ -169,7 +163,7 @@ impl Estimator<'_> {
 
     fn select(&self, i: usize, reads: Reads, bucketless: bool, out: &mut Estimate) -> Result<(), QueryError> {
         let select = &self.plan.selects[i];
-        let hints = SelectHints { series_only: true, ..select.hints.clone() };
+        let hints = SelectHints { series_only: true, stop: self.stop.clone(), ..select.hints.clone() };
         let found = self.querier.select(&hints, &select.matchers)?.len() as u64;
         out.series = out.series.saturating_add(found);
         if found == 0 {
@@ -188,7 +182,7 @@ impl Estimator<'_> {
 
     /// Looks at the first few series.
     fn density(&self, select: &Select, bucketless: bool) -> Result<Density, QueryError> {
-        let hints = SelectHints { limit: 0, ..select.hints.clone() };
+        let hints = SelectHints { limit: 0, stop: self.stop.clone(), ..select.hints.clone() };
         let set = self.querier.select(&hints, &select.matchers)?;
         let mut columns = Columns::default();
         let (mut seen, mut span_ms, mut gaps, mut samples, mut whole) = (0, 0.0, 0usize, 0usize, 0usize);

@@ -23,7 +23,7 @@ pub use annotations::{Annotations, Severity};
 pub use error::QueryError;
 pub use estimate::{Estimate, estimate};
 pub use grid::Grid;
-pub use options::{Cancel, QueryOptions};
+pub use options::{Cancel, Deadline, QueryOptions};
 pub use query::{instant, range};
 pub use row::{Cell, Row};
 pub use value::{PerStep, QueryResult, QueryStats, SampleValue, Series, Value, VectorSample};

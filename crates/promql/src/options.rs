@@ -1,8 +1,12 @@
 //! What the caller decides about a query.
 
+use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
+use storage::{Clock, Stop};
+
+use crate::error::QueryError;
 use crate::value::QueryStats;
 
 /// Settings of one query.
@@ -32,8 +36,8 @@ pub struct QueryOptions {
     pub use_start_timestamps: bool,
     /// Whether counters are recognised by their `__type__` label rather than by name.
     pub type_and_unit_labels: bool,
-    /// When to give up, on the clock's monotonic scale; none for never.
-    pub deadline_ns: Option<u64>,
+    /// When to give up; none for never.
+    pub deadline: Option<Deadline>,
 }
 
 impl Default for QueryOptions {
@@ -52,8 +56,56 @@ impl Default for QueryOptions {
             delayed_name_removal: false,
             use_start_timestamps: false,
             type_and_unit_labels: false,
-            deadline_ns: None,
+            deadline: None,
         }
+    }
+}
+
+/// A moment on a clock, which whoever works on the query's behalf may look at.
+#[derive(Clone)]
+pub struct Deadline {
+    clock: Arc<dyn Clock>,
+    at_ns: u64,
+}
+
+impl Deadline {
+    /// The moment when the clock's monotonic scale shows `at_ns`.
+    pub fn new(clock: Arc<dyn Clock>, at_ns: u64) -> Self {
+        Self { clock, at_ns }
+    }
+
+    /// Whether it is here or past.
+    #[must_use]
+    pub fn has_passed(&self) -> bool {
+        self.clock.monotonic_ns() >= self.at_ns
+    }
+}
+
+impl fmt::Debug for Deadline {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Deadline({} ns)", self.at_ns)
+    }
+}
+
+impl QueryOptions {
+    /// Whether the query may go on: asked per series and after every stretch of elements.
+    ///
+    /// # Errors
+    /// [`QueryError::Canceled`], [`QueryError::Timeout`].
+    pub fn check(&self, cancel: &Cancel) -> Result<(), QueryError> {
+        if cancel.is_canceled() {
+            return Err(QueryError::Canceled);
+        }
+        match &self.deadline {
+            Some(deadline) if deadline.has_passed() => Err(QueryError::Timeout),
+            _ => Ok(()),
+        }
+    }
+
+    /// The same question for a store.
+    pub(crate) fn stop(&self, cancel: &Cancel) -> Stop {
+        let (deadline, cancel) = (self.deadline.clone(), cancel.clone());
+        Stop::when(move || cancel.is_canceled() || deadline.as_ref().is_some_and(Deadline::has_passed))
     }
 }
 

@@ -91,9 +91,9 @@ fn run(
     let began = clock.monotonic_ns();
     let plan = plan::build(expr, grid, range, opts)?;
     let querier = store.querier(plan.min_ms, plan.max_ms)?;
-    let exec = Exec::new(&plan, querier, spawn, clock, opts, cancel);
+    let exec = Exec::new(&plan, querier, spawn, opts, cancel);
     let prepared = clock.monotonic_ns();
-    let evaluated = evaluate(&exec, &plan, shape);
+    let evaluated = evaluate(&exec, &plan, shape).map_err(|e| e.told_by(&|| exec.check()));
     let evaluated_ns = clock.monotonic_ns();
     let value = evaluated.map(finish).and_then(|v| exec.check_samples().map(|()| v));
     // A query that failed may have asked for more steps than could ever be walked.

@@ -3,10 +3,11 @@
 
 #![allow(clippy::unwrap_used, clippy::type_complexity)]
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use model::{Columns, Labels};
-use promql::{Cancel, QueryError, QueryOptions, QueryResult, SampleValue, Value, json};
+use promql::{Cancel, Deadline, QueryError, QueryOptions, QueryResult, SampleValue, Value, json};
 use promql_syntax::{ParseOptions, parse};
 use storage::{Clock, Inline, ManualClock, OsSpawn, Spawn, VecStore};
 use testkit::series::node_cpu;
@@ -172,13 +173,18 @@ impl Clock for Ticking {
     }
 }
 
+/// Passed once it has been looked at so often.
+fn ticks(n: u64) -> Option<Deadline> {
+    Some(Deadline::new(Arc::new(Ticking::default()), n))
+}
+
 #[test]
 fn queries_end_when_told_to() {
     let store = store(&[(&[("__name__", "a")], &[(0, 1.0)])]);
     let expr = parse("sum(rate(a[5m]))", &ParseOptions::all()).unwrap();
     let cancel = Cancel::new();
-    let opts = QueryOptions { deadline_ns: Some(3), ..QueryOptions::default() };
-    let e = promql::instant(&store, &Inline, &Ticking::default(), &expr, 0, &opts, &cancel).unwrap_err();
+    let opts = QueryOptions { deadline: ticks(3), ..QueryOptions::default() };
+    let e = promql::instant(&store, &Inline, &ManualClock::new(0), &expr, 0, &opts, &cancel).unwrap_err();
     assert_eq!(e.to_string(), "query timed out in expression evaluation");
     cancel.cancel();
     let e = promql::instant(&store, &Inline, &ManualClock::new(0), &expr, 0, &opts, &cancel).unwrap_err();
@@ -187,7 +193,6 @@ fn queries_end_when_told_to() {
 
 #[test]
 fn one_long_row_does_not_keep_a_query_from_ending() {
-    let opts = QueryOptions { deadline_ns: Some(20), ..QueryOptions::default() };
     for query in [
         "sum_over_time(vector(1)[1000000s:1s])",
         "quantile_over_time(0.5, vector(1)[1000000s:1s])",
@@ -196,8 +201,9 @@ fn one_long_row_does_not_keep_a_query_from_ending() {
         "count_over_time((scalar(vector(1)) + vector(time()))[1000000s:1s])",
     ] {
         let expr = parse(query, &ParseOptions::all()).unwrap();
-        let clock = Ticking::default();
-        let e = promql::instant(&VecStore::new(), &Inline, &clock, &expr, 0, &opts, &Cancel::new());
+        let opts = QueryOptions { deadline: ticks(20), ..QueryOptions::default() };
+        let e =
+            promql::instant(&VecStore::new(), &Inline, &ManualClock::new(0), &expr, 0, &opts, &Cancel::new());
         assert_eq!(e.unwrap_err().to_string(), "query timed out in expression evaluation", "{query}");
     }
 }

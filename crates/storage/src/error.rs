@@ -26,6 +26,9 @@ pub enum StorageError {
     /// The database refuses writes since an earlier failure, named here. Reads go on.
     #[error("storage refuses writes: {0}")]
     ReadOnly(String),
+    /// The caller no longer wants the answer: see [`crate::Stop`].
+    #[error("the answer is no longer wanted")]
+    Stopped,
     /// The caller asked for something that makes no sense; the text says what.
     #[error("{0}")]
     Invalid(String),

@@ -16,6 +16,7 @@ pub mod os;
 pub mod overlay;
 pub mod querier;
 pub mod spawn;
+pub mod stop;
 pub mod vec_store;
 
 pub use appender::{AppendError, Appender, HistogramValue};
@@ -32,4 +33,5 @@ pub use querier::{
     LabelQuerier, Projection, Querier, Queryable, SelectHints, SeriesSet,
 };
 pub use spawn::{Inline, Spawn};
+pub use stop::{STOP_STRETCH, Stop};
 pub use vec_store::VecStore;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use model::{Columns, Labels, Matcher, TimestampMs};
 
-use crate::StorageError;
+use crate::{Stop, StorageError};
 
 /// Which labels of the selected series the caller will look at. A store that leaves out the others
 /// still hands out each series by itself, so several may have equal labels then.
@@ -41,6 +41,9 @@ pub struct SelectHints {
     pub limit: usize,
     /// The caller needs series only, never samples: `read` will not be called.
     pub series_only: bool,
+    /// Asked every few thousand series while they are looked for, and every few dozen chunks while
+    /// one is read: the answer is then [`StorageError::Stopped`].
+    pub stop: Stop,
 }
 
 /// What limits a question about labels.

@@ -175,7 +175,7 @@ impl<'e> Exec<'e> {
             func: "info".to_owned(),
             ..SelectHints::default()
         };
-        let set = self.querier.select(&hints, matchers)?;
+        let set = self.find(hints, matchers)?;
         self.count_series(set.len())?;
         let selector = Selector { select: 0, offset_ms: c.offset_ms, at_ms: c.at_ms, smoothed: false };
         let mut columns = Columns::default();

@@ -38,8 +38,8 @@ mod window;
 
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use model::METRIC_NAME;
-use storage::{Clock, Projection, Querier, SelectHints, SeriesSet, Spawn};
+use model::{METRIC_NAME, Matcher};
+use storage::{Projection, Querier, SelectHints, SeriesSet, Spawn};
 
 pub(crate) use account::Consumption;
 pub(crate) use budget::Budget;
@@ -89,7 +89,6 @@ pub(crate) struct Exec<'e> {
     pub(crate) plan: &'e QueryPlan,
     pub(crate) querier: Box<dyn Querier>,
     pub(crate) spawn: &'e dyn Spawn,
-    pub(crate) clock: &'e dyn Clock,
     pub(crate) opts: &'e QueryOptions,
     pub(crate) cancel: &'e Cancel,
     pub(crate) budget: Budget,
@@ -103,7 +102,6 @@ impl<'e> Exec<'e> {
         plan: &'e QueryPlan,
         querier: Box<dyn Querier>,
         spawn: &'e dyn Spawn,
-        clock: &'e dyn Clock,
         opts: &'e QueryOptions,
         cancel: &'e Cancel,
     ) -> Self {
@@ -111,7 +109,6 @@ impl<'e> Exec<'e> {
             plan,
             querier,
             spawn,
-            clock,
             opts,
             cancel,
             budget: Budget::new(opts.memory_bytes_max),
@@ -137,13 +134,7 @@ impl<'e> Exec<'e> {
 
     /// Called per series and after every stretch of elements.
     pub(crate) fn check(&self) -> Result<(), QueryError> {
-        if self.cancel.is_canceled() {
-            return Err(QueryError::Canceled);
-        }
-        match self.opts.deadline_ns {
-            Some(d) if self.clock.monotonic_ns() >= d => Err(QueryError::Timeout),
-            _ => Ok(()),
-        }
+        self.opts.check(self.cancel)
     }
 
     /// The answer to select number `i`, asked for once.
@@ -167,11 +158,21 @@ impl<'e> Exec<'e> {
     }
 
     fn ask(&self, i: usize, hints: &SelectHints) -> Result<Arc<dyn SeriesSet>, QueryError> {
-        let set: Arc<dyn SeriesSet> = Arc::from(self.querier.select(hints, &self.plan.selects[i].matchers)?);
+        let set: Arc<dyn SeriesSet> = Arc::from(self.find(hints.clone(), &self.plan.selects[i].matchers)?);
         for w in set.warnings() {
             self.annotate(Annotation::storage(w));
         }
         Ok(set)
+    }
+
+    /// Asks the store, which heeds that this query may end.
+    pub(crate) fn find(
+        &self,
+        hints: SelectHints,
+        matchers: &[Matcher],
+    ) -> Result<Box<dyn SeriesSet>, QueryError> {
+        let hints = SelectHints { stop: self.opts.stop(self.cancel), ..hints };
+        Ok(self.querier.select(&hints, matchers)?)
     }
 
     /// Counts the series that a selector found.

@@ -3,7 +3,7 @@
 use model::{Labels, METRIC_NAME, MatchOp, Matcher};
 use promql_syntax::ast::{At, DurationValue, MatrixSelector, SubqueryExpr, VectorSelector};
 use promql_syntax::{AggregateOp, Expr, Function, Span, UnaryOp, ValueType, ast};
-use storage::{Projection, SelectHints};
+use storage::{Projection, SelectHints, Stop};
 
 use super::invariant::is_invariant;
 use super::totals::LookedAt;
@@ -167,6 +167,7 @@ impl Builder<'_> {
             any_order: true,
             limit: 0,
             series_only: false,
+            stop: Stop::default(),
         };
         let totals = self.looked_at.totals();
         let same = |s: &Select| {
