@@ -10,6 +10,7 @@ const ORDER = [
   'tsdb',
   'promql-syntax',
   'promql',
+  'protobuf',
   'exposition',
   'wire',
   'engine',
@@ -22,6 +23,7 @@ const ORDER = [
 const STRANGERS: Record<string, string[]> = {
   'promql-syntax': ['tsdb'],
   promql: ['tsdb'],
+  protobuf: ['model', 'chunk', 'storage', 'tsdb', 'promql-syntax', 'promql'],
   exposition: ['tsdb', 'promql-syntax', 'promql'],
   node: ['testkit'],
   wasm: ['node'],

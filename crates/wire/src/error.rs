@@ -1,5 +1,7 @@
 //! Why bytes were refused.
 
+use protobuf::Fault;
+
 /// Why a body, or a part of it, was refused. Offsets count bytes of the decompressed body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -74,45 +76,8 @@ pub enum WireError {
     FrameChecksum,
 }
 
-impl WireError {
-    /// The same error where an element of a packed field was read.
-    #[cold]
-    pub(crate) fn in_packed(self) -> Self {
-        match self {
-            Self::Protobuf { fault: Fault::Truncated, offset } => {
-                Self::Protobuf { fault: Fault::Packed, offset }
-            }
-            other => other,
-        }
+impl From<protobuf::Error> for WireError {
+    fn from(e: protobuf::Error) -> Self {
+        Self::Protobuf { fault: e.fault, offset: e.offset }
     }
-}
-
-/// What can be wrong with protobuf bytes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum Fault {
-    /// The message ends within a field.
-    #[error("unexpected end")]
-    Truncated,
-    /// A variable-length integer has more than ten bytes.
-    #[error("integer overflow")]
-    Overflow,
-    /// A field number of 0 or above 2^29 − 1.
-    #[error("illegal field number")]
-    FieldNumber,
-    /// A wire type that does not exist.
-    #[error("illegal wire type")]
-    WireType,
-    /// A known field of another wire type than its own.
-    #[error("wrong wire type for a known field")]
-    WrongWireType,
-    /// A group; no message here has any.
-    #[error("group")]
-    Group,
-    /// A string that must be UTF-8 and is not.
-    #[error("invalid UTF-8")]
-    Utf8,
-    /// An element of a packed field reaches beyond its end. Prometheus' decoder reads on there.
-    #[error("packed field cut within an element")]
-    Packed,
 }

@@ -7,10 +7,10 @@ use model::histogram::{BucketCount, BucketValue, CounterResetHint, NativeHistogr
 use model::{FloatHistogram, Histogram, TimestampMs};
 
 use crate::error::WireError;
-use crate::reader::{Reader, Tag};
-use crate::writer::{
+use protobuf::writer::{
     put_double, put_doubles, put_int, put_message, put_uint, put_varint, put_varints, zigzag32, zigzag64,
 };
+use protobuf::{Reader, Tag};
 
 /// A decoded histogram sample. Which of the two histograms holds it, `is_float` says; what the
 /// other one holds means nothing.
@@ -142,7 +142,7 @@ fn span(mut message: Reader<'_>) -> Result<Span, WireError> {
 
 fn deltas(mut packed: Reader<'_>, out: &mut Vec<i64>) -> Result<(), WireError> {
     while !packed.is_empty() {
-        out.push(packed.sint64().map_err(WireError::in_packed)?);
+        out.push(packed.sint64().map_err(protobuf::Error::in_packed)?);
     }
     Ok(())
 }
@@ -150,7 +150,7 @@ fn deltas(mut packed: Reader<'_>, out: &mut Vec<i64>) -> Result<(), WireError> {
 fn doubles(mut packed: Reader<'_>, out: &mut Vec<f64>) -> Result<(), WireError> {
     out.reserve(packed.rest().len() / 8);
     while !packed.is_empty() {
-        out.push(packed.double().map_err(WireError::in_packed)?);
+        out.push(packed.double().map_err(protobuf::Error::in_packed)?);
     }
     Ok(())
 }

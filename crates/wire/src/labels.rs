@@ -8,8 +8,8 @@ use model::labels::is_legacy_label_name;
 use model::{Labels, METRIC_NAME};
 
 use crate::error::WireError;
-use crate::reader::Reader;
-use crate::writer::{put_message, put_string, put_varint, varint_len};
+use protobuf::Reader;
+use protobuf::writer::{put_message, put_string, put_varint, varint_len};
 
 /// Name and value.
 type Pair<'a> = (&'a [u8], &'a [u8]);

@@ -4,10 +4,10 @@
 use model::matcher::MatchOp;
 
 use crate::error::WireError;
-use crate::reader::Reader;
 use crate::samples::SampleColumns;
 use crate::series::TimeSeries;
-use crate::writer::{put_bytes, put_int, put_message, put_string, put_uint, put_varints};
+use protobuf::Reader;
+use protobuf::writer::{put_bytes, put_int, put_message, put_string, put_uint, put_varints};
 
 /// Most queries that a request may have.
 pub const QUERIES_MAX: usize = 10_000;
@@ -110,7 +110,7 @@ impl<'a> ReadRequest<'a> {
                 0x12 => {
                     let mut packed = reader.message()?;
                     while !packed.is_empty() {
-                        out.push_type(packed.uint32().map_err(WireError::in_packed)?)?;
+                        out.push_type(packed.uint32().map_err(protobuf::Error::in_packed)?)?;
                     }
                 }
                 _ => reader.skip(tag, 0b110)?,

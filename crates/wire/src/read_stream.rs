@@ -6,10 +6,10 @@ use std::borrow::Cow;
 
 use model::TimestampMs;
 
-use crate::error::{Fault, WireError};
+use crate::error::WireError;
 use crate::labels::{EncodedLabels, LabelFields};
-use crate::reader::Reader;
-use crate::writer::{put_bytes, put_int, put_message, put_uint, put_varint};
+use protobuf::writer::{put_bytes, put_int, put_message, put_uint, put_varint};
+use protobuf::{Fault, Reader};
 
 /// What Prometheus' client takes as a frame.
 pub const FRAME_BYTES_MAX: u64 = 50_000_000;
@@ -41,8 +41,8 @@ pub fn next_frame(buffer: &[u8], bytes_max: u64) -> Result<Option<Frame<'_>>, Wi
     let mut reader = Reader::new(buffer, 0);
     let size = match reader.varint() {
         Ok(size) => size,
-        Err(WireError::Protobuf { fault: Fault::Truncated, .. }) => return Ok(None),
-        Err(other) => return Err(other),
+        Err(protobuf::Error { fault: Fault::Truncated, .. }) => return Ok(None),
+        Err(other) => return Err(other.into()),
     };
     if size > bytes_max {
         return Err(WireError::FrameTooLarge { limit_bytes: bytes_max, size_bytes: size });

@@ -4,8 +4,8 @@
 use model::TimestampMs;
 
 use crate::error::WireError;
-use crate::reader::{Reader, last_varint};
-use crate::writer::{put_double, put_int, put_message};
+use protobuf::writer::{put_double, put_int, put_message};
+use protobuf::{Reader, last_varint};
 
 /// Float samples of one or more series in the order of the body, one vector per field; owned and
 /// reused by the caller. `t` and `v` have equal lengths. `st` is empty while no sample has a start

@@ -8,8 +8,8 @@ use model::TimestampMs;
 use crate::error::WireError;
 use crate::histogram::HistogramSample;
 use crate::labels::{EncodedLabels, LabelFields};
-use crate::reader::Reader;
 use crate::samples::SampleColumns;
+use protobuf::Reader;
 
 const LABEL: u32 = 0x0a;
 const SAMPLE: u32 = 0x12;
@@ -201,7 +201,7 @@ pub(crate) fn next_message<'a>(
 ) -> Result<Option<Reader<'a>>, WireError> {
     while let Some(tag) = reader.tag()? {
         if tag.raw() == wanted {
-            return reader.message().map(Some);
+            return Ok(Some(reader.message()?));
         }
         reader.skip(tag, 0)?;
     }

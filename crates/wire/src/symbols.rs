@@ -5,8 +5,8 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use crate::error::WireError;
 use crate::labels::put_label;
-use crate::reader::Reader;
-use crate::writer::put_bytes;
+use protobuf::Reader;
+use protobuf::writer::put_bytes;
 
 const SYMBOL: u32 = 0x22;
 

@@ -6,10 +6,10 @@ use crate::error::WireError;
 use crate::histogram::{put_float_histogram, put_histogram};
 use crate::labels::put_labels;
 use crate::metadata::{metric_type, metric_type_number};
-use crate::reader::Reader;
 use crate::samples::{SampleColumns, put_sample};
 use crate::series::{TimeSeries, next_message};
-use crate::writer::{put_double, put_int, put_message, put_string, put_uint};
+use protobuf::Reader;
+use protobuf::writer::{put_double, put_int, put_message, put_string, put_uint};
 
 const SERIES: u32 = 0x0a;
 const METADATA: u32 = 0x1a;

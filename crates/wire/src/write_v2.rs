@@ -9,11 +9,11 @@ use model::{FloatHistogram, Histogram, TimestampMs};
 use crate::error::WireError;
 use crate::histogram::{put_float_histogram, put_histogram};
 use crate::metadata::{metric_type, metric_type_number};
-use crate::reader::Reader;
 use crate::samples::{SampleColumns, put_sample};
 use crate::series::{Histograms, next_message};
 use crate::symbols::{SymbolSpans, SymbolTable, Symbols};
-use crate::writer::{put_double, put_int, put_message, put_uint, put_varints};
+use protobuf::Reader;
+use protobuf::writer::{put_double, put_int, put_message, put_uint, put_varints};
 
 const SYMBOL: u32 = 0x22;
 const SERIES: u32 = 0x2a;
@@ -140,7 +140,7 @@ impl<'a> TimeSeries<'a> {
 #[inline]
 fn read_refs(mut packed: Reader<'_>, refs: &mut Vec<u32>) -> Result<(), WireError> {
     while !packed.is_empty() {
-        refs.push(packed.uint32().map_err(WireError::in_packed)?);
+        refs.push(packed.uint32().map_err(protobuf::Error::in_packed)?);
     }
     Ok(())
 }

@@ -3,7 +3,7 @@
 //! Lenient where Prometheus' own decoder is: a varint may be longer than need be, and what exceeds
 //! 64 bits in its tenth byte is lost. Groups, which proto3 does not have, are refused.
 
-use crate::error::{Fault, WireError};
+use crate::error::{Error, Fault};
 
 /// A field's number and wire type: `number << 3 | wire type`, at most 32 bits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,8 +63,8 @@ impl<'a> Reader<'a> {
     /// An error at the next byte.
     #[cold]
     #[must_use]
-    pub fn fault(&self, fault: Fault) -> WireError {
-        WireError::Protobuf { fault, offset: self.offset() }
+    pub fn fault(&self, fault: Fault) -> Error {
+        Error { fault, offset: self.offset() }
     }
 
     /// The next field's tag; `None` at the end of the message.
@@ -72,7 +72,7 @@ impl<'a> Reader<'a> {
     /// # Errors
     /// A number out of range, a group, a wire type that does not exist, a message cut short.
     #[inline]
-    pub fn tag(&mut self) -> Result<Option<Tag>, WireError> {
+    pub fn tag(&mut self) -> Result<Option<Tag>, Error> {
         let Some(&first) = self.rest.first() else {
             return Ok(None);
         };
@@ -101,7 +101,7 @@ impl<'a> Reader<'a> {
     /// # Errors
     /// More than ten bytes, a message cut short.
     #[inline]
-    pub fn varint(&mut self) -> Result<u64, WireError> {
+    pub fn varint(&mut self) -> Result<u64, Error> {
         match self.rest {
             [first, rest @ ..] if *first < 0x80 => {
                 self.rest = rest;
@@ -122,7 +122,7 @@ impl<'a> Reader<'a> {
     }
 
     #[cold]
-    fn varint_slow(&mut self) -> Result<u64, WireError> {
+    fn varint_slow(&mut self) -> Result<u64, Error> {
         let mut value = 0u64;
         for (i, byte) in self.rest.iter().take(10).enumerate() {
             value |= u64::from(byte & 0x7f) << (7 * i);
@@ -139,7 +139,7 @@ impl<'a> Reader<'a> {
     /// # Errors
     /// As [`Self::varint`].
     #[inline]
-    pub fn uint32(&mut self) -> Result<u32, WireError> {
+    pub fn uint32(&mut self) -> Result<u32, Error> {
         Ok(self.varint()? as u32)
     }
 
@@ -148,7 +148,7 @@ impl<'a> Reader<'a> {
     /// # Errors
     /// As [`Self::varint`].
     #[inline]
-    pub fn int64(&mut self) -> Result<i64, WireError> {
+    pub fn int64(&mut self) -> Result<i64, Error> {
         Ok(self.varint()? as i64)
     }
 
@@ -157,7 +157,7 @@ impl<'a> Reader<'a> {
     /// # Errors
     /// As [`Self::varint`].
     #[inline]
-    pub fn sint32(&mut self) -> Result<i32, WireError> {
+    pub fn sint32(&mut self) -> Result<i32, Error> {
         let raw = self.uint32()?;
         Ok((raw >> 1) as i32 ^ -((raw & 1) as i32))
     }
@@ -167,7 +167,7 @@ impl<'a> Reader<'a> {
     /// # Errors
     /// As [`Self::varint`].
     #[inline]
-    pub fn sint64(&mut self) -> Result<i64, WireError> {
+    pub fn sint64(&mut self) -> Result<i64, Error> {
         let raw = self.varint()?;
         Ok((raw >> 1) as i64 ^ -((raw & 1) as i64))
     }
@@ -177,7 +177,7 @@ impl<'a> Reader<'a> {
     /// # Errors
     /// A message cut short.
     #[inline]
-    pub fn fixed64(&mut self) -> Result<u64, WireError> {
+    pub fn fixed64(&mut self) -> Result<u64, Error> {
         let Some((bytes, rest)) = self.rest.split_first_chunk::<8>() else {
             return Err(self.fault(Fault::Truncated));
         };
@@ -190,7 +190,7 @@ impl<'a> Reader<'a> {
     /// # Errors
     /// A message cut short.
     #[inline]
-    pub fn double(&mut self) -> Result<f64, WireError> {
+    pub fn double(&mut self) -> Result<f64, Error> {
         self.fixed64().map(f64::from_bits)
     }
 
@@ -199,7 +199,7 @@ impl<'a> Reader<'a> {
     /// # Errors
     /// A length beyond the message, a message cut short.
     #[inline]
-    pub fn bytes(&mut self) -> Result<&'a [u8], WireError> {
+    pub fn bytes(&mut self) -> Result<&'a [u8], Error> {
         let start = *self;
         let length = self.varint()?;
         match usize::try_from(length).ok().and_then(|n| self.rest.split_at_checked(n)) {
@@ -216,7 +216,7 @@ impl<'a> Reader<'a> {
     /// # Errors
     /// As [`Self::bytes`].
     #[inline]
-    pub fn message(&mut self) -> Result<Self, WireError> {
+    pub fn message(&mut self) -> Result<Self, Error> {
         let bytes = self.bytes()?;
         Ok(Self { rest: bytes, end: self.offset() })
     }
@@ -225,7 +225,7 @@ impl<'a> Reader<'a> {
     ///
     /// # Errors
     /// As [`Self::bytes`]; bytes that are no UTF-8.
-    pub fn string(&mut self) -> Result<&'a str, WireError> {
+    pub fn string(&mut self) -> Result<&'a str, Error> {
         let start = *self;
         std::str::from_utf8(self.bytes()?).map_err(|_| start.fault(Fault::Utf8))
     }
@@ -235,7 +235,7 @@ impl<'a> Reader<'a> {
     ///
     /// # Errors
     /// A known field, a message cut short.
-    pub fn skip(&mut self, tag: Tag, known: u64) -> Result<(), WireError> {
+    pub fn skip(&mut self, tag: Tag, known: u64) -> Result<(), Error> {
         if 1u64.checked_shl(tag.field()).is_some_and(|bit| known & bit != 0) {
             return Err(self.fault(Fault::WrongWireType));
         }
@@ -255,7 +255,7 @@ impl<'a> Reader<'a> {
 
     /// Leaves `length` bytes out that the caller has seen in [`Self::rest`].
     #[inline]
-    pub(crate) fn advance(&mut self, length: usize) {
+    pub fn advance(&mut self, length: usize) {
         self.rest = self.rest.get(length..).unwrap_or_default();
     }
 }
@@ -263,7 +263,7 @@ impl<'a> Reader<'a> {
 /// The varint that takes all of `message` from `start` on, if it is one of at most eight bytes
 /// behind at least eight others: read backwards from the end, without a loop.
 #[inline]
-pub(crate) fn last_varint(message: &[u8], start: usize) -> Option<u64> {
+pub fn last_varint(message: &[u8], start: usize) -> Option<u64> {
     let length = message.len().checked_sub(start)?;
     if !(1..=8).contains(&length) || start < 8 {
         return None;
@@ -290,9 +290,9 @@ mod tests {
     use crate::writer;
     use proptest::prelude::*;
 
-    fn fault(result: Result<impl std::fmt::Debug, WireError>) -> (Fault, usize) {
+    fn fault(result: Result<impl std::fmt::Debug, Error>) -> (Fault, usize) {
         match result {
-            Err(WireError::Protobuf { fault, offset }) => (fault, offset),
+            Err(Error { fault, offset }) => (fault, offset),
             other => panic!("{other:?}"),
         }
     }
