@@ -13,6 +13,7 @@ pub mod regex;
 pub mod relabel;
 pub mod sample;
 pub mod symbols;
+pub mod unicode;
 
 pub use columns::Columns;
 pub use histogram::{FloatHistogram, Histogram};

@@ -3,9 +3,10 @@
 
 use md5::{Digest, Md5};
 
-use crate::float::{go_quoted, is_print};
+use crate::float::go_quoted;
 use crate::labels::{LabelsBuilder, is_legacy_label_name};
 use crate::regex::{CaptureRegex, RegexError};
+use crate::unicode::is_print;
 
 /// The separator of a rule that gives none.
 pub const DEFAULT_SEPARATOR: &str = ";";

@@ -10,4 +10,4 @@ pub use format::{
     to_string_g,
 };
 pub use parse::{parse_go_float, parse_sample_float};
-pub use quote::{append_go_quoted, go_quoted, is_print, write_go_quoted};
+pub use quote::{append_go_quoted, go_quoted, write_go_quoted};

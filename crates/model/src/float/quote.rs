@@ -1,33 +1,10 @@
 //! Strings quoted as Go's `strconv.Quote` does it.
 
 use std::fmt;
-use std::sync::OnceLock;
 
-use regex_syntax::hir::{Class, HirKind};
+use crate::unicode::is_print;
 
 const LOWER_HEX: &[u8; 16] = b"0123456789abcdef";
-
-/// The Unicode version whose categories Go 1.26 knows; characters assigned later count as unprintable.
-const PRINTABLE: &str = r"[[\pL\pM\pN\pP\pS]&&\p{Age=15.0}]";
-
-/// Whether Go calls `c` printable (`strconv.IsPrint`): letters, marks, numbers, punctuation,
-/// symbols, and the ASCII space.
-#[must_use]
-pub fn is_print(c: char) -> bool {
-    if c.is_ascii() {
-        return matches!(c, ' '..='~');
-    }
-    static RANGES: OnceLock<Vec<(char, char)>> = OnceLock::new();
-    let ranges = RANGES.get_or_init(|| {
-        let hir = regex_syntax::parse(PRINTABLE).expect("a constant class, covered by a test");
-        match hir.kind() {
-            HirKind::Class(Class::Unicode(c)) => c.iter().map(|r| (r.start(), r.end())).collect(),
-            _ => Vec::new(),
-        }
-    });
-    let after = ranges.partition_point(|(start, _)| *start <= c);
-    after > 0 && c <= ranges[after - 1].1
-}
 
 /// The escape of `c` within double quotes; `None` where it stands for itself.
 fn escape(c: char, buf: &mut [u8; 10]) -> Option<usize> {

@@ -1,10 +1,9 @@
 //! Expressions with captures and Go's replacement templates: what relabelling uses.
 
-use std::sync::OnceLock;
-
 use regex_automata::meta;
 use regex_automata::util::captures::Captures;
-use regex_syntax::hir::{Class, ClassUnicode, HirKind};
+
+use crate::unicode::is_alphanumeric;
 
 use super::ast::{Kind, Node};
 use super::{RegexError, compile, parse};
@@ -171,15 +170,5 @@ fn group_number(name: &str) -> Option<usize> {
 
 /// Letters, decimal digits, underscore.
 fn is_name_char(c: char) -> bool {
-    if c.is_ascii() {
-        return c == '_' || c.is_ascii_alphanumeric();
-    }
-    static NAME_CHARS: OnceLock<ClassUnicode> = OnceLock::new();
-    let class = NAME_CHARS.get_or_init(|| match regex_syntax::parse(r"[\pL\p{Nd}]").map(|h| h.into_kind()) {
-        Ok(HirKind::Class(Class::Unicode(c))) => c,
-        _ => ClassUnicode::empty(),
-    });
-    let ranges = class.ranges();
-    let after = ranges.partition_point(|r| r.start() <= c);
-    after > 0 && c <= ranges[after - 1].end()
+    c == '_' || is_alphanumeric(c)
 }

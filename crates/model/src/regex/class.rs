@@ -1,9 +1,9 @@
 //! Character classes as Go knows them: Perl's and POSIX' in ASCII, Unicode's categories and scripts
 //! as of Unicode 15.0, and simple case folding.
 
-use std::sync::OnceLock;
+use regex_syntax::hir::{ClassUnicode, ClassUnicodeRange};
 
-use regex_syntax::hir::{Class, ClassUnicode, ClassUnicodeRange, HirKind};
+use crate::unicode::{assigned, property};
 
 /// The ranges of `\d`, `\s`, `\w`, by letter.
 fn perl_ranges(letter: u8) -> Option<&'static [(char, char)]> {
@@ -78,12 +78,12 @@ pub(super) fn unicode(name: &str, negated: bool, fold_case: bool) -> Option<Clas
             let mut unassigned = assigned().clone();
             unassigned.negate();
             // Noncharacters have an age, but no category.
-            unassigned.union(&property(r"\p{gc=Cn}".to_owned())?);
+            unassigned.union(&property("gc", "Cn")?);
             unassigned
         }
         // Surrogates are no characters of any text.
         "Cs" => ClassUnicode::empty(),
-        _ => property(format!(r"\p{{{kind}={name}}}"))?,
+        _ => property(kind, name)?,
     };
     if !matches!(name, "C" | "Cn") {
         class.intersect(assigned());
@@ -91,7 +91,7 @@ pub(super) fn unicode(name: &str, negated: bool, fold_case: bool) -> Option<Clas
     match name {
         "C" => {
             for part in ["Cc", "Cf", "Co"] {
-                class.union(&property(format!(r"\p{{gc={part}}}"))?);
+                class.union(&property("gc", part)?);
             }
         }
         // U+1171E was a nonspacing mark until 15.1.
@@ -100,24 +100,6 @@ pub(super) fn unicode(name: &str, negated: bool, fold_case: bool) -> Option<Clas
         _ => {}
     }
     Some(finish(class, negated, fold_case))
-}
-
-fn property(pattern: String) -> Option<ClassUnicode> {
-    match regex_syntax::parse(&pattern).ok()?.into_kind() {
-        HirKind::Class(Class::Unicode(c)) => Some(c),
-        // A class of one character is made a literal.
-        HirKind::Literal(l) => {
-            let c = std::str::from_utf8(&l.0).ok()?.chars().next()?;
-            Some(from_ranges(&[(c, c)]))
-        }
-        _ => None,
-    }
-}
-
-/// The characters that Unicode 15.0, which Go 1.26 speaks, has assigned.
-fn assigned() -> &'static ClassUnicode {
-    static ASSIGNED: OnceLock<ClassUnicode> = OnceLock::new();
-    ASSIGNED.get_or_init(|| property(r"\p{Age=15.0}".to_owned()).unwrap_or_else(ClassUnicode::empty))
 }
 
 /// Adds to `class` what differs from its characters only in case (Go `unicode.SimpleFold`).

@@ -1,26 +1,7 @@
-//! Characters: which are letters, and how messages show them.
+//! How messages show characters.
 
-use std::sync::OnceLock;
-
-use model::float::{go_quoted, is_print};
-use regex_syntax::hir::{Class, HirKind};
-
-/// Whether `c` is a letter beyond ASCII (Go's `unicode.IsLetter`: categories Lu, Ll, Lt, Lm, Lo).
-pub(super) fn is_unicode_letter(c: char) -> bool {
-    if c.is_ascii() {
-        return false;
-    }
-    static RANGES: OnceLock<Vec<(char, char)>> = OnceLock::new();
-    let ranges = RANGES.get_or_init(|| {
-        let hir = regex_syntax::parse(r"\pL").expect("a constant class, covered by a test");
-        match hir.kind() {
-            HirKind::Class(Class::Unicode(c)) => c.iter().map(|r| (r.start(), r.end())).collect(),
-            _ => Vec::new(),
-        }
-    });
-    let after = ranges.partition_point(|(start, _)| *start <= c);
-    after > 0 && c <= ranges[after - 1].1
-}
+use model::float::go_quoted;
+use model::unicode::is_print;
 
 /// `c` between single quotes, as Go's `%q` prints it; the end of the input as U+FFFD.
 pub(crate) fn quoted(c: Option<char>) -> String {
@@ -43,16 +24,6 @@ pub(super) fn unicode_notation(c: char) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn tells_letters() {
-        for c in ['ä', 'ſ', '中', 'ʰ', '\u{212a}'] {
-            assert!(is_unicode_letter(c), "{c}");
-        }
-        for c in ['a', '.', '١', '\u{301}', 'Ⅷ', '€'] {
-            assert!(!is_unicode_letter(c), "{c}");
-        }
-    }
 
     #[test]
     fn shows_characters_as_go_does() {

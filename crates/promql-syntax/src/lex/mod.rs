@@ -11,7 +11,9 @@ pub(crate) use quote::{unquote, unquote_bytes};
 pub(crate) use token::{Keyword, QueryWord, Token, TokenKind, keyword};
 
 pub(crate) use character::quoted as quoted_char;
-use character::{is_unicode_letter, quoted};
+use character::quoted;
+
+use model::unicode::is_letter;
 
 use crate::op::BinaryOp;
 use crate::span::Span;
@@ -162,7 +164,7 @@ impl<'a> Lexer<'a> {
     }
 
     fn is_name_start(&self, c: char) -> bool {
-        c == '_' || c.is_ascii_alphabetic() || (self.unquoted_utf8_names && is_unicode_letter(c))
+        c == '_' || c.is_ascii_alphabetic() || (self.unquoted_utf8_names && is_letter(c))
     }
 
     /// A token outside braces.
@@ -437,14 +439,12 @@ impl<'a> Lexer<'a> {
 
 /// Whether `c` may stand in a name behind its first character.
 pub(crate) fn is_name_continue(c: char, unquoted_utf8_names: bool) -> bool {
-    c == '_' || c.is_ascii_alphanumeric() || (unquoted_utf8_names && (c == '.' || is_unicode_letter(c)))
+    c == '_' || c.is_ascii_alphanumeric() || (unquoted_utf8_names && (c == '.' || is_letter(c)))
 }
 
 /// Whether `name` needs no quotes as a label name.
 pub(crate) fn is_bare_label_name(name: &str, unquoted_utf8_names: bool) -> bool {
     let mut chars = name.chars();
-    chars
-        .next()
-        .is_some_and(|c| c == '_' || c.is_ascii_alphabetic() || (unquoted_utf8_names && is_unicode_letter(c)))
+    chars.next().is_some_and(|c| c == '_' || c.is_ascii_alphabetic() || (unquoted_utf8_names && is_letter(c)))
         && chars.all(|c| is_name_continue(c, unquoted_utf8_names))
 }
