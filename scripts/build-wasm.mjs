@@ -4,12 +4,12 @@
  * (everything), and with --testkit dist/.wasm-testkit/engine.{js,wasm}, the engine that also runs the PromQL test
  * language. What has not changed since the last build is skipped. Prints the sizes.
  *
- * Usage: node scripts/build-wasm.mjs [--testkit] [--only=syntax|engine|testkit] [--install-tools] [--force]
+ * Usage: node scripts/build-wasm.mjs [--testkit] [--only=syntax|engine|testkit] [--install-tools] [--force] [--names]
  *
+ * --names builds anew and leaves the names of functions in, for profilers; such a module counts as stale afterwards.
  * --install-tools builds wasm-pack and wasm-bindgen into the user's cache, by version.
  */
 import { spawnSync } from 'node:child_process';
-import { createHash } from 'node:crypto';
 import {
   copyFileSync,
   existsSync,
@@ -26,6 +26,8 @@ import { delimiter, dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { gzipSync } from 'node:zlib';
 
+import { hashOfInputs, isBuilt, modules, stamp, wasmOf } from './lib/wasm-modules.mjs';
+
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const dist = join(root, 'dist');
 const target = 'wasm32-unknown-unknown';
@@ -35,20 +37,6 @@ const BINDGEN_VERSION =
   /name = "wasm-bindgen"\nversion = "([^"]+)"/.exec(readFileSync(join(root, 'Cargo.lock'), 'utf8'))?.[1] ?? '';
 const cache = process.env.XDG_CACHE_HOME || join(homedir(), '.cache');
 const toolsDir = join(cache, 'narthex', `wasm-tools-${WASM_PACK_VERSION}-${BINDGEN_VERSION}`);
-
-/** The modules, with the profile and the features of crates/wasm that make them. */
-const modules = [
-  { key: 'syntax', name: 'syntax', folder: join(dist, 'wasm'), profile: 'wasm-syntax', features: [] },
-  { key: 'engine', name: 'engine', folder: join(dist, 'wasm'), profile: 'wasm', features: ['engine'] },
-  {
-    key: 'testkit',
-    name: 'engine',
-    folder: join(dist, '.wasm-testkit'),
-    profile: 'wasm',
-    features: ['testkit'],
-    extra: true,
-  },
-];
 
 /** What stops a build and is told to the user as it is. */
 class Refusal extends Error {}
@@ -63,23 +51,24 @@ try {
 
 function main(args) {
   const only = modules.find(({ key }) => args.includes(`--only=${key}`));
-  const known = ['--testkit', '--install-tools', '--force', `--only=${only?.key}`];
+  const known = ['--testkit', '--install-tools', '--force', '--names', `--only=${only?.key}`];
   const unknown = args.find((arg) => !known.includes(arg));
   if (unknown !== undefined) throw new Refusal(`unknown argument ${unknown}`);
   if (args.includes('--install-tools')) installTools();
+  const names = args.includes('--names');
   const hash = hashOfInputs();
   const due = modules.filter(
     (module) =>
       (only ? module === only : !module.extra || args.includes('--testkit')) &&
-      (args.includes('--force') || !isBuilt(module, hash)),
+      (names || args.includes('--force') || !isBuilt(module, hash)),
   );
   if (due.length === 0) return;
   const { chain, missing } = toolchain();
   if (chain === undefined) throw new Refusal(`the WASM modules cannot be built here:\n  ${missing.join('\n  ')}`);
   for (const module of due) {
     const started = process.hrtime.bigint();
-    build(module, chain);
-    writeFileSync(stampOf(module), hash);
+    build(module, chain, names);
+    stamp(module, names ? 'built with names' : hash);
     const seconds = (Number(process.hrtime.bigint() - started) / 1e9).toFixed(0);
     note(`${relative(root, wasmOf(module))}: ${sizes(wasmOf(module))}, built in ${seconds} s`);
   }
@@ -137,7 +126,7 @@ function installTools() {
 }
 
 /** Builds into a scratch folder and renames, so that a failed build leaves the old module. */
-function build(module, { env, extra }) {
+function build(module, { env, extra }, names) {
   mkdirSync(module.folder, { recursive: true });
   const scratch = mkdtempSync(join(dist, '.wasm-'));
   try {
@@ -154,7 +143,7 @@ function build(module, { env, extra }) {
     });
     if (status !== 0) throw new Refusal(`the WASM module ${module.name} did not build: wasm-pack says why above.`);
     const wasm = join(scratch, `${module.name}_bg.wasm`);
-    writeFileSync(wasm, withoutNames(readFileSync(wasm)));
+    if (!names) writeFileSync(wasm, withoutNames(readFileSync(wasm)));
     optimize(module, wasm, env);
     writeFileSync(
       join(scratch, 'glue.js'),
@@ -221,36 +210,6 @@ function glue(script, name) {
     '}',
     '',
   ].join('\n');
-}
-
-function hashOfInputs() {
-  const hash = createHash('sha256').update(process.env.RUSTFLAGS ?? '');
-  const skipped = ['tests', 'benches', 'node', 'scripts'];
-  const files = ['Cargo.toml', 'Cargo.lock', 'scripts/build-wasm.mjs', ...filesBelow('crates', skipped)];
-  for (const file of files) hash.update(`${file}\n`).update(readFileSync(join(root, file)));
-  return hash.digest('hex');
-}
-
-function filesBelow(folder, skipped) {
-  return readdirSync(join(root, folder), { withFileTypes: true })
-    .sort((a, b) => (a.name < b.name ? -1 : 1))
-    .flatMap((entry) => {
-      const path = `${folder}/${entry.name}`;
-      if (entry.isDirectory()) return skipped.includes(entry.name) ? [] : filesBelow(path, skipped);
-      return entry.name.endsWith('.md') ? [] : [path];
-    });
-}
-
-function isBuilt(module, hash) {
-  return existsSync(wasmOf(module)) && existsSync(stampOf(module)) && readFileSync(stampOf(module), 'utf8') === hash;
-}
-
-function wasmOf(module) {
-  return join(module.folder, `${module.name}.wasm`);
-}
-
-function stampOf(module) {
-  return join(module.folder, `.${module.name}-inputs`);
 }
 
 function sizes(file) {

@@ -4,8 +4,9 @@
  */
 import { execFileSync } from 'node:child_process';
 import { accessSync, constants, existsSync } from 'node:fs';
-import { delimiter, join, resolve } from 'node:path';
+import { basename, delimiter, dirname, extname, join, resolve } from 'node:path';
 import { PEERS, peerDir } from '../../bench/lib/peers.mjs';
+import { hashOfInputs, isBuilt, modules } from '../../scripts/lib/wasm-modules.mjs';
 import { root } from '../layout/files.ts';
 
 /** The words `NARTHEX_REQUIRE` may list. */
@@ -35,11 +36,22 @@ export function conformance(folder: string): string | undefined {
   return orSkip('conformance', existsSync(path) ? path : undefined, `no ${path}; NARTHEX_CONFORMANCE says where`);
 }
 
-/** A module of crates/wasm, by its path in dist: the compiled one, or its glue. */
+/**
+ * A module of crates/wasm, by its path in dist: the compiled one, or its glue. One of other sources than these counts as
+ * absent: what it does says nothing about them.
+ */
 export function wasmBuild(path: string): string | undefined {
   const file = join(root, 'dist', path);
-  return orSkip('wasm', existsSync(file) ? file : undefined, `no ${file}: \`npm run build:wasm -- --testkit\``);
+  const how = '`npm run build:wasm -- --testkit`';
+  if (!existsSync(file)) return orSkip('wasm', undefined, `no ${file}: ${how}`);
+  const folder = dirname(file);
+  const module = modules.find((m) => m.folder === folder && m.name === basename(file, extname(file)));
+  wasmInputs ??= hashOfInputs();
+  const isFresh = module !== undefined && isBuilt(module, wasmInputs);
+  return orSkip('wasm', isFresh ? file : undefined, `${file} is stale, built of other sources: ${how}`);
 }
+
+let wasmInputs: string | undefined;
 
 /** A program: among the peers built by `npm run bench:peers`, or on PATH. */
 export function findProgram(name: string): string | undefined {

@@ -1,7 +1,7 @@
 /**
  * The engine in WASM, for where no addon can go: a browser, a worker, an edge runtime. It keeps everything in memory, and
- * opens Prometheus' blocks from their bytes. A call runs to its end on the caller's thread: it cannot be aborted once it
- * has begun, only its timeout ends it, so in a page open it in a worker.
+ * opens Prometheus' blocks from their bytes. A call runs to its end on the caller's thread: an abort signal counts only
+ * until the call begins, after that nothing but its timeout ends it, so in a page open it in a worker.
  */
 import type {
   AppendReport,
