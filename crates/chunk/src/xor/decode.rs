@@ -2,12 +2,9 @@
 
 use model::{Columns, TimestampMs};
 
-use super::HEADER_LEN;
+use super::{HEADER_LEN, run};
 use crate::bits::BitReader;
 use crate::{ChunkError, Encoding, num_samples};
-
-/// Bits of a look that belong to the stream.
-const GOOD_BITS: u32 = 57;
 
 /// The state between two samples.
 pub(super) struct Cursor<'a> {
@@ -36,6 +33,11 @@ impl<'a> Cursor<'a> {
         Ok(Self { reader, t, t_delta: 0, v_bits, significant: 64, trailing: 0, window: None })
     }
 
+    /// Significant bits of a value difference and the zeros behind them.
+    pub(super) fn significant(&self) -> (u32, u32) {
+        (self.significant, self.trailing)
+    }
+
     /// Reads the second sample.
     pub(super) fn second(&mut self) -> Result<(), ChunkError> {
         // A copy, so that the hot loop's reader never has its address taken.
@@ -48,12 +50,7 @@ impl<'a> Cursor<'a> {
     /// Reads any later sample.
     #[inline(always)]
     pub(super) fn step(&mut self) -> Result<(), ChunkError> {
-        self.step_at(self.reader.peek57())
-    }
-
-    /// Reads any later sample, of which `word` are the next [`GOOD_BITS`].
-    #[inline(always)]
-    fn step_at(&mut self, word: u64) -> Result<(), ChunkError> {
+        let word = self.reader.peek57();
         if word >> 63 == 0 {
             return self.advance(word << 1, 1);
         }
@@ -147,7 +144,7 @@ pub fn decode(
     got.map(drop)
 }
 
-/// Fills `ts` and `vs`, both of length `n`, from the front; returns how many.
+/// Fills `ts` and `vs`, both of length `n` ≥ 1, from the front; returns how many.
 fn fill(
     data: &[u8],
     n: usize,
@@ -158,36 +155,23 @@ fn fill(
 ) -> Result<usize, ChunkError> {
     let mut cursor = Cursor::start(data)?;
     let mut len = 0;
-    let (mut i, mut run) = (0, 0);
-    while i < n {
-        match i {
-            0 => {}
-            1 => cursor.second()?,
-            // Within a run: a zero bit for the time, one for the value.
-            _ if run > 0 => {
-                run -= 1;
-                cursor.advance(0, 1)?;
-            }
-            _ => {
-                let word = cursor.reader.peek57();
-                run = repeats(word);
-                cursor.step_at(word)?;
-            }
-        }
-        if cursor.t > max_ms {
+    while cursor.t <= max_ms {
+        (ts[len], vs[len]) = (cursor.t, f64::from_bits(cursor.v_bits));
+        len += 1;
+        if len == n {
             break;
         }
-        // Always written, kept only where it is late enough: no branch on `min_ms`.
-        ts[len] = cursor.t;
-        vs[len] = f64::from_bits(cursor.v_bits);
-        len += usize::from(cursor.t >= min_ms);
-        i += 1;
+        if len == 2 {
+            len += run::read(&cursor, data, max_ms, &mut ts[2..], &mut vs[2..])?;
+            break;
+        }
+        cursor.second()?;
     }
-    Ok(len)
-}
-
-/// How many samples after the next one repeat time step and value too, as far as `word` tells.
-#[inline(always)]
-fn repeats(word: u64) -> u32 {
-    (word.leading_zeros().min(GOOD_BITS) / 2).saturating_sub(1)
+    if len == 0 || ts[0] >= min_ms {
+        return Ok(len);
+    }
+    let early = ts[..len].partition_point(|t| *t < min_ms);
+    ts.copy_within(early..len, 0);
+    vs.copy_within(early..len, 0);
+    Ok(len - early)
 }

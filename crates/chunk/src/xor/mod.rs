@@ -3,6 +3,7 @@
 
 mod decode;
 mod encode;
+mod run;
 
 pub use decode::decode;
 pub use encode::XorEncoder;
