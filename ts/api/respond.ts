@@ -1,10 +1,11 @@
 /** Answers: Prometheus' JSON envelope, compression, and bodies that the core hands out in pieces. */
 
-import { Readable } from 'node:stream';
+import type { OutgoingHttpHeaders } from 'node:http';
 import { deflateSync, gzipSync } from 'node:zlib';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { Body } from '../core/engine.ts';
 import type { ApiError } from './errors.ts';
+import { writePieces } from './pieces.ts';
 
 export const JSON_TYPE = 'application/json';
 export const TEXT_TYPE = 'text/plain; charset=utf-8';
@@ -13,6 +14,9 @@ export const TEXT_TYPE = 'text/plain; charset=utf-8';
 const COMPRESS_MIN_BYTES = 256;
 /** Above this, compressing would hold the event loop for longer than a client gains. */
 const COMPRESS_MAX_BYTES = 4 * 1024 * 1024;
+
+/** A body up to this length is sent at once. */
+const WHOLE_MAX_BYTES = 64 * 1024;
 
 /** The error envelope. */
 export function errorEnvelope(error: ApiError): string {
@@ -61,18 +65,15 @@ export function sendBody(reply: FastifyReply, contentType: string, body: Body): 
   reply.header('content-type', contentType).header('content-length', body.byteLength);
   vary(reply, 'Accept-Encoding');
   if (body.contentEncoding !== '') reply.header('content-encoding', body.contentEncoding);
-  return reply.send(
-    new Readable({
-      read() {
-        this.push(body.next());
-      },
-      destroy(error, done) {
-        // A client that went away leaves most of its answer behind.
-        body.free();
-        done(error);
-      },
-    }),
-  );
+  if (body.byteLength <= WHOLE_MAX_BYTES) {
+    const bytes = Buffer.allocUnsafe(body.byteLength);
+    body.read(bytes);
+    return reply.send(bytes);
+  }
+  reply.hijack();
+  reply.raw.writeHead(reply.statusCode, reply.getHeaders() as OutgoingHttpHeaders);
+  writePieces(reply.raw, body);
+  return reply;
 }
 
 /** All of a body as text; for answers that are small by nature. */

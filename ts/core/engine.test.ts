@@ -121,6 +121,23 @@ describe.each(kinds)('$kind', ({ isThere, make }) => {
     expect(body.byteLength).toBeGreaterThan(3_000_000);
   });
 
+  test('an answer is read into a buffer of the caller', async () => {
+    const engine = await memory();
+    const text = Array.from({ length: 300_000 }, (_, i) => i % 10).join('');
+    const body = await engine.queryJson({ query: `"${text}"`, timeMs: T0 });
+    const pieces: Uint8Array[] = [];
+    for (;;) {
+      const into = new Uint8Array(70_000);
+      const length = body.read(into);
+      if (length === 0) break;
+      pieces.push(into.subarray(0, length));
+    }
+    const all = Buffer.concat(pieces);
+    expect(all.length).toBe(body.byteLength);
+    expect(JSON.parse(all.toString()).data.result[1]).toBe(text);
+    expect(body.next()).toBeNull();
+  });
+
   test('times that are none are refused', async () => {
     const engine = await memory();
     const batch = (t: number) => [

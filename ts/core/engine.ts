@@ -245,7 +245,9 @@ export interface Body {
   readonly contentEncoding: string;
   /** The next piece, or `null` at the end, where the memory has been freed. */
   next(): Uint8Array | null;
-  /** Frees what has not been handed out; `next` returns `null` from then on. */
+  /** Fills `into` with what comes next and returns how many bytes that were: fewer than fit only at the end, then 0. */
+  read(into: Uint8Array): number;
+  /** Frees what has not been handed out; `next` returns `null` and `read` 0 from then on. */
   free(): void;
 }
 

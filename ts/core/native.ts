@@ -43,6 +43,8 @@ import type { ToolOptions, ToolRun } from './tools.ts';
 /** How often an open database looks whether a block is due: more often only where blocks are very short. */
 const MAINTENANCE_INTERVAL_MS = { min: 100, max: 60_000 };
 const LOOKS_PER_BLOCK = 10;
+/** Kept for the calls to come. */
+const IDLE_CANCELS_MAX = 16;
 
 function maintenanceIntervalMs({ minBlockDurationMs, blockReloadIntervalMs }: EngineOptions): number {
   const { min, max } = MAINTENANCE_INTERVAL_MS;
@@ -189,6 +191,8 @@ function checked<T>(call: () => T): T {
 class AddonEngine implements Engine {
   readonly #native: NativeEngine;
   readonly #cancel: new () => NativeCancel;
+  /** Of calls that ended by themselves: making one costs more than the rest of a small call. */
+  readonly #idleCancels: NativeCancel[] = [];
   readonly #maintenance: NodeJS.Timeout;
   #maintaining: Promise<void> | undefined;
 
@@ -331,14 +335,19 @@ class AddonEngine implements Engine {
   ): Promise<T> {
     const signal = options?.signal;
     if (!signal) return settled(() => call(undefined));
-    const cancel = new this.#cancel();
-    const abort = () => cancel.cancel();
+    const cancel = this.#idleCancels.pop() ?? new this.#cancel();
+    let isUsed = false;
+    const abort = () => {
+      isUsed = true;
+      cancel.cancel();
+    };
     if (signal.aborted) abort();
     signal.addEventListener('abort', abort, { once: true });
     try {
       return await settled(() => call(cancel));
     } finally {
       signal.removeEventListener('abort', abort);
+      if (!isUsed && this.#idleCancels.length < IDLE_CANCELS_MAX) this.#idleCancels.push(cancel);
     }
   }
 }

@@ -334,6 +334,13 @@ class BytesBody implements Body {
     return piece;
   }
 
+  read(into: Uint8Array): number {
+    const piece = this.#rest.subarray(0, into.length);
+    into.set(piece);
+    this.#rest = this.#rest.subarray(piece.length);
+    return piece.length;
+  }
+
   free(): void {
     this.#rest = new Uint8Array();
   }

@@ -15,8 +15,8 @@ const COMPRESSED_AT_ONCE: usize = 256 << 10;
 /// Bytes for a client, perhaps compressed.
 #[derive(Clone, Debug, Default)]
 pub struct Body {
-    /// The bytes.
-    pub bytes: Vec<u8>,
+    /// The bytes in order, in pieces of any length but 0.
+    pub pieces: Vec<Vec<u8>>,
     /// `""` or `"gzip"`.
     pub encoding: &'static str,
 }
@@ -25,7 +25,7 @@ impl Body {
     /// The bytes, compressed where the client's Accept-Encoding allows and it pays.
     #[must_use]
     pub fn new(bytes: Vec<u8>, accept_encoding: &str) -> Self {
-        match Self::new_while(bytes, accept_encoding, &|| Ok::<_, Infallible>(())) {
+        match Self::new_while(vec![bytes], accept_encoding, &|| Ok::<_, Infallible>(())) {
             Ok(body) => body,
             Err(never) => match never {},
         }
@@ -36,24 +36,37 @@ impl Body {
     /// # Errors
     /// Those of `go_on`.
     pub(crate) fn new_while<E>(
-        bytes: Vec<u8>,
+        pieces: Vec<Vec<u8>>,
         accept_encoding: &str,
         go_on: &dyn Fn() -> Result<(), E>,
     ) -> Result<Self, E> {
-        if bytes.len() < COMPRESSED_BYTES_MIN || !accepts_gzip(accept_encoding) {
-            return Ok(Self { bytes, encoding: "" });
+        let plain = Self { pieces, encoding: "" };
+        if plain.len() < COMPRESSED_BYTES_MIN || !accepts_gzip(accept_encoding) {
+            return Ok(plain);
         }
-        let mut gz = GzEncoder::new(Vec::with_capacity(bytes.len() / 4), Compression::fast());
-        for part in bytes.chunks(COMPRESSED_AT_ONCE) {
+        let mut gz = GzEncoder::new(Vec::with_capacity(plain.len() / 4), Compression::fast());
+        for part in plain.pieces.iter().flat_map(|piece| piece.chunks(COMPRESSED_AT_ONCE)) {
             go_on()?;
             if gz.write_all(part).is_err() {
-                return Ok(Self { bytes, encoding: "" });
+                return Ok(plain);
             }
         }
         Ok(match gz.finish() {
-            Ok(packed) => Self { bytes: packed, encoding: "gzip" },
-            Err(_) => Self { bytes, encoding: "" },
+            Ok(packed) => Self { pieces: vec![packed], encoding: "gzip" },
+            Err(_) => plain,
         })
+    }
+
+    /// How many bytes there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.pieces.iter().map(Vec::len).sum()
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.pieces.iter().all(Vec::is_empty)
     }
 }
 

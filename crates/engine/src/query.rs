@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use model::TimestampMs;
 use model::float::go_quoted;
+use promql::json::Pieces;
 use promql::{Cancel, Deadline, Estimate, PerStep, QueryError, QueryOptions, QueryResult, QueryStats, Value};
 use promql_syntax::{Expr, ParseOptions};
 use storage::Spawn;
@@ -403,11 +404,12 @@ fn envelope(
     estimated: Option<Result<Estimate, EngineError>>,
     times: &Times,
     go_on: &(dyn Fn() -> Result<(), QueryError> + Sync),
-) -> Result<Vec<u8>, QueryError> {
+) -> Result<Vec<Vec<u8>>, QueryError> {
     let (query, stats) = (asked.query, asked.limits.stats.as_str());
-    let mut out = Vec::with_capacity(4096);
-    out.extend_from_slice(br#"{"status":"success","data":"#);
-    promql::json::write_data_while(spawn, &result.value, go_on, &mut out)?;
+    let mut pieces = Pieces::default();
+    pieces.text().extend_from_slice(br#"{"status":"success","data":"#);
+    promql::json::write_data_while(spawn, &result.value, go_on, &mut pieces)?;
+    let out = pieces.text();
     if !stats.is_empty() {
         // `data` is an object: the statistics go before its closing brace.
         out.pop();
@@ -430,9 +432,9 @@ fn envelope(
         warnings.push(RESULTS_TRUNCATED.to_owned());
     }
     warnings.extend(stats_warning(stats));
-    write_remarks(&warnings, &result.annotations.infos(query, ANNOTATIONS_MAX), &mut out);
+    write_remarks(&warnings, &result.annotations.infos(query, ANNOTATIONS_MAX), out);
     out.push(b'}');
-    Ok(out)
+    Ok(pieces.into_vec())
 }
 
 /// The warning of a parameter `stats` that is neither of its two values.

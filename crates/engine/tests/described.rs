@@ -32,7 +32,7 @@ fn exemplars(b: &Bench, query: &str) -> Option<String> {
         accept_encoding: String::new(),
     };
     let answer = wait(|done| b.engine.exemplars_json(query, promql::Cancel::new(), done)).unwrap();
-    answer.map(|body| String::from_utf8(body.bytes).unwrap())
+    answer.map(|body| String::from_utf8(body.pieces.concat()).unwrap())
 }
 
 #[test]

@@ -11,12 +11,49 @@ use storage::{Inline, Spawn};
 use crate::error::QueryError;
 use crate::value::{SampleValue, Series, Value, VectorSample};
 
-/// Appends `value` to `out`.
-pub fn write_data(value: &Value, out: &mut Vec<u8>) {
-    write_data_on(&Inline, value, out);
+/// Text in pieces: what several threads wrote is not copied together.
+#[derive(Debug, Default)]
+pub struct Pieces {
+    done: Vec<Vec<u8>>,
+    open: Vec<u8>,
 }
 
-/// As [`write_data_on`], unless `go_on` says otherwise: it is asked every few ten thousand points.
+impl Pieces {
+    /// Where the text goes on.
+    pub fn text(&mut self) -> &mut Vec<u8> {
+        &mut self.open
+    }
+
+    /// All pieces, in order; none is empty.
+    #[must_use]
+    pub fn into_vec(mut self) -> Vec<Vec<u8>> {
+        self.close();
+        self.done
+    }
+
+    fn close(&mut self) {
+        if !self.open.is_empty() {
+            self.done.push(std::mem::take(&mut self.open));
+        }
+    }
+
+    fn append(&mut self, pieces: impl Iterator<Item = Vec<u8>>) {
+        self.close();
+        self.done.extend(pieces.filter(|piece| !piece.is_empty()));
+    }
+}
+
+/// Appends `value` to `out`.
+pub fn write_data(value: &Value, out: &mut Vec<u8>) {
+    let mut pieces = Pieces::default();
+    write_unless(&Inline, value, &|| false, &mut pieces);
+    for piece in pieces.into_vec() {
+        out.extend_from_slice(&piece);
+    }
+}
+
+/// As [`write_data`], the parts of a large matrix written by several threads, unless `go_on` says otherwise: it is
+/// asked every few ten thousand points.
 ///
 /// # Errors
 /// Those of `go_on`; `out` then holds a part.
@@ -24,7 +61,7 @@ pub fn write_data_while(
     spawn: &dyn Spawn,
     value: &Value,
     go_on: &(dyn Fn() -> Result<(), QueryError> + Sync),
-    out: &mut Vec<u8>,
+    out: &mut Pieces,
 ) -> Result<(), QueryError> {
     let stopped = AtomicBool::new(false);
     let stop = || {
@@ -37,15 +74,11 @@ pub fn write_data_while(
     if stopped.load(Ordering::Relaxed) { go_on() } else { Ok(()) }
 }
 
-/// Appends `value` to `out`, the parts of a large matrix written by several threads.
-pub fn write_data_on(spawn: &dyn Spawn, value: &Value, out: &mut Vec<u8>) {
-    write_unless(spawn, value, &|| false, out);
-}
-
 /// Whether to write no further; what has been written is of no use then.
 type Stop<'a> = &'a (dyn Fn() -> bool + Sync);
 
-fn write_unless(spawn: &dyn Spawn, value: &Value, stop: Stop<'_>, out: &mut Vec<u8>) {
+fn write_unless(spawn: &dyn Spawn, value: &Value, stop: Stop<'_>, pieces: &mut Pieces) {
+    let out = pieces.text();
     match value {
         Value::Scalar(t_ms, v) => {
             out.extend_from_slice(br#"{"resultType":"scalar","result":"#);
@@ -73,11 +106,11 @@ fn write_unless(spawn: &dyn Spawn, value: &Value, stop: Stop<'_>, out: &mut Vec<
         }
         Value::Matrix(series) => {
             out.extend_from_slice(br#"{"resultType":"matrix","result":["#);
-            write_matrix(spawn, series, stop, out);
-            out.push(b']');
+            write_matrix(spawn, series, stop, pieces);
+            pieces.text().push(b']');
         }
     }
-    out.push(b'}');
+    pieces.text().push(b'}');
 }
 
 /// Points that one thread writes at a time, about 30 bytes each.
@@ -86,7 +119,7 @@ const PART_POINTS: usize = 8192;
 /// Samples of a vector, or short series, that are written at a time.
 const PART_SERIES: usize = 4096;
 
-fn write_matrix(spawn: &dyn Spawn, series: &[Series], stop: Stop<'_>, out: &mut Vec<u8>) {
+fn write_matrix(spawn: &dyn Spawn, series: &[Series], stop: Stop<'_>, pieces: &mut Pieces) {
     let steps = Steps::of(series);
     let mut parts: Vec<&[Series]> = Vec::new();
     let (mut from, mut points) = (0, 0);
@@ -97,16 +130,8 @@ fn write_matrix(spawn: &dyn Spawn, series: &[Series], stop: Stop<'_>, out: &mut 
             (from, points) = (i + 1, 0);
         }
     }
-    if parts.len() < 2 || spawn.parallelism() < 2 {
-        for (i, part) in parts.iter().enumerate() {
-            if stop() {
-                return;
-            }
-            if i > 0 {
-                out.push(b',');
-            }
-            list(part, out, |s, out| steps.write_series(s, out));
-        }
+    if let [part] = parts[..] {
+        list(part, pieces.text(), |s, out| steps.write_series(s, out));
         return;
     }
     let written: Vec<Mutex<Vec<u8>>> = parts.iter().map(|_| Mutex::default()).collect();
@@ -115,23 +140,20 @@ fn write_matrix(spawn: &dyn Spawn, series: &[Series], stop: Stop<'_>, out: &mut 
             return;
         }
         let mut text = Vec::with_capacity(PART_POINTS * 32);
+        if p > 0 {
+            text.push(b',');
+        }
         list(parts[p], &mut text, |s, out| steps.write_series(s, out));
         *written[p].lock().unwrap_or_else(PoisonError::into_inner) = text;
     });
-    if stop() {
-        return;
-    }
-    let written: Vec<Vec<u8>> =
-        written.into_iter().map(|text| text.into_inner().unwrap_or_else(PoisonError::into_inner)).collect();
-    out.reserve(written.iter().map(|text| text.len() + 1).sum());
-    list(&written, out, |text, out| out.extend_from_slice(text));
+    pieces.append(written.into_iter().map(|text| text.into_inner().unwrap_or_else(PoisonError::into_inner)));
 }
 
 /// The times of a matrix as they stand in it, written once: its series share their steps.
 #[derive(Default)]
 struct Steps {
     t: Vec<i64>,
-    /// `,[1.5,"` of each time, one behind the other.
+    /// `"],[1.5,"` of each time, one behind the other: a point ends where the next begins.
     text: Vec<u8>,
     /// Where the text of each time begins; one more at the end.
     starts: Vec<usize>,
@@ -154,35 +176,37 @@ impl Steps {
         steps
     }
 
-    /// Appends the points of a series, each behind a comma.
+    /// Appends the points of a series.
     fn write_points(&self, s: &Series, out: &mut Vec<u8>) {
         let mut at = s.t.first().map_or(0, |t| self.t.partition_point(|step| step < t));
-        for (t, v) in s.t.iter().zip(&s.v) {
+        let mut own = Vec::new();
+        for (i, (t, v)) in s.t.iter().zip(&s.v).enumerate() {
             // Usually the very next one.
             while self.t.get(at).is_some_and(|step| step < t) {
                 at += 1;
             }
-            if self.t.get(at) == Some(t) {
-                out.extend_from_slice(&self.text[self.starts[at]..self.starts[at + 1]]);
+            let text: &[u8] = if self.t.get(at) == Some(t) {
                 at += 1;
+                &self.text[self.starts[at - 1]..self.starts[at]]
             } else {
-                write_point_start(*t, out);
-            }
+                own.clear();
+                write_point_start(*t, &mut own);
+                &own
+            };
+            // Before the first point there is none to end.
+            out.extend_from_slice(if i == 0 { &text[POINT_END.len()..] } else { text });
             format_value(*v, out);
-            out.extend_from_slice(b"\"]");
         }
+        out.extend_from_slice(b"\"]");
     }
 
     fn write_series(&self, s: &Series, out: &mut Vec<u8>) {
         out.extend_from_slice(br#"{"metric":"#);
         write_labels(&s.labels, out);
         if !s.t.is_empty() {
-            out.extend_from_slice(br#","values":"#);
+            out.extend_from_slice(br#","values":["#);
             out.reserve(s.t.len() * 24);
-            let at = out.len();
             self.write_points(s, out);
-            // In the place of the first comma.
-            out[at] = b'[';
             out.push(b']');
         }
         if !s.h.is_empty() {
@@ -194,8 +218,12 @@ impl Steps {
     }
 }
 
+/// What ends a point and parts it from the next.
+const POINT_END: &[u8] = b"\"],";
+
 fn write_point_start(t_ms: i64, out: &mut Vec<u8>) {
-    out.extend_from_slice(b",[");
+    out.extend_from_slice(POINT_END);
+    out.push(b'[');
     append_timestamp_seconds(t_ms, out);
     out.extend_from_slice(b",\"");
 }
@@ -383,8 +411,8 @@ mod tests {
             h: Vec::new(),
         };
         let value = Value::Matrix((0..50).map(series).collect());
-        let mut out = Vec::new();
-        write_data_on(&pool, &value, &mut out);
-        assert_eq!(String::from_utf8(out).unwrap(), json(&value));
+        let mut out = Pieces::default();
+        write_data_while(&pool, &value, &|| Ok(()), &mut out).unwrap();
+        assert_eq!(String::from_utf8(out.into_vec().concat()).unwrap(), json(&value));
     }
 }

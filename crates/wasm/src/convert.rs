@@ -45,6 +45,13 @@ pub(crate) fn number(n: u64) -> JsValue {
 
 /// A body's bytes and what they are compressed with.
 pub(crate) fn body(body: Body) -> Object {
-    let bytes = Uint8Array::from(body.bytes.as_slice());
+    let bytes =
+        Uint8Array::new_with_length(u32::try_from(body.len()).expect("a memory of wasm32 holds no more"));
+    let mut at = 0;
+    for piece in &body.pieces {
+        let end = at + piece.len() as u32;
+        bytes.subarray(at, end).copy_from(piece);
+        at = end;
+    }
     object([("bytes", bytes.into()), ("contentEncoding", body.encoding.into())])
 }

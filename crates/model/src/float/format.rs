@@ -15,9 +15,9 @@ impl Decimal {
     }
 }
 
-/// Takes apart what ryu prints: `123.45`, `1e300`, `1.5e-7`, `0.001`.
+/// Takes apart what zmij prints: `123.45`, `1e+300`, `1.5e-07`, `0.001`.
 fn shortest(abs: f64) -> Decimal {
-    let mut buf = ryu::Buffer::new();
+    let mut buf = zmij::Buffer::new();
     let text = buf.format_finite(abs).as_bytes();
     let mut d = Decimal { digits: [0; 20], len: 0, point: 0 };
     let mut seen_point = false;
@@ -50,6 +50,7 @@ fn shortest(abs: f64) -> Decimal {
 fn parse_exponent(text: &[u8]) -> i32 {
     let (negative, digits) = match text {
         [b'-', rest @ ..] => (true, rest),
+        [b'+', rest @ ..] => (false, rest),
         _ => (false, text),
     };
     let n = digits.iter().fold(0, |n, b| n * 10 + i32::from(b - b'0'));
@@ -109,8 +110,8 @@ fn small_integer(abs: f64) -> Option<u64> {
     (n < 1 << 53 && n as f64 == abs).then_some(n)
 }
 
-/// Where ryu prints plain decimals as Go does, but for whole numbers, to which it adds `.0`.
-const PLAIN_IN_RYU: std::ops::Range<f64> = 1e-5..1e15;
+/// Where zmij prints plain decimals as Go does, but for whole numbers, to which it adds `.0`.
+const PLAIN_IN_ZMIJ: std::ops::Range<f64> = 1e-5..1e15;
 
 fn append_plain(d: &Decimal, out: &mut Vec<u8>) {
     let digits = d.digits();
@@ -159,8 +160,8 @@ pub fn append_f(v: f64, out: &mut Vec<u8>) {
     let abs = v.abs();
     if let Some(n) = small_integer(abs) {
         append_u64(n, out);
-    } else if PLAIN_IN_RYU.contains(&abs) {
-        out.extend_from_slice(ryu::Buffer::new().format_finite(abs).as_bytes());
+    } else if PLAIN_IN_ZMIJ.contains(&abs) {
+        out.extend_from_slice(zmij::Buffer::new().format_finite(abs).as_bytes());
     } else {
         append_plain(&shortest(abs), out);
     }
@@ -300,7 +301,7 @@ mod tests {
         let mut bits = 0x9e37_79b9_7f4a_7c15u64;
         let mut seen = 0;
         while seen < 20_000 {
-            // Exponents around those where ryu changes its form, mantissas of any length.
+            // Exponents around those where zmij changes its form, mantissas of any length.
             bits = bits.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(0x1405_7b7e_f767_814f);
             let exponent = 1023 - 20 + bits % 75;
             let v = f64::from_bits(exponent << 52 | (bits >> 12) << (bits % 7 * 8) & ((1 << 52) - 1));
