@@ -1,6 +1,7 @@
 //! What a parser yields.
 
 use std::borrow::Cow;
+use std::fmt;
 
 use model::MetricType;
 
@@ -47,37 +48,74 @@ pub enum Entry<'a> {
     Comment(&'a [u8]),
     /// A sample; its labels, exemplar and start time are asked of the parser.
     Sample(Sample<'a>),
+    /// A sample that is a native histogram, which is asked of the parser too.
+    Histogram {
+        /// As [`Sample::series`].
+        series: &'a [u8],
+        /// The time given, if any.
+        timestamp_ms: Option<i64>,
+    },
 }
 
 /// An exemplar of the sample it was asked for.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Exemplar<'a> {
-    pub(crate) labels: &'a [u8],
+    labels: ExemplarLabels<'a>,
     /// The value.
     pub value: f64,
     /// The time given, if any.
     pub timestamp_ms: Option<i64>,
 }
 
+/// Labels as they stand in a body.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum ExemplarLabels<'a> {
+    /// In braces.
+    Text(&'a [u8]),
+    /// Fields 1 of a protobuf message.
+    Delimited(&'a [u8]),
+}
+
 impl<'a> Exemplar<'a> {
+    pub(crate) fn text(labels: &'a [u8], value: f64, timestamp_ms: Option<i64>) -> Self {
+        Self { labels: ExemplarLabels::Text(labels), value, timestamp_ms }
+    }
+
+    pub(crate) fn delimited(labels: &'a [u8], value: f64, timestamp_ms: Option<i64>) -> Self {
+        Self { labels: ExemplarLabels::Delimited(labels), value, timestamp_ms }
+    }
+
     /// Name and value of each label in the order of the body; escapes stay, as in Prometheus.
     pub fn for_each_label(&self, mut f: impl FnMut(&'a [u8], &'a [u8])) {
-        series::walk(self.labels, |name, value| {
-            if let Some(name) = name {
-                f(name, value);
-            }
-        });
+        match self.labels {
+            ExemplarLabels::Text(text) => series::walk(text, |name, value| {
+                if let Some(name) = name {
+                    f(name, value);
+                }
+            }),
+            ExemplarLabels::Delimited(message) => crate::delimited::for_each_label(message, f),
+        }
     }
 }
 
 /// Why a body was refused: Prometheus' words, and where.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("line {line}: {reason}")]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ParseError {
-    /// The 1-based line on which the entry begins.
+    /// The 1-based line on which the entry begins; 0 where the format has no lines.
     pub line: u64,
     /// Prometheus' message.
     pub reason: String,
+}
+
+impl std::error::Error for ParseError {}
+
+impl fmt::Display for ParseError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.line > 0 {
+            write!(f, "line {}: ", self.line)?;
+        }
+        f.write_str(&self.reason)
+    }
 }
 
 /// Why a series' labels cannot be stored.

@@ -10,26 +10,37 @@
 //! everything else through `lex_text` or `lex_open_metrics`, which follow Prometheus' lexers state
 //! by state. FORMAT.md draws the formats.
 
+mod classic;
+mod converter;
 mod cursor;
+mod delimited;
 mod entry;
 mod escape;
 mod fast;
+mod labels;
 mod lex_open_metrics;
 mod lex_text;
 mod mime;
+mod native;
 mod negotiate;
 mod open_metrics;
 mod parser;
 mod series;
+mod source;
 mod start_timestamp;
 #[cfg(test)]
 mod tests;
 mod text;
 mod write;
 
+pub use converter::ClassicConverter;
+pub use delimited::ProtobufParser;
 pub use entry::{Entry, Exemplar, LabelError, ParseError, Sample};
 pub use escape::{EscapingScheme, escape_name};
+pub use labels::EachLabel;
 pub use model::MetricType;
+pub use native::NativeValue;
 pub use negotiate::{Format, Negotiated, UnsupportedFormat, negotiate, negotiate_text};
 pub use parser::{Parser, ParserOptions};
+pub use source::Source;
 pub use write::TextWriter;

@@ -197,7 +197,7 @@ impl<'a> Parser<'a> {
             }
             t => return Err(self.unexpected("expected timestamp or comment", t)),
         }
-        self.exemplar = Some(Exemplar { labels, value, timestamp_ms });
+        self.exemplar = Some(Exemplar::text(labels, value, timestamp_ms));
         Ok(())
     }
 }

@@ -4,19 +4,18 @@
 use std::borrow::Cow;
 
 use model::LabelsBuilder;
-use model::METRIC_NAME;
 
 use crate::cursor::{Cursor, State, Token};
 use crate::entry::{Entry, Exemplar, LabelError, ParseError, Sample};
 use crate::escape::unescape_label_bytes;
 use crate::fast;
+use crate::labels::{EachLabel, Given, collect};
+use crate::native::NativeValue;
 use crate::negotiate::{Format, UnsupportedFormat};
 use crate::series;
+use crate::source::Source;
 use crate::start_timestamp::StartTimestamps;
 use model::MetricType;
-
-const METRIC_TYPE: &str = "__type__";
-const METRIC_UNIT: &str = "__unit__";
 
 /// What a scrape may ask of a parser.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -25,6 +24,13 @@ pub struct ParserOptions {
     pub type_and_unit_labels: bool,
     /// Leaves out the `_created` series of OpenMetrics, which only serve as start timestamps then.
     pub skip_created_series: bool,
+    /// Reads histograms as if they had no native parts.
+    pub ignore_native_histograms: bool,
+    /// Yields the classic histogram too where there is a native one.
+    pub keep_classic_histograms: bool,
+    /// Turns classic histograms into native ones with custom bounds. Protobuf only; for text a
+    /// [`crate::ClassicConverter`] does it.
+    pub convert_classic_histograms: bool,
 }
 
 /// Reads a body entry by entry.
@@ -47,6 +53,7 @@ pub struct Parser<'a> {
     pub(crate) family_len: usize,
     pub(crate) exemplar: Option<Exemplar<'a>>,
     pub(crate) start_timestamps: StartTimestamps,
+    no_histogram: NativeValue,
 }
 
 impl<'a> Parser<'a> {
@@ -72,6 +79,7 @@ impl<'a> Parser<'a> {
             family_len: 0,
             exemplar: None,
             start_timestamps: StartTimestamps::new(options.skip_created_series),
+            no_histogram: NativeValue::default(),
         })
     }
 
@@ -140,63 +148,19 @@ impl<'a> Parser<'a> {
     /// # Errors
     /// Names that cannot be stored.
     pub fn labels(&self, labels: &mut LabelsBuilder) -> Result<(), LabelError> {
-        labels.clear();
-        let mut seen: Vec<Cow<'_, [u8]>> = Vec::with_capacity(8);
-        let mut problem = None;
-        self.for_each_label(|name, value| {
-            if seen.contains(&name) {
-                problem.get_or_insert_with(|| {
-                    LabelError::Duplicate(String::from_utf8_lossy(&name).into_owned())
-                });
-            }
-            match (std::str::from_utf8(&name), std::str::from_utf8(&value)) {
-                (Ok(n), Ok(v)) => _ = labels.set(n, v),
-                _ => problem = Some(LabelError::InvalidName(self.printed_labels())),
-            }
-            seen.push(name);
-        });
-        problem.map_or(Ok(()), Err)
-    }
-
-    fn printed_labels(&self) -> String {
-        let mut out = "{".to_owned();
-        self.for_each_label(|name, value| {
-            out.push_str(if out.len() > 1 { ", " } else { "" });
-            let plain = std::str::from_utf8(&name).ok().filter(|n| model::labels::is_legacy_label_name(n));
-            out.push_str(&plain.map_or_else(|| model::float::go_quoted(&name), str::to_owned));
-            out.push('=');
-            out.push_str(&model::float::go_quoted(&value));
-        });
-        out.push('}');
-        out
+        collect(labels, |f| self.for_each_label(f))
     }
 
     /// Calls `f` for name and value of each label of the current sample, the metric's name first,
     /// then in the order of the body; neither need be UTF-8 or unique.
     pub fn for_each_label(&self, mut f: impl FnMut(Cow<'a, [u8]>, Cow<'a, [u8]>)) {
         let metric = unescape_label_bytes(series::metric_name(self.series));
-        let typed = self.options.type_and_unit_labels;
-        let kind = if typed && self.kind != MetricType::Unknown { self.kind.as_str() } else { "" };
-        let unit = if typed { self.unit } else { b"" };
-        let has_name = !metric.is_empty();
-        if has_name || !typed {
-            f(Cow::Borrowed(METRIC_NAME.as_bytes()), metric);
-        }
-        for (name, value) in [(METRIC_TYPE, kind.as_bytes()), (METRIC_UNIT, unit)] {
-            if !value.is_empty() {
-                f(Cow::Borrowed(name.as_bytes()), Cow::Borrowed(value));
-            }
-        }
-        let is_given = |name: &[u8]| {
-            typed
-                && (name == METRIC_NAME.as_bytes() && has_name
-                    || name == METRIC_TYPE.as_bytes() && !kind.is_empty()
-                    || name == METRIC_UNIT.as_bytes() && !unit.is_empty())
-        };
+        let given = Given::new(metric, self.kind, self.unit, self.options);
+        given.for_each(&mut f);
         series::walk(self.series, |name, value| {
             if let Some(name) = name {
                 let name = unescape_label_bytes(name);
-                if !is_given(&name) {
+                if !given.replaces(&name) {
                     let value = unescape_label_bytes(value);
                     let value = normalise_bound(self.kind, &name, value);
                     f(name, value);
@@ -245,6 +209,36 @@ impl<'a> Parser<'a> {
             [b'"', inner @ .., b'"'] => inner,
             _ => name,
         }
+    }
+}
+
+impl<'a> Source<'a> for Parser<'a> {
+    #[inline]
+    fn next_entry_expecting(&mut self, expected: &[u8]) -> Result<Option<Entry<'_>>, ParseError> {
+        Parser::next_entry_expecting(self, expected)
+    }
+
+    #[inline]
+    fn series(&self) -> &[u8] {
+        self.series
+    }
+
+    fn for_each_label(&self, f: &mut EachLabel<'_>) {
+        Parser::for_each_label(self, f);
+    }
+
+    /// Not in these formats: an empty one.
+    fn histogram(&mut self) -> &mut NativeValue {
+        &mut self.no_histogram
+    }
+
+    #[inline]
+    fn exemplars(&self) -> &[Exemplar<'a>] {
+        self.exemplar.as_slice()
+    }
+
+    fn start_timestamp_ms(&mut self) -> Option<i64> {
+        Parser::start_timestamp_ms(self)
     }
 }
 

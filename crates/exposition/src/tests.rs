@@ -33,7 +33,11 @@ fn read(mut parser: Parser<'_>, guess: impl Fn(usize) -> Vec<u8>) -> (Vec<String
 fn check(body: &[u8]) {
     for format in [Format::Text, Format::OpenMetrics1] {
         for skip_created_series in [false, true] {
-            let options = ParserOptions { type_and_unit_labels: skip_created_series, skip_created_series };
+            let options = ParserOptions {
+                type_and_unit_labels: skip_created_series,
+                skip_created_series,
+                ..ParserOptions::default()
+            };
             let parser = || Parser::new(body, format, options).unwrap();
             let fast = read(parser(), |_| Vec::new());
             let slow = read(parser().without_fast_path(), |_| Vec::new());

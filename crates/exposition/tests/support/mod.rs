@@ -1,6 +1,7 @@
 //! Entries in the form of the conformance vectors.
 
-use exposition::{Entry, ParseError, Parser};
+use exposition::{Entry, NativeValue, ParseError, Source};
+use model::histogram::{CounterResetHint, NativeHistogram, Span};
 use serde_json::{Map, Value, json};
 
 const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
@@ -44,42 +45,138 @@ fn add_label(labels: &mut Map<String, Value>, name: &[u8], value: &[u8]) {
 }
 
 /// All entries up to the end or the first error, each sample asked for all it has.
-pub(crate) fn entries_of(mut parser: Parser<'_>) -> (Vec<Value>, Option<ParseError>) {
+pub(crate) fn entries_of<'a>(parser: &mut impl Source<'a>) -> (Vec<Value>, Option<ParseError>) {
     let mut out = Vec::new();
     loop {
-        let entry = match parser.next_entry() {
+        let entry = match parser.next_entry_expecting(b"") {
             Ok(Some(entry)) => entry,
             Ok(None) => return (out, None),
             Err(e) => return (out, Some(e)),
         };
-        out.push(match entry {
-            Entry::Type { metric, kind } => json!({ "metric": text(metric), "type": kind.as_str() }),
-            Entry::Help { metric, text: help } => json!({ "metric": text(metric), "help": help }),
-            Entry::Unit { metric, unit } => json!({ "metric": text(metric), "unit": text(unit) }),
-            Entry::Comment(comment) => json!({ "comment": text(comment) }),
-            Entry::Sample(sample) => {
-                let mut labels = Map::new();
-                parser.for_each_label(|n, v| add_label(&mut labels, &n, &v));
-                let mut entry = json!({ "labels": labels, "value": sample.value.to_bits() });
-                if let Some(t_ms) = sample.timestamp_ms {
-                    entry["timestamp_ms"] = json!(t_ms);
-                }
-                if let Some(e) = parser.exemplar() {
-                    let mut labels = Map::new();
-                    e.for_each_label(|n, v| add_label(&mut labels, n, v));
-                    let mut exemplar = json!({ "labels": labels, "value": e.value.to_bits() });
-                    if let Some(t_ms) = e.timestamp_ms {
-                        exemplar["timestamp_ms"] = json!(t_ms);
-                    }
-                    entry["exemplars"] = json!([exemplar]);
-                }
-                if let Some(t_ms) = parser.start_timestamp_ms() {
-                    entry["start_timestamp_ms"] = json!(t_ms);
-                }
-                entry
+        let (value, timestamp_ms) = match entry {
+            Entry::Type { metric, kind } => {
+                out.push(json!({ "metric": text(metric), "type": kind.as_str() }));
+                continue;
             }
+            Entry::Help { metric, text: help } => {
+                out.push(json!({ "metric": text(metric), "help": help }));
+                continue;
+            }
+            Entry::Unit { metric, unit } => {
+                out.push(json!({ "metric": text(metric), "unit": text(unit) }));
+                continue;
+            }
+            Entry::Comment(comment) => {
+                out.push(json!({ "comment": text(comment) }));
+                continue;
+            }
+            Entry::Sample(sample) => (Some(sample.value), sample.timestamp_ms),
+            Entry::Histogram { timestamp_ms, .. } => (None, timestamp_ms),
             other => panic!("unknown entry {other:?}"),
-        });
+        };
+        out.push(sample_of(parser, value, timestamp_ms));
+    }
+}
+
+/// The sample that the parser stands at; without a value it is a native histogram.
+fn sample_of<'a>(parser: &mut impl Source<'a>, value: Option<f64>, timestamp_ms: Option<i64>) -> Value {
+    let mut labels = Map::new();
+    parser.for_each_label(&mut |n, v| add_label(&mut labels, &n, &v));
+    let mut entry = json!({ "labels": labels });
+    match value {
+        Some(v) => entry["value"] = json!(v.to_bits()),
+        None => entry["histogram"] = histogram(parser.histogram()),
+    }
+    if let Some(t_ms) = timestamp_ms {
+        entry["timestamp_ms"] = json!(t_ms);
+    }
+    for e in parser.exemplars() {
+        let mut labels = Map::new();
+        e.for_each_label(|n, v| add_label(&mut labels, n, v));
+        let mut exemplar = json!({ "labels": labels, "value": e.value.to_bits() });
+        if let Some(t_ms) = e.timestamp_ms {
+            exemplar["timestamp_ms"] = json!(t_ms);
+        }
+        if entry["exemplars"].is_null() {
+            entry["exemplars"] = json!([]);
+        }
+        entry["exemplars"].as_array_mut().unwrap().push(exemplar);
+    }
+    if let Some(t_ms) = parser.start_timestamp_ms() {
+        entry["start_timestamp_ms"] = json!(t_ms);
+    }
+    entry
+}
+
+fn bits(values: &[f64]) -> Value {
+    values.iter().map(|v| json!(v.to_bits())).collect()
+}
+
+fn histogram(h: &NativeValue) -> Value {
+    let mut out = if h.is_float { shared(&h.float) } else { shared(&h.int) };
+    let mut put = |name: &str, value: Value| {
+        if value.as_array().is_none_or(|a| !a.is_empty()) {
+            out[name] = value;
+        }
+    };
+    if h.is_float {
+        put("kind", json!("float"));
+        put("count", json!(h.float.count.to_bits()));
+        put("positive_counts", bits(&h.float.positive_buckets));
+        put("negative_counts", bits(&h.float.negative_buckets));
+    } else {
+        put("kind", json!("int"));
+        put("count", json!(h.int.count));
+        put("positive_deltas", json!(h.int.positive_buckets));
+        put("negative_deltas", json!(h.int.negative_buckets));
+    }
+    if (if h.is_float { h.float.schema } else { h.int.schema }) != -53 {
+        put(
+            "zero_count",
+            if h.is_float { json!(h.float.zero_count.to_bits()) } else { json!(h.int.zero_count) },
+        );
+    }
+    out
+}
+
+fn shared<C, B>(h: &NativeHistogram<C, B>) -> Value {
+    let hint = match h.counter_reset_hint {
+        CounterResetHint::Unknown => "unknown",
+        CounterResetHint::Reset => "reset",
+        CounterResetHint::NotReset => "not_reset",
+        CounterResetHint::Gauge => "gauge",
+    };
+    let mut out = json!({ "hint": hint, "schema": h.schema, "sum": h.sum.to_bits() });
+    let spans = |spans: &[Span]| spans.iter().map(|s| json!([s.offset, s.length])).collect::<Vec<_>>();
+    for (name, spans) in
+        [("positive_spans", spans(&h.positive_spans)), ("negative_spans", spans(&h.negative_spans))]
+    {
+        if !spans.is_empty() {
+            out[name] = json!(spans);
+        }
+    }
+    if !h.custom_values.is_empty() {
+        out["custom_values"] = bits(&h.custom_values);
+    }
+    if h.schema != -53 {
+        out["zero_threshold"] = json!(h.zero_threshold.to_bits());
+    }
+    out
+}
+
+/// Numbers that the vectors have as text, as bits.
+fn normalise_histogram(h: &mut Value) {
+    for (name, field) in h.as_object_mut().unwrap() {
+        match field {
+            Value::String(s) if name != "kind" && name != "hint" => {
+                *field = json!(model::float::parse_go_float(s.as_bytes()).unwrap().to_bits());
+            }
+            Value::Array(values) if values.iter().all(Value::is_string) => {
+                let parse = |v: &Value| model::float::parse_go_float(v.as_str().unwrap().as_bytes()).unwrap();
+                *field = bits(&values.iter().map(parse).collect::<Vec<_>>());
+            }
+            _ => {}
+        }
     }
 }
 
@@ -99,6 +196,9 @@ pub(crate) fn normalise_values(entry: &mut Value) {
         };
         entry["value"] = json!(v.to_bits());
     }
+    if let Some(h) = entry.get_mut("histogram") {
+        normalise_histogram(h);
+    }
     if let Some(exemplars) = entry.get_mut("exemplars").and_then(Value::as_array_mut) {
         exemplars.iter_mut().for_each(normalise_values);
     }
@@ -115,7 +215,8 @@ pub(crate) fn counts(entries: &Value) -> Value {
             ("help", "help"),
             ("unit", "unit"),
             ("comment", "comment"),
-            ("labels", "series"),
+            ("value", "series"),
+            ("histogram", "histogram"),
             ("timestamp_ms", "with_timestamp"),
             ("start_timestamp_ms", "with_start_timestamp"),
         ] {
