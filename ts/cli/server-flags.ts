@@ -193,6 +193,7 @@ export const SERVER_FLAGS: readonly FlagSpec[] = [
 /** Values of --enable-feature: those the engine or the scraper takes, and those that do nothing yet. */
 export const FEATURES = {
   engine: [
+    'created-timestamp-zero-ingestion',
     'delayed-compaction',
     'exemplar-storage',
     'histograms-st-encoding',
@@ -208,11 +209,11 @@ export const FEATURES = {
     'type-and-unit-labels',
     'use-start-timestamps',
     'xor2-encoding',
+    'zstd-scrape',
   ],
   scrape: ['extra-scrape-metrics'],
   inert: [
     'concurrent-rule-eval',
-    'created-timestamp-zero-ingestion',
     'fast-startup',
     'old-ui',
     'openmetrics2',
@@ -221,6 +222,5 @@ export const FEATURES = {
     'search-api',
     'st-synthesis',
     'use-uncached-io',
-    'zstd-scrape',
   ],
 } as const;

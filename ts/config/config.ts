@@ -123,8 +123,6 @@ function expandExternalLabels(labels: Record<string, string>, decoding: Decoding
 const INACTIVE_PATHS = [
   'global.rule_query_offset',
   'global.scrape_failure_log_file',
-  'global.scrape_native_histograms',
-  'global.convert_classic_histograms_to_nhcb',
   'alerting',
   'rule_files',
   'tracing',

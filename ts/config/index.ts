@@ -26,7 +26,7 @@ export { type RelabelAction, type RelabelConfig, relabelRule } from './relabel.t
 export type { AlertingConfig, AlertmanagerConfig, RemoteReadConfig, RemoteWriteConfig } from './remote.ts';
 export { parseRuleFile, type QueryCheck, type Rule, type RuleGroup } from './rule-file.ts';
 export type { RegexCheck } from './schema.ts';
-export type { EscapingScheme, ScrapeConfig } from './scrape-config.ts';
+export { type EscapingScheme, preferProtobuf, type ScrapeConfig } from './scrape-config.ts';
 export type { FileSdConfig } from './sd/index.ts';
 export { type OtlpConfig, type StorageConfig, tsdbType } from './sections.ts';
 export {

@@ -109,7 +109,7 @@ export const scrapeConfigs = (): Field<ScrapeConfig[]> =>
 
 function warnInactive(config: RawScrapeConfig, decoding: Decoding): void {
   const place = decoding.places.get(config);
-  const inactive = [...INACTIVE_SD_KEYS, 'oauth2', 'scrape_native_histograms', 'convert_classic_histograms_to_nhcb'];
+  const inactive = [...INACTIVE_SD_KEYS, 'oauth2'];
   for (const key of [...inactive, 'scrape_failure_log_file']) {
     const value = config[key as keyof RawScrapeConfig];
     const used = Array.isArray(value) ? value.length > 0 : Boolean(value);
@@ -162,8 +162,14 @@ export function inheritGlobal(config: ScrapeConfig, global: GlobalConfig, decodi
 }
 
 function defaultProtocols(config: ScrapeConfig): ScrapeProtocol[] {
-  const text = [...DEFAULT_SCRAPE_PROTOCOLS];
+  const text = DEFAULT_SCRAPE_PROTOCOLS as ScrapeProtocol[];
   return config.scrape_native_histograms ? ['PrometheusProto', ...text] : text;
+}
+
+/** The configuration with protobuf asked for first, where the file names no protocols. */
+export function preferProtobuf(config: ScrapeConfig): ScrapeConfig {
+  const isDefault = config.scrape_protocols === DEFAULT_SCRAPE_PROTOCOLS;
+  return isDefault ? { ...config, scrape_protocols: ['PrometheusProto', ...DEFAULT_SCRAPE_PROTOCOLS] } : config;
 }
 
 function inheritNames(config: ScrapeConfig, global: GlobalConfig, report: Report): void {

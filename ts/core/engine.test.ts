@@ -30,6 +30,11 @@ const targetOptions: TargetOptions = {
   labelLimit: 0,
   labelNameLengthLimit: 0,
   labelValueLengthLimit: 0,
+  bucketLimit: 0,
+  minBucketFactor: 0,
+  nativeHistograms: false,
+  alwaysClassicHistograms: false,
+  classicHistogramsToNhcb: false,
   extraScrapeMetrics: false,
   scrapeTimeoutMs: 10_000,
 };

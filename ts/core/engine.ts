@@ -93,6 +93,7 @@ export interface EngineOptions extends StorageSettings, QuerySettings {
 
 /** Switches of the query language and of the storage, named as in Prometheus' `--enable-feature`. */
 export type EngineFeature =
+  | 'created-timestamp-zero-ingestion'
   | 'delayed-compaction'
   | 'exemplar-storage'
   | 'histograms-st-encoding'
@@ -100,6 +101,7 @@ export type EngineFeature =
   | 'metadata-wal-records'
   | 'st-storage'
   | 'xor2-encoding'
+  | 'zstd-scrape'
   | 'promql-experimental-functions'
   | 'promql-delayed-name-removal'
   | 'promql-binop-fill-modifiers'
@@ -170,6 +172,16 @@ export interface TargetOptions {
   labelLimit: number;
   labelNameLengthLimit: number;
   labelValueLengthLimit: number;
+  /** Most buckets of a native histogram; finer ones are reduced as far as they can be. 0: any number. */
+  bucketLimit: number;
+  /** The least factor from one bucket's bound to the next; 0: any. */
+  minBucketFactor: number;
+  /** Native histograms count. */
+  nativeHistograms: boolean;
+  /** Classic histograms count also where there is a native one. */
+  alwaysClassicHistograms: boolean;
+  /** Classic histograms become native ones with custom bounds. */
+  classicHistogramsToNhcb: boolean;
   /** Adds scrape_timeout_seconds, scrape_sample_limit and scrape_body_size_bytes. */
   extraScrapeMetrics: boolean;
   scrapeTimeoutMs: number;
@@ -179,7 +191,7 @@ export interface TargetOptions {
 export interface ScrapeBody {
   /** The pieces of the body in order, still compressed. */
   pieces: Uint8Array[];
-  /** Content-Encoding: '' or `gzip`. */
+  /** Content-Encoding: '', `gzip`, or `zstd` with the feature `zstd-scrape`. */
   contentEncoding: string;
   /** Content-Type as sent, '' where absent. */
   contentType: string;

@@ -15,14 +15,21 @@ describe('the Accept header', () => {
     );
   });
 
+  it('asks for protobuf first, whose names need no escaping', () => {
+    expect(acceptHeader(['PrometheusProto', 'OpenMetricsText1.0.0'], 'allow-utf-8')).toBe(
+      'application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited;q=0.7,application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.6,*/*;q=0.5',
+    );
+  });
+
   it('does not ask for what cannot be read', () => {
-    expect(acceptHeader(['PrometheusProto', 'PrometheusText0.0.4'], 'values')).toBe(
+    expect(acceptHeader(['OpenMetricsText2.0.0', 'PrometheusText0.0.4'], 'values')).toBe(
       'text/plain;version=0.0.4;q=0.7,*/*;q=0.6',
     );
   });
 
   it('has its companions', () => {
-    expect([acceptEncodingHeader(true), acceptEncodingHeader(false)]).toEqual(['gzip', 'identity']);
+    const encodings = [acceptEncodingHeader(true, false), acceptEncodingHeader(true, true)];
+    expect([...encodings, acceptEncodingHeader(false, true)]).toEqual(['gzip', 'zstd,gzip', 'identity']);
     expect(['PrometheusText0.0.4', 'OpenMetricsText1.0.0', '', 'nope'].map(fallbackMediaType)).toEqual([
       'text/plain',
       'application/openmetrics-text',

@@ -6,7 +6,7 @@ import { type EscapingScheme, SCRAPE_PROTOCOLS, type ScrapeProtocol } from '../c
 const ESCAPED = new Set<ScrapeProtocol>(['PrometheusText1.0.0', 'OpenMetricsText1.0.0', 'OpenMetricsText2.0.0']);
 
 /** Protocols that the core has no parser for yet; a target must not be led to answer in them. */
-const UNREADABLE = new Set<ScrapeProtocol>(['PrometheusProto', 'OpenMetricsText2.0.0']);
+const UNREADABLE = new Set<ScrapeProtocol>(['OpenMetricsText2.0.0']);
 
 /**
  * The Accept header: the protocols in order, with weights that fall by 0.1 from one more than there
@@ -22,9 +22,10 @@ export function acceptHeader(protocols: readonly ScrapeProtocol[], escaping: Esc
   return [...parts, `*/*;q=0.${weight}`].join(',');
 }
 
-/** The Accept-Encoding header. */
-export function acceptEncodingHeader(compression: boolean): string {
-  return compression ? 'gzip' : 'identity';
+/** The Accept-Encoding header; `zstd` says whether the core is to inflate that, too. */
+export function acceptEncodingHeader(compression: boolean, zstd: boolean): string {
+  if (!compression) return 'identity';
+  return zstd ? 'zstd,gzip' : 'gzip';
 }
 
 /** The bare media type of a fallback protocol, '' where there is none. */

@@ -16,6 +16,8 @@ export interface ScrapeManagerOptions {
   logger: Logger;
   /** Sent with every scrape, e.g. `Narthex/0.1.0`. */
   userAgent: string;
+  /** Whether targets may answer in zstd. */
+  zstd?: boolean;
 }
 
 /** How a configuration could not be applied. */

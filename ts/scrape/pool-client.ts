@@ -38,11 +38,13 @@ export class PoolClient {
   readonly #config: ScrapeConfig;
   readonly #http: HttpClient;
   readonly #headers: Record<string, string>;
+  readonly #zstd: boolean;
   /** Targets that answered last time: their connection may have gone away unnoticed. */
   readonly #answered = new WeakSet<ScrapeTarget>();
 
-  constructor(config: ScrapeConfig, clock: Clock, userAgent: string) {
+  constructor(config: ScrapeConfig, clock: Clock, userAgent: string, zstd = false) {
     this.#config = config;
+    this.#zstd = zstd;
     this.#http = new HttpClient({
       config,
       clock,
@@ -51,7 +53,7 @@ export class PoolClient {
     });
     this.#headers = {
       accept: acceptHeader(config.scrape_protocols, config.metric_name_escaping_scheme),
-      'accept-encoding': acceptEncodingHeader(config.enable_compression),
+      'accept-encoding': acceptEncodingHeader(config.enable_compression, zstd),
       'user-agent': userAgent,
     };
   }
@@ -80,11 +82,11 @@ export class PoolClient {
     }
     if (response.byteLength > BODY_BYTES_MAX) throw new ScrapeFailure('body size limit exceeded');
     const encoding = headerOf(response, 'content-encoding').toLowerCase();
-    if (encoding === 'zstd') throw new ScrapeFailure(ZSTD_NOT_ENABLED);
+    if (encoding === 'zstd' && !this.#zstd) throw new ScrapeFailure(ZSTD_NOT_ENABLED);
     this.#answered.add(target);
     return {
       pieces: response.pieces,
-      contentEncoding: encoding === 'gzip' ? 'gzip' : '',
+      contentEncoding: encoding === 'gzip' || encoding === 'zstd' ? encoding : '',
       contentType: headerOf(response, 'content-type'),
     };
   }

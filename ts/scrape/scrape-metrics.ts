@@ -14,6 +14,7 @@ const summary = (name: string, help: string, label: string): Summary => new Summ
 /** Errors of the core that have a counter of their own, by how they begin. */
 const LIMITS = [
   ['sample limit exceeded', 'sampleLimit'],
+  ['histogram bucket limit exceeded', 'bucketLimit'],
   ['body size limit exceeded', 'bodySizeLimit'],
   ['label_limit exceeded', 'labelLimits'],
   ['label_name_length_limit exceeded', 'labelLimits'],
@@ -85,6 +86,10 @@ export class ScrapeMetrics {
   readonly sampleLimit = counter(
     'prometheus_target_scrapes_exceeded_sample_limit_total',
     'Total number of scrapes that hit the sample limit and were rejected.',
+  );
+  readonly bucketLimit = counter(
+    'prometheus_target_scrapes_exceeded_native_histogram_bucket_limit_total',
+    'Total number of scrapes that hit the native histogram bucket limit and were rejected.',
   );
   readonly labelLimits = counter(
     'prometheus_target_scrape_pool_exceeded_label_limits_total',

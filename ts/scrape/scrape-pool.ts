@@ -20,6 +20,8 @@ export interface PoolContext {
   logger: Logger;
   metrics: ScrapeMetrics;
   userAgent: string;
+  /** Whether targets may answer in zstd. */
+  zstd?: boolean;
   offsetSeed: bigint;
   shutdown: AbortSignal;
   /** Takes work that goes on after the call that began it, so that a shutdown can wait for it. */
@@ -64,7 +66,7 @@ export class ScrapePool {
     this.#context = context;
     this.#config = config;
     this.#relabeler = this.#compile(config.relabel_configs, config);
-    this.#client = new PoolClient(config, context.clock, context.userAgent);
+    this.#client = new PoolClient(config, context.clock, context.userAgent, context.zstd);
     context.metrics.targetLimit.set([config.job_name], config.target_limit);
   }
 
@@ -91,7 +93,7 @@ export class ScrapePool {
   reload(config: ScrapeConfig): void {
     this.#relabeler = this.#compile(config.relabel_configs, config);
     this.#oldClients.push(this.#client);
-    this.#client = new PoolClient(config, this.#context.clock, this.#context.userAgent);
+    this.#client = new PoolClient(config, this.#context.clock, this.#context.userAgent, this.#context.zstd);
     this.#config = config;
     this.#found = new WeakMap();
     this.#outdated = true;
@@ -243,6 +245,17 @@ export class ScrapePool {
       labelLimit: config.label_limit,
       labelNameLengthLimit: config.label_name_length_limit,
       labelValueLengthLimit: config.label_value_length_limit,
+      bucketLimit: config.native_histogram_bucket_limit,
+      minBucketFactor: config.native_histogram_min_bucket_factor,
+      nativeHistograms: target.flag('__scrape_native_histograms__', config.scrape_native_histograms),
+      alwaysClassicHistograms: target.flag(
+        '__always_scrape_classic_histograms__',
+        config.always_scrape_classic_histograms,
+      ),
+      classicHistogramsToNhcb: target.flag(
+        '__convert_classic_histograms_to_nhcb__',
+        config.convert_classic_histograms_to_nhcb,
+      ),
       extraScrapeMetrics: config.extra_scrape_metrics,
       scrapeTimeoutMs: target.timeoutMs,
     };

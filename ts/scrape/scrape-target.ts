@@ -52,6 +52,13 @@ export class ScrapeTarget {
     return this.allLabels.__scrape_interval__ ?? '';
   }
 
+  /** A switch that one of the target's labels may set, as Go reads booleans; `otherwise` where it does not. */
+  flag(label: string, otherwise: boolean): boolean {
+    const value = this.allLabels[label] ?? '';
+    if (/^(?:1|t|T|true|TRUE|True)$/.test(value)) return true;
+    return /^(?:0|f|F|false|FALSE|False)$/.test(value) ? false : otherwise;
+  }
+
   get scrapeTimeout(): string {
     return this.allLabels.__scrape_timeout__ ?? '';
   }

@@ -1,8 +1,8 @@
 /** Discovery and scraping wired together, as the rest of the server sees them. */
 
 import type { DroppedTargetView, TargetsView, TargetView } from '../api/index.ts';
-import { type LoadResult, type ScrapeConfig, scrapeConfigToYaml } from '../config/index.ts';
-import type { Engine } from '../core/index.ts';
+import { type LoadResult, preferProtobuf, type ScrapeConfig, scrapeConfigToYaml } from '../config/index.ts';
+import type { Engine, EngineFeature } from '../core/index.ts';
 import { DiscoveryManager } from '../discovery/index.ts';
 import { undici } from '../http/index.ts';
 import type { ScrapeManager } from '../scrape/index.ts';
@@ -18,6 +18,7 @@ export interface ScrapingOptions {
   clock: Clock;
   logger: Logger;
   extraScrapeMetrics: boolean;
+  features: readonly EngineFeature[];
 }
 
 export class Scraping implements TargetsView {
@@ -40,7 +41,9 @@ export class Scraping implements TargetsView {
     const { clock, logger } = this.#options;
     const { ScrapeManager } = await import('../scrape/index.ts');
     if (this.#isStopped) return;
-    this.#manager = new ScrapeManager({ engine, clock, logger, userAgent: `Narthex/${narthexVersion()}` });
+    const userAgent = `Narthex/${narthexVersion()}`;
+    const zstd = this.#options.features.includes('zstd-scrape');
+    this.#manager = new ScrapeManager({ engine, clock, logger, userAgent, zstd });
     await this.#apply(this.#manager, config);
   }
 
@@ -87,7 +90,10 @@ export class Scraping implements TargetsView {
   }
 
   async #apply(manager: ScrapeManager, { config, scrapeConfigs }: LoadResult): Promise<void> {
-    const configs = this.#options.extraScrapeMetrics ? scrapeConfigs.map(withExtraMetrics) : scrapeConfigs;
+    const { extraScrapeMetrics, features } = this.#options;
+    const wantsStarts = features.includes('st-storage') || features.includes('created-timestamp-zero-ingestion');
+    const asked = wantsStarts ? scrapeConfigs.map(preferProtobuf) : scrapeConfigs;
+    const configs = extraScrapeMetrics ? asked.map(withExtraMetrics) : asked;
     try {
       manager.applyConfig(configs, config.global.external_labels);
     } finally {

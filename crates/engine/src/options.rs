@@ -35,6 +35,10 @@ pub struct Features {
     pub metadata_wal_records: bool,
     /// `st-storage`: start timestamps are kept; implies the two encodings that hold them.
     pub st_storage: bool,
+    /// `created-timestamp-zero-ingestion`: a zero is stored where a series began.
+    pub created_timestamp_zero_ingestion: bool,
+    /// `zstd-scrape`: targets may answer in zstd.
+    pub zstd_scrape: bool,
     /// `delayed-compaction`: a block is cut after a random delay.
     pub delayed_compaction: bool,
     /// `histograms-st-encoding`
@@ -62,6 +66,8 @@ impl Features {
             "memory-snapshot-on-shutdown" => &mut self.memory_snapshot_on_shutdown,
             "metadata-wal-records" => &mut self.metadata_wal_records,
             "st-storage" => &mut self.st_storage,
+            "created-timestamp-zero-ingestion" => &mut self.created_timestamp_zero_ingestion,
+            "zstd-scrape" => &mut self.zstd_scrape,
             "delayed-compaction" => &mut self.delayed_compaction,
             "histograms-st-encoding" => &mut self.histograms_st_encoding,
             "xor2-encoding" => &mut self.xor2_encoding,

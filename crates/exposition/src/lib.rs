@@ -1,9 +1,10 @@
 //! Parsers and writers of the exposition formats.
 //!
 //! A [`Parser`] borrows a body and yields its entries: text 0.0.4 and 1.0.0, OpenMetrics 0.0.1 and
-//! 1.0. What it accepts, what it makes of it and why it refuses is what Prometheus 3.16 does, oddities
-//! included. Protobuf and OpenMetrics 2.0 are named in [`Format`] and have no parser yet. Nothing
-//! here knows of targets, storage or time.
+//! 1.0; a [`ProtobufParser`] does so for delimited protobuf, and a [`ClassicConverter`] turns the classic
+//! histograms of a text format into native ones. A scrape reads all three through [`Source`]. What they
+//! accept, what they make of it and why they refuse is what Prometheus 3.16 does, oddities included.
+//! OpenMetrics 2.0 is named in [`Format`] and has no parser yet. Nothing here knows of targets, storage or time.
 //!
 //! Samples come as the bytes of their series text, which is what a scrape cache is keyed by; labels
 //! are taken apart only when asked for. Lines as exporters usually write them go through `fast`;

@@ -26,6 +26,11 @@ pub struct NativeTargetOptions {
     pub label_limit: f64,
     pub label_name_length_limit: f64,
     pub label_value_length_limit: f64,
+    pub bucket_limit: f64,
+    pub min_bucket_factor: f64,
+    pub native_histograms: bool,
+    pub always_classic_histograms: bool,
+    pub classic_histograms_to_nhcb: bool,
     pub extra_scrape_metrics: bool,
     pub scrape_timeout_ms: f64,
 }
@@ -167,6 +172,11 @@ pub(crate) fn options(o: NativeTargetOptions) -> Result<TargetOptions> {
         label_limit: o.label_limit as u64,
         label_name_length_limit: o.label_name_length_limit as u64,
         label_value_length_limit: o.label_value_length_limit as u64,
+        bucket_limit: o.bucket_limit as u64,
+        min_bucket_factor: o.min_bucket_factor,
+        native_histograms: o.native_histograms,
+        always_classic_histograms: o.always_classic_histograms,
+        classic_histograms_to_nhcb: o.classic_histograms_to_nhcb,
         extra_scrape_metrics: o.extra_scrape_metrics,
         scrape_timeout_ms: o.scrape_timeout_ms as u64,
     })

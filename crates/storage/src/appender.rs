@@ -111,6 +111,23 @@ pub trait Appender: Send {
         Err(AppendError::Unsupported("native histograms"))
     }
 
+    /// Adds a zero where a series began: at `st` of the times (t, st) of a sample that is appended next, for a native
+    /// histogram an empty one like `like`. A start that is not before `t`, or too late for its series, adds nothing, and
+    /// nothing is counted as refused. Returns the reference to use next time.
+    ///
+    /// # Errors
+    /// What keeps the sample from being appended, too.
+    fn append_start_zero(
+        &mut self,
+        series: SeriesRef,
+        labels: &Labels,
+        times: (TimestampMs, TimestampMs),
+        like: Option<HistogramValue<'_>>,
+    ) -> Result<SeriesRef, AppendError> {
+        let _ = (labels, times, like);
+        Ok(series)
+    }
+
     /// Adds an exemplar to a series that exists: `series`, or, where that is [`SeriesRef::NONE`] or
     /// no longer known, `labels`. Its time must be given. One that the series has already as its
     /// newest is accepted and dropped.

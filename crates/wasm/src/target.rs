@@ -30,6 +30,11 @@ pub(crate) struct WasmTargetOptions {
     label_limit: f64,
     label_name_length_limit: f64,
     label_value_length_limit: f64,
+    bucket_limit: f64,
+    min_bucket_factor: f64,
+    native_histograms: bool,
+    always_classic_histograms: bool,
+    classic_histograms_to_nhcb: bool,
     extra_scrape_metrics: bool,
     scrape_timeout_ms: f64,
 }
@@ -163,6 +168,11 @@ pub(crate) fn target_options(o: WasmTargetOptions) -> Result<TargetOptions, Erro
         label_limit: o.label_limit as u64,
         label_name_length_limit: o.label_name_length_limit as u64,
         label_value_length_limit: o.label_value_length_limit as u64,
+        bucket_limit: o.bucket_limit as u64,
+        min_bucket_factor: o.min_bucket_factor,
+        native_histograms: o.native_histograms,
+        always_classic_histograms: o.always_classic_histograms,
+        classic_histograms_to_nhcb: o.classic_histograms_to_nhcb,
         extra_scrape_metrics: o.extra_scrape_metrics,
         scrape_timeout_ms: o.scrape_timeout_ms as u64,
     })

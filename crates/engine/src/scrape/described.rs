@@ -1,6 +1,5 @@
 //! What a scrape tells the database beside samples: exemplars, and the metadata of a sample's family.
 
-use exposition::Parser;
 use model::{Labels, Metadata, MetricType, SeriesRef, TimestampMs};
 use storage::{AppendError, Appender, Exemplar};
 
@@ -54,28 +53,48 @@ fn belongs(metric: &str, family: &str, kind: MetricType) -> bool {
         }
 }
 
-/// Stores the exemplar of the line that the parser stands at, where it has one. What is wrong with it costs nothing
-/// else; `Ok(false)`: it came too late.
-///
-/// # Errors
-/// The database takes nothing more.
-pub(super) fn append_exemplar(
-    app: &mut dyn Appender,
-    parser: &Parser<'_>,
-    series: SeriesRef,
-    t_ms: TimestampMs,
-) -> Result<bool, AppendError> {
-    let Some(found) = parser.exemplar() else { return Ok(true) };
-    let mut labels = Vec::new();
-    found.for_each_label(|name, value| {
-        labels.push((String::from_utf8_lossy(name), String::from_utf8_lossy(value)));
-    });
-    let exemplar =
-        Exemplar { labels: Labels::from_pairs(labels), value: found.value, timestamp_ms: found.timestamp_ms };
-    match app.append_exemplar_at(series, &Labels::empty(), &exemplar, t_ms) {
-        Err(AppendError::OutOfOrderExemplar) => Ok(false),
-        Err(e @ AppendError::ReadOnly(_)) => Err(e),
-        _ => Ok(true),
+/// Exemplars on their way into the database, in memory that is used again.
+#[derive(Debug, Default)]
+pub(super) struct Exemplars(Vec<Exemplar>);
+
+impl Exemplars {
+    /// Stores the exemplars of a sample in the order of their times. What is wrong with one costs nothing else. Returns
+    /// how many came too late where all did; otherwise some are those of the scrape before, which is no news.
+    ///
+    /// # Errors
+    /// The database takes nothing more.
+    pub(super) fn append(
+        &mut self,
+        app: &mut dyn Appender,
+        found: &[exposition::Exemplar<'_>],
+        of_histogram: bool,
+        series: SeriesRef,
+        t_ms: TimestampMs,
+    ) -> Result<u64, AppendError> {
+        self.0.clear();
+        // Those of a native histogram must have a time, or they could not be told from the ones before.
+        let usable = found.iter().filter(|e| e.timestamp_ms.is_some() || !of_histogram);
+        self.0.extend(usable.map(|e| {
+            let mut labels = Vec::new();
+            e.for_each_label(|name, value| {
+                labels.push((String::from_utf8_lossy(name), String::from_utf8_lossy(value)));
+            });
+            Exemplar { labels: Labels::from_pairs(labels), value: e.value, timestamp_ms: e.timestamp_ms }
+        }));
+        self.0.sort_by(|a, b| {
+            let time = |e: &Exemplar| e.timestamp_ms.unwrap_or(t_ms);
+            let by_time = time(a).cmp(&time(b));
+            by_time.then(a.value.total_cmp(&b.value)).then_with(|| a.labels.cmp(&b.labels))
+        });
+        let mut late = 0;
+        for exemplar in &self.0 {
+            match app.append_exemplar_at(series, &Labels::empty(), exemplar, t_ms) {
+                Err(AppendError::OutOfOrderExemplar) => late += 1,
+                Err(e @ AppendError::ReadOnly(_)) => return Err(e),
+                _ => {}
+            }
+        }
+        Ok(if late == self.0.len() as u64 { late } else { 0 })
     }
 }
 

@@ -9,6 +9,7 @@ mod cache;
 mod described;
 mod inflate;
 mod ingest;
+mod intake;
 mod metadata;
 mod target;
 

@@ -1,5 +1,6 @@
 //! How a target's bodies become series: labels, limits, names.
 
+use model::histogram::{EXPONENTIAL_SCHEMA_MAX, EXPONENTIAL_SCHEMA_MIN};
 use model::relabel::{self, NameValidation, RelabelConfig};
 use model::{Labels, LabelsBuilder, METRIC_NAME};
 
@@ -33,6 +34,16 @@ pub struct TargetOptions {
     pub label_name_length_limit: u64,
     /// Longest label value, bytes.
     pub label_value_length_limit: u64,
+    /// Most buckets of a native histogram; finer ones are reduced as far as they can be.
+    pub bucket_limit: u64,
+    /// The least factor from one bucket's bound to the next; 0 for any.
+    pub min_bucket_factor: f64,
+    /// Native histograms count.
+    pub native_histograms: bool,
+    /// Classic histograms count also where there is a native one.
+    pub always_classic_histograms: bool,
+    /// Classic histograms become native ones with custom bounds.
+    pub classic_histograms_to_nhcb: bool,
     /// Adds scrape_timeout_seconds, scrape_sample_limit and scrape_body_size_bytes.
     pub extra_scrape_metrics: bool,
     /// For scrape_timeout_seconds.
@@ -62,6 +73,15 @@ impl TargetOptions {
         }
         self.check_limits(&out)?;
         Ok(Some(out))
+    }
+
+    /// The finest resolution that `min_bucket_factor` leaves (Prometheus `pickSchema`).
+    pub(super) fn schema_max(&self) -> i32 {
+        if self.min_bucket_factor <= 1.0 {
+            return EXPONENTIAL_SCHEMA_MAX;
+        }
+        let (min, max) = (f64::from(EXPONENTIAL_SCHEMA_MIN), f64::from(EXPONENTIAL_SCHEMA_MAX));
+        (-self.min_bucket_factor.log2().log2()).floor().clamp(min, max) as i32
     }
 
     fn add_target_labels(&self, labels: &mut LabelsBuilder) {
@@ -174,6 +194,32 @@ mod tests {
             ),
         );
         check(&target(true), &line, Ok(r#"{__name__="m", exported_job="taken", instance="h:1", job="own"}"#));
+    }
+
+    #[test]
+    fn bucket_factors_choose_schemas() {
+        let of =
+            |min_bucket_factor| TargetOptions { min_bucket_factor, ..TargetOptions::default() }.schema_max();
+        let expected = [
+            (65536.0, -4),
+            (256.0, -3),
+            (16.0, -2),
+            (4.0, -1),
+            (2.0, 0),
+            (1.4, 1),
+            (1.1, 2),
+            (1.09, 3),
+            (1.04, 4),
+            (1.02, 5),
+            (1.01, 6),
+            (1.005, 7),
+            (1.002, 8),
+            (0.0, 8),
+            (1e300, -4),
+        ];
+        for (factor, schema) in expected {
+            assert_eq!(of(factor), schema, "{factor}");
+        }
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use model::histogram::{CounterResetHint, NativeHistogram};
 use model::{FloatHistogram, Histogram, Labels, Metadata, STALE_NAN_BITS, SeriesRef, TimestampMs, stale_nan};
 use storage::{AppendError, Appender, Exemplar, HistogramValue, StorageError};
 
@@ -117,6 +118,41 @@ impl HeadAppender {
             }
         }
         Ok(())
+    }
+
+    /// Takes a zero at the start of a series, or an empty histogram like `like`.
+    fn add_start_zero(
+        &mut self,
+        series: u64,
+        st: TimestampMs,
+        like: Option<HistogramValue<'_>>,
+        min_valid_ms: TimestampMs,
+    ) -> Result<(), AppendError> {
+        fn empty<C: Default, B>(h: &NativeHistogram<C, B>) -> NativeHistogram<C, B> {
+            NativeHistogram {
+                // It is a reset by what it means; the layout is kept, so that no new chunk is begun.
+                counter_reset_hint: CounterResetHint::Reset,
+                schema: h.schema,
+                zero_threshold: h.zero_threshold,
+                custom_values: h.custom_values.clone(),
+                zero_count: C::default(),
+                count: C::default(),
+                sum: 0.0,
+                positive_spans: Vec::new(),
+                negative_spans: Vec::new(),
+                positive_buckets: Vec::new(),
+                negative_buckets: Vec::new(),
+            }
+        }
+        match like {
+            None => self.add(RefSample { series, t: st, v: 0.0 }, 0, min_valid_ms),
+            Some(HistogramValue::Integer(h)) => {
+                self.add_histogram(series, HistogramValue::Integer(&empty(h)), (st, 0), min_valid_ms)
+            }
+            Some(HistogramValue::Float(h)) => {
+                self.add_histogram(series, HistogramValue::Float(&empty(h)), (st, 0), min_valid_ms)
+            }
+        }
     }
 
     /// Takes the stale marker of a series that has histograms in this batch.
@@ -367,7 +403,7 @@ impl Appender for HeadAppender {
             let sample = |series| RefSample { series, t, v };
             if !series.is_none() {
                 match self.add(sample(series.0), st, from) {
-                    Err(AppendError::UnknownSeries) => {}
+                    Err(AppendError::UnknownSeries) if !labels.is_empty() => {}
                     other => return other.map(|()| series),
                 }
             }
@@ -410,13 +446,40 @@ impl Appender for HeadAppender {
         let added = self.min_valid_ms(t).and_then(|from| {
             if !series.is_none() {
                 match self.add_histogram(series.0, h, (t, st), from) {
-                    Err(AppendError::UnknownSeries) => {}
+                    Err(AppendError::UnknownSeries) if !labels.is_empty() => {}
                     other => return other.map(|()| series),
                 }
             }
             self.with_labels(labels, |this, found| this.add_histogram(found, h, (t, st), from))
         });
         added.inspect_err(|e| self.refused(e, true))
+    }
+
+    fn append_start_zero(
+        &mut self,
+        series: SeriesRef,
+        labels: &Labels,
+        (t, st): (TimestampMs, TimestampMs),
+        like: Option<HistogramValue<'_>>,
+    ) -> Result<SeriesRef, AppendError> {
+        // The sample itself says where the head begins.
+        let Ok(from) = self.min_valid_ms(t) else { return Ok(series) };
+        if st >= t || st < from {
+            return Ok(series);
+        }
+        let refuse = std::mem::replace(&mut self.late.refuse, true);
+        let added = match self.add_start_zero(series.0, st, like, from) {
+            Err(AppendError::UnknownSeries) if !labels.is_empty() => {
+                self.with_labels(labels, |this, found| {
+                    // What is wrong with the zero does not touch the sample.
+                    let _ = this.add_start_zero(found, st, like, from);
+                    Ok(())
+                })
+            }
+            _ => Ok(series),
+        };
+        self.late.refuse = refuse;
+        added
     }
 
     fn append_exemplar(
