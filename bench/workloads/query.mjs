@@ -58,7 +58,7 @@ async function compareForm({ form, queries, runs, names }) {
 }
 
 async function warmUp(site, client, startMs) {
-  const path = pathOf({ query: 'vector(1)', stepSeconds: 60 }, startMs, site.name);
+  const path = pathOf({ query: 'vector(1)', steps: 115, stepSeconds: 60 }, startMs, site.name);
   for (let i = 0; i < FIRST_REQUESTS; i++) await client.ask(site, path);
 }
 
