@@ -2,6 +2,8 @@
 
 use model::{Labels, METRIC_NAME};
 
+use crate::error::QueryError;
+use crate::functions::stretch::{GoOn, LABELS, Pulse};
 use crate::plan::Grouping;
 
 /// The labels that make up a metric's identity besides its dimensions; sorted.
@@ -49,10 +51,20 @@ pub(crate) fn is_in_group(l: &Labels, g: &Grouping, known: &Labels) -> bool {
 }
 
 /// Whether all sets have the same name, type and unit: then distinct sets stay distinct without.
-pub(crate) fn share_metadata<'a>(mut all: impl Iterator<Item = &'a Labels>) -> bool {
-    let Some(first) = all.next() else { return true };
+pub(crate) fn share_metadata<'a>(
+    mut all: impl Iterator<Item = &'a Labels>,
+    go_on: GoOn<'_>,
+) -> Result<bool, QueryError> {
+    let Some(first) = all.next() else { return Ok(true) };
     let wanted = METADATA.map(|n| first.get(n));
-    all.all(|l| METADATA.map(|n| l.get(n)) == wanted)
+    let mut pulse = Pulse::new(go_on);
+    for l in all {
+        pulse.beat(LABELS)?;
+        if METADATA.map(|n| l.get(n)) != wanted {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 /// The labels by which elements of two vectors pair up. `names` must be sorted.

@@ -7,6 +7,7 @@ use storage::{Clock, Queryable, Spawn};
 
 use crate::error::QueryError;
 use crate::exec::{Consumption, Exec, SeriesRow, Val};
+use crate::functions::stretch::{LABELS, Pulse};
 use crate::grid::Grid;
 use crate::labels::drop_metadata;
 use crate::options::{Cancel, QueryOptions};
@@ -93,9 +94,11 @@ fn run(
     let querier = store.querier(plan.min_ms, plan.max_ms)?;
     let exec = Exec::new(&plan, querier, spawn, opts, cancel);
     let prepared = clock.monotonic_ns();
-    let evaluated = evaluate(&exec, &plan, shape).map_err(|e| e.told_by(&|| exec.check()));
+    let evaluated = evaluate(&exec, &plan, shape);
     let evaluated_ns = clock.monotonic_ns();
-    let value = evaluated.map(finish).and_then(|v| exec.check_samples().map(|()| v));
+    let value = evaluated.and_then(|raw| finish(&exec, raw));
+    let value = value.map_err(|e| e.told_by(&|| exec.check()));
+    let value = value.and_then(|v| exec.check_samples().map(|()| v));
     // A query that failed may have asked for more steps than could ever be walked.
     let Consumption { total, read, steps } =
         if value.is_ok() { exec.consumption() } else { Consumption::default() };
@@ -120,19 +123,19 @@ fn run(
     Ok(QueryResult { value: value?, annotations: exec.into_annotations(), stats })
 }
 
-/// What is left to shape once nothing can fail any more.
+/// What is left to shape.
 enum Raw {
     Value(Value),
     /// To be sorted by labels.
     Unsorted(Vec<Series>),
 }
 
-fn finish(raw: Raw) -> Value {
+fn finish(exec: &Exec<'_>, raw: Raw) -> Result<Value, QueryError> {
     match raw {
-        Raw::Value(v) => v,
+        Raw::Value(v) => Ok(v),
         Raw::Unsorted(mut series) => {
-            series.sort_by(|a, b| a.labels.cmp(&b.labels));
-            Value::Matrix(series)
+            exec.stop.sort_by(&mut series, |a, b| a.labels.cmp(&b.labels))?;
+            Ok(Value::Matrix(series))
         }
     }
 }
@@ -161,7 +164,14 @@ fn evaluate<'e>(exec: &'e Exec<'e>, plan: &'e QueryPlan, shape: Shape) -> Result
         });
         return Ok(Raw::Value(Value::Vector(samples.collect())));
     }
-    Ok(Raw::Unsorted(rows.into_iter().map(|r| series(r, root.grid)).collect()))
+    let go_on = || exec.check();
+    let mut pulse = Pulse::new(&go_on);
+    let mut out = Vec::with_capacity(rows.len());
+    for r in rows {
+        pulse.beat(LABELS + r.row.count())?;
+        out.push(series(r, root.grid));
+    }
+    Ok(Raw::Unsorted(out))
 }
 
 /// The rows of a vector with the names removed that were to go at the end.
@@ -169,6 +179,7 @@ fn named<'e>(exec: &'e Exec<'e>, val: Val<'e>) -> Result<Vec<SeriesRow>, QueryEr
     let mut stream = val.into_vector();
     if exec.opts.delayed_name_removal {
         stream = stream.map(
+            &|| exec.check(),
             |h| {
                 let mut h = h.clone();
                 if h.drop_name {

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use model::histogram::CounterResetHint;
 use model::{Columns, FloatHistogram, Labels, Matcher};
 
-use crate::StorageError;
 use crate::chain::{Chained, chain};
 use crate::heap::Heap;
 use crate::querier::{LabelHints, LabelQuerier, Projection, Querier, SelectHints, SeriesSet};
 use crate::vec_store::append_range;
+use crate::{Stop, StorageError};
 
 /// One querier over several. A series that several have is one series; where several have a sample
 /// at the same time, one of them is taken, the same that [`chain`] takes and so does compaction:
@@ -75,7 +75,7 @@ impl Querier for MergeQuerier {
             return Ok(sets.remove(0));
         }
         let limit = if hints.limit == 0 { usize::MAX } else { hints.limit };
-        Ok(Box::new(MergeSeriesSet::new(sets, limit)))
+        Ok(Box::new(MergeSeriesSet::new(sets, limit, &hints.stop)?))
     }
 }
 
@@ -98,7 +98,7 @@ struct Next {
 impl MergeSeriesSet {
     /// Takes series off a heap as Prometheus' `genericMergeSeriesSet` does: in which order equal
     /// ones come out decides whose samples count.
-    fn new(sets: Vec<Box<dyn SeriesSet>>, limit: usize) -> Self {
+    fn new(sets: Vec<Box<dyn SeriesSet>>, limit: usize, stop: &Stop) -> Result<Self, StorageError> {
         let mut merged = Self { sets: Vec::new(), labels: Vec::new(), starts: vec![0], places: Vec::new() };
         let next = |set: usize, at: usize| {
             (at < sets[set].len()).then(|| Next { labels: sets[set].labels(at), set, at })
@@ -107,6 +107,7 @@ impl MergeSeriesSet {
         (0..sets.len()).filter_map(|set| next(set, 0)).for_each(|n| heap.push(n));
         let mut current: Vec<(usize, usize)> = Vec::new();
         while merged.labels.len() < limit {
+            stop.check_at(merged.labels.len())?;
             current.drain(..).filter_map(|(set, at)| next(set, at + 1)).for_each(|n| heap.push(n));
             let Some(Next { labels, set, at }) = heap.pop() else { break };
             current.push((set, at));
@@ -118,7 +119,7 @@ impl MergeSeriesSet {
             merged.starts.push(narrow(merged.places.len()));
         }
         merged.sets = sets;
-        merged
+        Ok(merged)
     }
 }
 

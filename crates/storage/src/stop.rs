@@ -7,7 +7,10 @@ use std::sync::Arc;
 use crate::StorageError;
 
 /// Elements between two questions whether to go on, where each costs a microsecond or less.
-pub const STOP_STRETCH: usize = 4096;
+pub const STOP_STRETCH: usize = 1024;
+
+/// Chunks of one series between two questions: some ten thousand samples.
+const STOP_CHUNKS: usize = 64;
 
 /// Whether an answer is still wanted. Clones are handles on the same; the default never stops.
 #[derive(Clone, Default)]
@@ -38,6 +41,15 @@ impl Stop {
     #[inline]
     pub fn check_at(&self, i: usize) -> Result<(), StorageError> {
         if i.is_multiple_of(STOP_STRETCH) { self.check() } else { Ok(()) }
+    }
+
+    /// [`Self::check`] for chunk `n` of a series: asks every [`STOP_CHUNKS`], so that few series do.
+    ///
+    /// # Errors
+    /// As [`Self::check`].
+    #[inline]
+    pub fn check_chunk(&self, n: usize) -> Result<(), StorageError> {
+        if n % STOP_CHUNKS == STOP_CHUNKS - 1 { self.check() } else { Ok(()) }
     }
 
     /// Sorts `list`, stably, as a merge sort that can be left: after an error `list` is in no order

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::path::Path;
 
 use model::{Columns, METRIC_NAME, Matcher};
-use storage::Fs;
+use storage::{Fs, Stop};
 use tsdb::block::Block;
 use tsdb::db::last_block;
 use tsdb::index::{PostingsIndex, postings_for_matchers};
@@ -50,7 +50,7 @@ pub(super) fn analyze(
     let series = if matchers.is_empty() {
         index.all()?.into_owned()
     } else {
-        postings_for_matchers(index, &matchers)?
+        postings_for_matchers(index, &matchers, &Stop::default())?
     };
     if selector.is_some() {
         text += &format!("Matched series: {}\n", series.len());

@@ -9,6 +9,7 @@ use super::{Exec, Head, Stream};
 use crate::annotations::Annotation;
 use crate::error::QueryError;
 use crate::functions::math;
+use crate::functions::stretch::{GoOn, LABELS, Pulse};
 use crate::grid::Grid;
 use crate::labels::{group, is_in_group};
 use crate::plan::{Aggregate, Grouping, Node, Place, Plan};
@@ -22,11 +23,17 @@ pub(super) struct Groups {
 }
 
 impl Groups {
-    pub(super) fn find<'a>(inputs: impl Iterator<Item = &'a Head>, by: &Grouping) -> Self {
+    pub(super) fn find<'a>(
+        inputs: impl Iterator<Item = &'a Head>,
+        by: &Grouping,
+        go_on: GoOn<'_>,
+    ) -> Result<Self, QueryError> {
+        let mut pulse = Pulse::new(go_on);
         let mut out = Self::default();
         let mut known: HashMap<Labels, u32> = HashMap::new();
         let mut seen = Seen::default();
         for h in inputs {
+            pulse.beat(LABELS)?;
             if let Some(group) = seen.group_of(&h.labels) {
                 out.heads[group as usize].drop_name |= h.drop_name;
                 out.of.push(group);
@@ -52,7 +59,7 @@ impl Groups {
             out.of.push(at);
             seen.remember(&h.labels, at);
         }
-        out
+        Ok(out)
     }
 }
 

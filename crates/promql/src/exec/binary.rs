@@ -243,6 +243,10 @@ impl<'e> Exec<'e> {
         let with = WithScalar { op: b.op, scalar, swapped, return_bool: b.return_bool, span: plan.span };
         let renames = math::changes_metric(b.op) || b.return_bool;
         let row = move |row| with.row(self, row);
-        Ok(Val::Vector(if renames { self.rename(vector, row)? } else { vector.map(Head::clone, row)? }))
+        Ok(Val::Vector(if renames {
+            self.rename(vector, row)?
+        } else {
+            vector.map(&|| self.check(), Head::clone, row)?
+        }))
     }
 }

@@ -11,7 +11,7 @@ use crate::annotations::Annotation;
 use crate::error::QueryError;
 use crate::functions::buckets::{self, Bucket, Monotonicity};
 use crate::functions::native::{self, Notes};
-use crate::functions::stretch::Pulse;
+use crate::functions::stretch::{GoOn, LABELS, Pulse};
 use crate::grid::Grid;
 use crate::labels::without;
 use crate::plan::{Call, Node, Place, Plan};
@@ -41,7 +41,8 @@ fn upper_bound(le: &str) -> Option<f64> {
 }
 
 impl Histograms {
-    fn gather(rows: Vec<SeriesRow>) -> Self {
+    fn gather(rows: Vec<SeriesRow>, go_on: GoOn<'_>) -> Result<Self, QueryError> {
+        let mut pulse = Pulse::new(go_on);
         let mut known: HashMap<Labels, usize> = HashMap::new();
         let mut heads = Vec::new();
         let mut place_of = |key: Labels| {
@@ -52,12 +53,13 @@ impl Histograms {
         };
         let (mut place, mut native) = (Vec::with_capacity(rows.len()), Vec::with_capacity(rows.len()));
         for r in &rows {
+            pulse.beat(LABELS)?;
             let labels = &r.head.labels;
             let upper = upper_bound(labels.get(BUCKET_LABEL).unwrap_or(""));
             place.push(upper.map(|upper| (place_of(without(labels, BUCKET_LABEL)), upper)));
             native.push(r.row.has_histograms().then(|| place_of(labels.clone())));
         }
-        Self { rows, place, native, heads }
+        Ok(Self { rows, place, native, heads })
     }
 
     /// Calls `f` with each histogram's number and buckets at each step.
@@ -115,7 +117,7 @@ impl Histograms {
 impl<'e> Exec<'e> {
     fn histograms_of(&'e self, arg: &'e Plan) -> Result<Histograms, QueryError> {
         let input = self.eval_vector(arg)?;
-        Ok(Histograms::gather(self.collect(input)?))
+        Histograms::gather(self.collect(input)?, &|| self.check())
     }
 
     fn finish(&self, h: &Histograms, out: Vec<SeriesRow>) -> Result<Stream<'e>, QueryError> {

@@ -9,7 +9,7 @@ use promql_syntax::ast::StringLiteral;
 use super::aggregate::steps;
 use super::{Exec, Head, SeriesRow, Stream};
 use crate::error::QueryError;
-use crate::functions::stretch::Pulse;
+use crate::functions::stretch::{LABELS, Pulse};
 use crate::grid::Grid;
 use crate::labels::group;
 use crate::plan::Aggregate;
@@ -53,6 +53,7 @@ impl<'e> Exec<'e> {
                 let at = match last[i] {
                     Some((last, at)) if bits == Some(last) => at,
                     _ => {
+                        pulse.beat(LABELS)?;
                         let text = match cell {
                             // Scaling by NaN made one up; Prometheus does not write it out.
                             Cell::Histogram(h) if h.uses_custom_buckets() && h.zero_count != 0.0 => {

@@ -6,6 +6,7 @@ use model::Labels;
 
 use super::{Exec, SeriesRow, Stream};
 use crate::error::QueryError;
+use crate::functions::stretch::{LABELS, Pulse};
 use crate::labels::share_metadata;
 use crate::row::Row;
 
@@ -16,8 +17,9 @@ impl<'e> Exec<'e> {
         s: Stream<'e>,
         row: impl Fn(Row) -> Result<Row, QueryError> + Send + Sync + 'e,
     ) -> Result<Stream<'e>, QueryError> {
-        let stays_distinct = share_metadata((0..s.len()).map(|i| &s.head(i).labels));
-        let out = s.map(|h| self.renamed(h), row)?;
+        let go_on = || self.check();
+        let stays_distinct = share_metadata((0..s.len()).map(|i| &s.head(i).labels), &go_on)?;
+        let out = s.map(&go_on, |h| self.renamed(h), row)?;
         if stays_distinct { Ok(out) } else { self.distinct_if_renamed(out) }
     }
 
@@ -30,7 +32,10 @@ impl<'e> Exec<'e> {
     pub(crate) fn distinct(&self, s: Stream<'e>) -> Result<Stream<'e>, QueryError> {
         let n = s.len();
         let mut places: HashMap<Labels, usize> = HashMap::with_capacity(n);
+        let go_on = || self.check();
+        let mut pulse = Pulse::new(&go_on);
         for i in 0..n {
+            pulse.beat(LABELS)?;
             places.entry(s.head(i).labels.clone()).or_insert(i);
         }
         if places.len() == n {
@@ -39,13 +44,14 @@ impl<'e> Exec<'e> {
         places.clear();
         let mut out: Vec<SeriesRow> = Vec::with_capacity(places.len());
         for r in self.collect(s)? {
+            pulse.beat(LABELS)?;
             match places.get(&r.head.labels) {
                 None => {
                     places.insert(r.head.labels.clone(), out.len());
                     out.push(r);
                 }
                 Some(i) => {
-                    out[*i].row = out[*i].row.merge(&r.row, &|| self.check())?;
+                    out[*i].row = out[*i].row.merge(&r.row, &go_on)?;
                 }
             }
         }

@@ -403,7 +403,7 @@ impl<'e> Exec<'e> {
         input: Stream<'e>,
         grid: Grid,
     ) -> Result<Stream<'e>, QueryError> {
-        let groups = Groups::find((0..input.len()).map(|i| input.head(i)), &a.grouping);
+        let groups = Groups::find((0..input.len()).map(|i| input.head(i)), &a.grouping, &|| self.check())?;
         let fold = Fold { exec: self, op: a.op, span: a.input.span, groups: &groups, grid };
         let mut all = Partial::default();
         match input {

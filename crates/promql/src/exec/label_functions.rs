@@ -46,7 +46,7 @@ impl<'e> Exec<'e> {
             found.expand(replacement, &mut value);
             relabelled(h, dst, &value)
         };
-        self.distinct(input.map(replace, Ok)?)
+        self.distinct(input.map(&|| self.check(), replace, Ok)?)
     }
 
     pub(super) fn label_join(&'e self, c: &'e Call) -> Result<Stream<'e>, QueryError> {
@@ -66,6 +66,6 @@ impl<'e> Exec<'e> {
             let values: Vec<&str> = sources.iter().map(|s| h.labels.get(s).unwrap_or("")).collect();
             relabelled(h, dst, &values.join(separator))
         };
-        self.distinct(input.map(join, Ok)?)
+        self.distinct(input.map(&|| self.check(), join, Ok)?)
     }
 }

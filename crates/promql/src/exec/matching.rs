@@ -11,7 +11,7 @@ use super::binary::{Outcome, Remarks, element};
 use super::{Exec, Head, SeriesRow, Stream};
 use crate::error::QueryError;
 use crate::functions::math;
-use crate::functions::stretch::{Pulse, stretches};
+use crate::functions::stretch::{LABELS, Pulse, stretches};
 use crate::grid::Grid;
 use crate::labels::{is_metadata, match_group};
 use crate::plan::{Binary, Place, Plan};
@@ -72,15 +72,18 @@ impl<'e> Exec<'e> {
         let (many, one) = if swapped { (rhs, lhs) } else { (lhs, rhs) };
         let mut known: HashMap<Labels, usize> = HashMap::new();
         let mut groups = Vec::new();
+        let go_on = || self.check();
+        let mut pulse = Pulse::new(&go_on);
         let mut group_of = |r: &SeriesRow| {
+            pulse.beat(LABELS)?;
             let key = match_group(&r.head.labels, m.on, &m.matching_labels);
-            *known.entry(key).or_insert_with_key(|key| {
+            Ok(*known.entry(key).or_insert_with_key(|key| {
                 groups.push(key.clone());
                 groups.len() - 1
-            })
+            }))
         };
-        let many_group = many.iter().map(&mut group_of).collect();
-        let one_group = one.iter().map(&mut group_of).collect();
+        let many_group = many.iter().map(&mut group_of).collect::<Result<_, QueryError>>()?;
+        let one_group = one.iter().map(&mut group_of).collect::<Result<_, QueryError>>()?;
         let matching = Matching {
             exec: self,
             op: b.op,
@@ -152,7 +155,10 @@ impl Matching<'_, '_> {
         let pairs = self.many_group.iter().enumerate().filter_map(|(i, g)| Some((i, partner[*g]?)));
         let mut out: Vec<(Head, usize, usize)> = Vec::new();
         let mut labels: HashMap<Labels, ()> = HashMap::new();
+        let go_on = || self.exec.check();
+        let mut pulse = Pulse::new(&go_on);
         for (i, j) in pairs {
+            pulse.beat(LABELS)?;
             let head = self.head(&self.many[i].head.labels, &self.one[j].head.labels);
             if labels.insert(head.labels.clone(), ()).is_some() {
                 return Ok(None);

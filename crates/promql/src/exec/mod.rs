@@ -39,7 +39,7 @@ mod window;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use model::{METRIC_NAME, Matcher};
-use storage::{Projection, Querier, SelectHints, SeriesSet, Spawn};
+use storage::{Projection, Querier, SelectHints, SeriesSet, Spawn, Stop};
 
 pub(crate) use account::Consumption;
 pub(crate) use budget::Budget;
@@ -91,6 +91,8 @@ pub(crate) struct Exec<'e> {
     pub(crate) spawn: &'e dyn Spawn,
     pub(crate) opts: &'e QueryOptions,
     pub(crate) cancel: &'e Cancel,
+    /// What [`Self::check`] asks, for those who know no query.
+    pub(crate) stop: Stop,
     pub(crate) budget: Budget,
     pub(crate) meters: Meters,
     annotations: Mutex<Annotations>,
@@ -111,6 +113,7 @@ impl<'e> Exec<'e> {
             spawn,
             opts,
             cancel,
+            stop: opts.stop(cancel),
             budget: Budget::new(opts.memory_bytes_max),
             meters: Meters::new(plan.tallies.len(), opts.max_samples, opts.max_samples_read),
             annotations: Mutex::default(),
@@ -171,7 +174,7 @@ impl<'e> Exec<'e> {
         hints: SelectHints,
         matchers: &[Matcher],
     ) -> Result<Box<dyn SeriesSet>, QueryError> {
-        let hints = SelectHints { stop: self.opts.stop(self.cancel), ..hints };
+        let hints = SelectHints { stop: self.stop.clone(), ..hints };
         Ok(self.querier.select(&hints, matchers)?)
     }
 
@@ -241,7 +244,7 @@ impl<'e> Exec<'e> {
                 }
                 Val::Vector(s) => {
                     let held = matches!(s, Stream::Ready(_));
-                    Val::Vector(s.map(Head::clone, move |row| {
+                    Val::Vector(s.map(&|| self.check(), Head::clone, move |row| {
                         // Rows that are ready stay in memory, others are counted by their reader.
                         if !row.is_empty() && grid.steps as u64 > self.meters.max() {
                             return Err(QueryError::TooManySamples);

@@ -20,7 +20,7 @@ impl<'e> Exec<'e> {
     ) -> Result<Stream<'e>, QueryError> {
         param.warn_quantile(self);
         let rows = self.collect(input)?;
-        let groups = Groups::find(rows.iter().map(|r| &r.head), &a.grouping);
+        let groups = Groups::find(rows.iter().map(|r| &r.head), &a.grouping, &|| self.check())?;
         let mut members: Vec<Vec<&Row>> = vec![Vec::new(); groups.heads.len()];
         for (r, group) in rows.iter().zip(&groups.of) {
             members[*group as usize].push(&r.row);

@@ -28,10 +28,10 @@ enum Source<'e> {
 }
 
 impl<'e> Source<'e> {
-    fn heads(&self) -> Vec<Head> {
+    fn heads(&self, exec: &Exec<'e>) -> Result<Vec<Head>, QueryError> {
         match self {
-            Self::Select(set, _) => (0..set.len()).map(|i| Head::new(set.labels(i))).collect(),
-            Self::Subquery(s, _) => (0..s.len()).map(|i| s.head(i).clone()).collect(),
+            Self::Select(set, _) => exec.heads_of(set.as_ref()),
+            Self::Subquery(s, _) => Ok((0..s.len()).map(|i| s.head(i).clone()).collect()),
         }
     }
 
@@ -120,15 +120,15 @@ impl<'e> Exec<'e> {
         } else if c.window.smoothed {
             check_modifier("smoothed", &SMOOTHED, c.function)?;
         }
-        let mut inputs = source.heads();
-        let stays_distinct = share_metadata(inputs.iter().map(|h| &h.labels));
+        let mut inputs = source.heads(self)?;
+        let stays_distinct = share_metadata(inputs.iter().map(|h| &h.labels), &|| self.check())?;
         // To find series that are equal but for their names takes all labels.
         if let WindowSource::Select(i) = &c.window.source
             && !stays_distinct
             && let Some(whole) = self.select_whole(*i)?
         {
             source = Source::Select(whole, self.looks(*i, frame));
-            inputs = source.heads();
+            inputs = source.heads(self)?;
         }
         let keeps_name = matches!(c.function, Function::LastOverTime | Function::FirstOverTime);
         let heads = inputs
@@ -200,7 +200,7 @@ impl<'e> Exec<'e> {
     pub(crate) fn matrix(&'e self, w: &'e Window, plan: &Plan) -> Result<Vec<Series>, QueryError> {
         let frame = self.frame(w, plan.grid);
         let source = self.source(w, frame)?;
-        let heads = source.heads();
+        let heads = source.heads(self)?;
         let is_subquery = matches!(w.source, WindowSource::Subquery(_));
         let mut out = Vec::new();
         let mut scratch = Scratch::default();
@@ -249,7 +249,7 @@ impl<'e> Exec<'e> {
                 s
             })
             .collect();
-        out.sort_by(|a, b| a.labels.cmp(&b.labels));
+        self.stop.sort_by(&mut out, |a, b| a.labels.cmp(&b.labels))?;
         Ok(out)
     }
 

@@ -89,7 +89,7 @@ impl<'e> Exec<'e> {
             self.release(&rows);
             return Ok(Stream::empty());
         }
-        let groups = Groups::find(rows.iter().map(|r| &r.head), &a.grouping);
+        let groups = Groups::find(rows.iter().map(|r| &r.head), &a.grouping, &|| self.check())?;
         let mut kept = Kept { op: a.op, k: 0, ratio: 0.0, groups: vec![Vec::new(); groups.heads.len()] };
         let mut out: Vec<Row> = rows.iter().map(|_| Row::new()).collect();
         let mut order = Vec::new();

@@ -137,7 +137,7 @@ impl<'e> Exec<'e> {
         row: impl Fn(&Columns, &mut Edges) -> Result<Row, QueryError> + Send + Sync + 'e,
     ) -> Result<Stream<'e>, QueryError> {
         let set = self.select(select)?;
-        let heads = (0..set.len()).map(|i| Head::new(set.labels(i))).collect();
+        let heads = self.heads_of(set.as_ref())?;
         let read = move |i: usize, scratch: &mut super::Scratch| {
             let c = &mut scratch.columns;
             c.clear();
@@ -226,7 +226,7 @@ impl<'e> Exec<'e> {
         let (grid, span) = (plan.grid, plan.span);
         let look = self.look(s, grid);
         let set = self.select(s.select)?;
-        let heads: Vec<Head> = (0..set.len()).map(|i| Head::new(set.labels(i))).collect();
+        let heads = self.heads_of(set.as_ref())?;
         let names: Vec<Head> = heads.clone();
         let select = s.select;
         // Samples as far ahead as behind.

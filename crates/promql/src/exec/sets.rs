@@ -8,7 +8,7 @@ use promql_syntax::ast::VectorMatching;
 
 use super::{Exec, SeriesRow, Stream};
 use crate::error::QueryError;
-use crate::functions::stretch::{GoOn, Pulse};
+use crate::functions::stretch::{GoOn, LABELS, Pulse};
 use crate::labels::match_group;
 use crate::row::Row;
 
@@ -46,6 +46,7 @@ impl Presence {
         let mut pulse = Pulse::new(go_on);
         let mut spans: HashMap<Labels, (usize, usize)> = HashMap::new();
         for r in rows {
+            pulse.beat(LABELS)?;
             let (first, end) = r.row.span();
             let span = spans.entry(group(r, m)).or_insert((first, end));
             *span = (span.0.min(first), span.1.max(end));
@@ -53,6 +54,7 @@ impl Presence {
         let mut groups: HashMap<Labels, Steps> =
             spans.into_iter().map(|(key, span)| (key, Steps::none_of(span))).collect();
         for r in rows {
+            pulse.beat(LABELS)?;
             let seen = groups.entry(group(r, m)).or_default();
             for (step, _) in r.row.iter() {
                 pulse.beat(1)?;

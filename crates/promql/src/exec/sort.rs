@@ -8,6 +8,7 @@ use super::{Exec, SeriesRow, Stream};
 use crate::annotations::Annotation;
 use crate::error::QueryError;
 use crate::functions::natural;
+use crate::functions::stretch::{LABELS, Pulse};
 use crate::plan::{Call, Node, Plan};
 use crate::row::Cell;
 
@@ -52,11 +53,14 @@ impl<'e> Exec<'e> {
         let input = self.eval_vector(&c.args[0])?;
         let mut rows = self.collect(input)?;
         if matches!(c.function, Function::Sort | Function::SortDesc) {
+            let go_on = || self.check();
+            let mut pulse = Pulse::new(&go_on);
             for r in &mut rows {
-                r.row = std::mem::take(&mut r.row).without_histograms(&|| self.check())?;
+                pulse.beat(LABELS)?;
+                r.row = std::mem::take(&mut r.row).without_histograms(&go_on)?;
             }
             rows.retain(|r| !r.row.is_empty());
-            rows.sort_by(|a, b| by_value(a, b, descending));
+            self.stop.sort_by(&mut rows, |a, b| by_value(a, b, descending))?;
         } else {
             let names: Vec<&str> = c.args[1..]
                 .iter()
@@ -65,10 +69,10 @@ impl<'e> Exec<'e> {
                     _ => None,
                 })
                 .collect();
-            rows.sort_by(|a, b| {
+            self.stop.sort_by(&mut rows, |a, b| {
                 let order = by_labels(a, b, &names);
                 if descending { order.reverse() } else { order }
-            });
+            })?;
         }
         Ok(Stream::Ready(rows))
     }

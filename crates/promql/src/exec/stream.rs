@@ -6,11 +6,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use model::{Columns, Labels};
+use storage::SeriesSet;
 
 use super::Exec;
 use super::edges::Edges;
 use super::samples::Samples;
 use crate::error::QueryError;
+use crate::functions::stretch::{GoOn, LABELS, Pulse};
 use crate::row::Row;
 
 /// Which series a row belongs to.
@@ -95,30 +97,49 @@ impl<'e> Stream<'e> {
         }
     }
 
-    /// The stream with each head and each row changed.
+    /// The stream with each head and each row changed; `go_on` is asked now and then.
     pub(crate) fn map(
         self,
+        go_on: GoOn<'_>,
         head: impl Fn(&Head) -> Head,
         row: impl Fn(Row) -> Result<Row, QueryError> + Send + Sync + 'e,
     ) -> Result<Self, QueryError> {
+        let mut pulse = Pulse::new(go_on);
         Ok(match self {
             Self::Ready(rows) => {
                 let mut out = Vec::with_capacity(rows.len());
                 for r in rows {
+                    pulse.beat(LABELS)?;
                     out.push(SeriesRow { head: head(&r.head), row: row(r.row)? });
                 }
                 out.retain(|r| !r.row.is_empty());
                 Self::Ready(out)
             }
-            Self::Lazy { heads, read } => Self::Lazy {
-                heads: heads.iter().map(head).collect(),
-                read: Box::new(move |i, scratch| row(read(i, scratch)?)),
-            },
+            Self::Lazy { heads, read } => {
+                let mut changed = Vec::with_capacity(heads.len());
+                for h in &heads {
+                    pulse.beat(LABELS)?;
+                    changed.push(head(h));
+                }
+                Self::Lazy { heads: changed, read: Box::new(move |i, scratch| row(read(i, scratch)?)) }
+            }
         })
     }
 }
 
 impl<'e> Exec<'e> {
+    /// The heads of the series that a select found.
+    pub(crate) fn heads_of(&self, set: &dyn SeriesSet) -> Result<Vec<Head>, QueryError> {
+        let go_on = || self.check();
+        let mut pulse = Pulse::new(&go_on);
+        let mut heads = Vec::with_capacity(set.len());
+        for i in 0..set.len() {
+            pulse.beat(LABELS)?;
+            heads.push(Head::new(set.labels(i)));
+        }
+        Ok(heads)
+    }
+
     /// Reads all rows; those without cells are left out. They count as held in memory until
     /// [`Self::release`].
     pub(crate) fn collect(&self, stream: Stream<'e>) -> Result<Vec<SeriesRow>, QueryError> {

@@ -7,6 +7,9 @@ use crate::error::QueryError;
 /// Elements between two questions whether to go on: well under 50 ms of any kernel's work.
 pub(crate) const STRETCH: usize = 1 << 16;
 
+/// What work on one label set weighs, in elements.
+pub(crate) const LABELS: usize = 64;
+
 /// Asks whether to go on; its error ends the loop.
 pub(crate) type GoOn<'a> = &'a dyn Fn() -> Result<(), QueryError>;
 

@@ -8,7 +8,7 @@ use std::io::ErrorKind;
 use std::path::Path;
 
 use model::{Matcher, TimestampMs};
-use storage::{Fs, StorageError};
+use storage::{Fs, Stop, StorageError};
 
 use super::meta::META_FILE;
 use super::segment::CHUNKS_DIR;
@@ -37,7 +37,7 @@ impl Block {
     ) -> Result<Option<Self>, StorageError> {
         let mut tombstones = self.tombstones().clone();
         let mut chunks = Vec::new();
-        for id in postings_for_matchers(self.index(), matchers)? {
+        for id in postings_for_matchers(self.index(), matchers, &Stop::default())? {
             chunks.clear();
             let mut entry = self.index().series(id)?;
             entry.skip_labels()?;

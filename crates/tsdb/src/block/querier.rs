@@ -6,7 +6,7 @@ use chunk::{ChunkError, Encoding};
 use model::{Columns, Labels, Matcher, TimestampMs};
 use storage::{
     ChunkQuerier, ChunkSeriesSet, EncodedChunk, LabelHints, LabelQuerier, Querier, SelectHints, SeriesSet,
-    StorageError,
+    Stop, StorageError,
 };
 
 use super::Block;
@@ -57,13 +57,20 @@ impl BlockQuerier {
     /// whole. Every entry is checked here, so that labels can be made later without fail.
     fn find(&self, hints: &SelectHints, matchers: &[Matcher]) -> Result<Selection, StorageError> {
         let (start_ms, end_ms) = (self.start_ms.max(hints.start_ms), self.end_ms.min(hints.end_ms));
-        let mut found =
-            Selection { block: self.block.clone(), start_ms, end_ms, series: Vec::new(), projected: None };
+        let mut found = Selection {
+            block: self.block.clone(),
+            start_ms,
+            end_ms,
+            series: Vec::new(),
+            projected: None,
+            stop: hints.stop.clone(),
+        };
         let limit = if hints.limit == 0 { usize::MAX } else { hints.limit };
         let index = self.block.index();
         let mut projector = index.projector(&hints.projection);
         let (mut projected, mut symbols, mut chunks) = (Vec::new(), Vec::new(), Vec::new());
-        for id in postings_for_matchers(index, matchers)? {
+        for (n, id) in postings_for_matchers(index, matchers, &hints.stop)?.into_iter().enumerate() {
+            hints.stop.check_at(n)?;
             if found.series.len() >= limit {
                 break;
             }
@@ -94,6 +101,7 @@ struct Selection {
     series: Vec<u32>,
     /// The labels of each series where not all were wanted; otherwise they are made on demand.
     projected: Option<Vec<Labels>>,
+    stop: Stop,
 }
 
 impl Selection {
@@ -160,7 +168,8 @@ impl SeriesSet for Selection {
 
 impl Selection {
     fn read_chunks(&self, i: usize, columns: &mut Columns, base: usize) -> Result<(), StorageError> {
-        for c in &self.chunks_of(i)? {
+        for (n, c) in self.chunks_of(i)?.iter().enumerate() {
+            self.stop.check_chunk(n)?;
             let from = columns.t.len();
             self.block.decode(c, self.start_ms, self.end_ms, columns)?;
             if from > base && columns.t.get(from).is_some_and(|t| *t <= columns.t[from - 1]) {

@@ -2,7 +2,7 @@
 
 use chunk::Encoding;
 use model::{Columns, TimestampMs};
-use storage::StorageError;
+use storage::{Stop, StorageError};
 
 use super::Head;
 use super::series::{MappedChunk, Series};
@@ -79,15 +79,17 @@ impl FoundChunks {
     /// Appends the samples in `start_ms ..= end_ms` to `columns`.
     ///
     /// # Errors
-    /// Where a chunk cannot be read.
+    /// Where a chunk cannot be read, or nobody wants it any more.
     pub(super) fn decode(
         &self,
         chunks: &HeadChunks,
         (start_ms, end_ms): (TimestampMs, TimestampMs),
+        stop: &Stop,
         columns: &mut Columns,
     ) -> Result<(), StorageError> {
         let mut scratch = Vec::new();
-        for m in &self.mapped {
+        for (n, m) in self.mapped.iter().enumerate() {
+            stop.check_chunk(n)?;
             chunks.decode(m.place, (start_ms, end_ms), &mut scratch, columns)?;
         }
         if let Some(open) = &self.open {

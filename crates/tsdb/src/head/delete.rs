@@ -3,7 +3,7 @@
 use std::sync::{Arc, PoisonError};
 
 use model::{Matcher, TimestampMs};
-use storage::StorageError;
+use storage::{Stop, StorageError};
 
 use super::ooo::OooSeries;
 use super::{Head, HeadQuerier};
@@ -27,7 +27,8 @@ impl Head {
             return Ok(());
         }
         let mut stones = Vec::new();
-        querier.each(&querier.matching(matchers)?, |series, _, s| {
+        let never = Stop::default();
+        querier.each(&querier.matching(matchers, &never)?, &never, |series, _, s| {
             let late = s.ooo().and_then(OooSeries::span);
             let spans = s.min_ms().zip(s.end_ms()).into_iter().chain(late);
             let Some((first, last)) = spans.reduce(|a, b| (a.0.min(b.0), a.1.max(b.1))) else { return };
@@ -35,7 +36,7 @@ impl Head {
             if min_ms <= max_ms {
                 stones.push(Stone { series, min_ms, max_ms });
             }
-        });
+        })?;
         if stones.is_empty() {
             return Ok(());
         }

@@ -5,8 +5,8 @@ use std::sync::{Arc, PoisonError};
 
 use model::{Columns, Labels, Matcher, TimestampMs};
 use storage::{
-    ChunkQuerier, ChunkSeriesSet, EncodedChunk, LabelHints, LabelQuerier, Querier, SelectHints, SeriesSet,
-    StorageError,
+    ChunkQuerier, ChunkSeriesSet, EncodedChunk, LabelHints, LabelQuerier, Querier, STOP_STRETCH, SelectHints,
+    SeriesSet, Stop, StorageError,
 };
 
 use super::Head;
@@ -49,16 +49,28 @@ impl HeadQuerier {
     }
 
     /// References of the series that satisfy all matchers, in order.
-    pub(super) fn matching(&self, matchers: &[Matcher]) -> Result<Vec<u64>, StorageError> {
+    pub(super) fn matching(&self, matchers: &[Matcher], stop: &Stop) -> Result<Vec<u64>, StorageError> {
         let postings = self.head.postings.read().unwrap_or_else(PoisonError::into_inner);
         let symbols = self.head.symbols.read();
         let all = || self.head.all_refs();
-        postings_for_matchers(&PostingsView { postings: &postings, symbols: &symbols, all: &all }, matchers)
+        let index = PostingsView { postings: &postings, symbols: &symbols, all: &all };
+        postings_for_matchers(&index, matchers, stop)
     }
 
     /// Calls `f` for each of the series with its page locked.
-    pub(super) fn each(&self, refs: &[u64], mut f: impl FnMut(u64, &Arc<Page>, &super::series::Series)) {
+    pub(super) fn each(
+        &self,
+        refs: &[u64],
+        stop: &Stop,
+        mut f: impl FnMut(u64, &Arc<Page>, &super::series::Series),
+    ) -> Result<(), StorageError> {
+        let mut due = 0;
         for run in refs.chunk_by(|a, b| page_number(*a) == page_number(*b)) {
+            due += run.len();
+            if due >= STOP_STRETCH {
+                due = 0;
+                stop.check()?;
+            }
             let Some(page) = self.head.page_of(run[0]) else { continue };
             let inner = page.lock();
             for series in run {
@@ -67,6 +79,7 @@ impl HeadQuerier {
                 }
             }
         }
+        Ok(())
     }
 }
 
@@ -80,16 +93,16 @@ impl LabelQuerier for HeadQuerier {
         if !self.overlaps() {
             return Ok(Vec::new());
         }
-        let refs = if matchers.is_empty() { None } else { Some(self.matching(matchers)?) };
+        let refs = if matchers.is_empty() { None } else { Some(self.matching(matchers, &Stop::default())?) };
         let symbols = self.head.symbols.read();
         let Some(name) = symbols.find(name) else { return Ok(Vec::new()) };
         let mut values = BTreeSet::new();
         if let Some(refs) = refs {
-            self.each(&refs, |_, _, s| {
+            self.each(&refs, &Stop::default(), |_, _, s| {
                 if let Some((_, v)) = s.labels.iter().find(|(n, _)| *n == name) {
                     values.insert(symbols.get(v).to_owned());
                 }
-            });
+            })?;
         } else {
             drop(symbols);
             let postings = self.head.postings.read().unwrap_or_else(PoisonError::into_inner);
@@ -109,10 +122,10 @@ impl LabelQuerier for HeadQuerier {
             let symbols = self.head.symbols.read();
             names.extend(postings.names().map(|n| symbols.get(n).to_owned()));
         } else {
-            let refs = self.matching(matchers)?;
+            let refs = self.matching(matchers, &Stop::default())?;
             let symbols = self.head.symbols.read();
             let mut ids = BTreeSet::new();
-            self.each(&refs, |_, _, s| ids.extend(s.labels.iter().map(|(n, _)| n)));
+            self.each(&refs, &Stop::default(), |_, _, s| ids.extend(s.labels.iter().map(|(n, _)| n)))?;
             names.extend(ids.into_iter().map(|n| symbols.get(n).to_owned()));
         }
         Ok(limited(names, hints))
@@ -144,12 +157,12 @@ impl HeadQuerier {
     fn found(&self, hints: &SelectHints, matchers: &[Matcher]) -> Result<HeadSeriesSet, StorageError> {
         let (start_ms, end_ms) = (hints.start_ms.max(self.start_ms), hints.end_ms.min(self.end_ms));
         let in_order_ms = start_ms.max(self.in_order_ms);
-        let refs = self.matching(matchers)?;
+        let refs = self.matching(matchers, &hints.stop)?;
         let tombstones = self.head.tombstones();
         let mut series = Vec::with_capacity(refs.len());
         let symbols = self.head.symbols.read();
         let mut projector = Projector::new(&hints.projection, |name| symbols.find(name));
-        self.each(&refs, |r, page, s| {
+        self.each(&refs, &hints.stop, |r, page, s| {
             let any = |span: Option<(TimestampMs, TimestampMs)>, start_ms: TimestampMs| {
                 span.is_some_and(|(first_ms, last_ms)| {
                     let (from_ms, to_ms) = (first_ms.max(start_ms), last_ms.min(end_ms));
@@ -165,10 +178,10 @@ impl HeadQuerier {
                 };
                 series.push(Found { labels, series: r, page: page.clone() });
             }
-        });
+        })?;
         drop(symbols);
         if !hints.any_order {
-            series.sort_unstable_by(|a, b| a.labels.cmp(&b.labels));
+            hints.stop.sort_by(&mut series, |a, b| a.labels.cmp(&b.labels))?;
         }
         if hints.limit > 0 {
             series.truncate(hints.limit);
@@ -182,6 +195,7 @@ impl HeadQuerier {
             start_ms,
             end_ms,
             late_after: self.late_after,
+            stop: hints.stop.clone(),
         })
     }
 }
@@ -201,6 +215,7 @@ struct HeadSeriesSet {
     start_ms: TimestampMs,
     end_ms: TimestampMs,
     late_after: ChunkPlace,
+    stop: Stop,
 }
 
 impl HeadSeriesSet {
@@ -233,12 +248,15 @@ impl SeriesSet for HeadSeriesSet {
         let (base, chunks) = (columns.len(), self.head.head_chunks());
         let read = if let Some(late) = late {
             let mut in_order = Columns::default();
-            let read = found.decode(chunks, span, &mut in_order);
+            let read = found.decode(chunks, span, &self.stop, &mut in_order);
             read.and_then(|()| late.merge_into(chunks, (self.start_ms, self.end_ms), in_order, columns))
         } else {
-            found.decode(chunks, span, columns)
+            found.decode(chunks, span, &self.stop, columns)
         };
-        read.map_err(|e| StorageError::Corrupt(format!("{}: {e}", self.series[i].labels)))?;
+        read.map_err(|e| match e {
+            StorageError::Stopped => e,
+            e => StorageError::Corrupt(format!("{}: {e}", self.series[i].labels)),
+        })?;
         let deleted = self.tombstones.get(self.series[i].series);
         if !deleted.is_empty() {
             remove(deleted, columns, base);

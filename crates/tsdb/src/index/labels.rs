@@ -1,7 +1,7 @@
 //! Questions about label names and values, answered from an index alone.
 
 use model::Matcher;
-use storage::StorageError;
+use storage::{Stop, StorageError};
 
 use super::matching::postings_for_matchers;
 use super::reader::IndexReader;
@@ -25,7 +25,7 @@ impl IndexReader {
             return Ok(self.offsets.names().take(limit).map(str::to_owned).collect());
         }
         let mut seen = vec![false; self.num_symbols() as usize];
-        for id in postings_for_matchers(self, matchers)? {
+        for id in postings_for_matchers(self, matchers, &Stop::default())? {
             let mut entry = self.series(id)?;
             let mut see = |_, name: u32, _| -> Result<(), Corruption> {
                 seen[name as usize] = true;
@@ -58,7 +58,7 @@ impl IndexReader {
         if others.is_empty() {
             return self.values_where(name, limit, &mut |value, _| Ok(keep(value)));
         }
-        let series = postings_for_matchers(self, matchers)?;
+        let series = postings_for_matchers(self, matchers, &Stop::default())?;
         // One entry per series, or one list per value: whichever is less to read.
         if series.len() <= self.num_values(name) as usize {
             return self.values_of(name, limit, &series);

@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 
 use model::{MatchOp, Matcher};
-use storage::StorageError;
+use storage::{STOP_STRETCH, Stop, StorageError};
 
 use super::postings;
 
@@ -53,17 +53,19 @@ enum Part<'a, T: Copy> {
 /// series lacks has the value "".
 ///
 /// # Errors
-/// Where the index cannot be read.
+/// Where the index cannot be read, or the answer is no longer wanted.
 pub fn postings_for_matchers<I: PostingsIndex>(
     index: &I,
     matchers: &[Matcher],
+    stop: &Stop,
 ) -> Result<Vec<I::Id>, StorageError> {
     let mut only = Vec::new();
     let mut all_but = Vec::new();
     // Those that name their series first: an empty one among them spares the rest.
     let (wide, narrow): (Vec<_>, Vec<_>) = matchers.iter().partition(|m| m.matches_empty());
     for m in narrow.into_iter().chain(wide) {
-        match part(index, m)? {
+        stop.check()?;
+        match part(index, m, stop)? {
             Part::Everything => {}
             Part::Only(list) if list.is_empty() => return Ok(Vec::new()),
             Part::Only(list) => only.push(list),
@@ -77,15 +79,21 @@ pub fn postings_for_matchers<I: PostingsIndex>(
         None => index.all()?.into_owned(),
     };
     for list in only {
+        stop.check()?;
         postings::intersect(&mut result, &list);
     }
     for list in all_but {
+        stop.check()?;
         postings::subtract(&mut result, &list);
     }
     Ok(result)
 }
 
-fn part<'a, I: PostingsIndex>(index: &'a I, m: &Matcher) -> Result<Part<'a, I::Id>, StorageError> {
+fn part<'a, I: PostingsIndex>(
+    index: &'a I,
+    m: &Matcher,
+    stop: &Stop,
+) -> Result<Part<'a, I::Id>, StorageError> {
     let matches_empty = m.matches_empty();
     if m.name.is_empty() {
         // No series has a label without a name.
@@ -99,11 +107,11 @@ fn part<'a, I: PostingsIndex>(index: &'a I, m: &Matcher) -> Result<Part<'a, I::I
         _ if matches_empty => {
             let listed =
                 if m.op == MatchOp::NotRegex { m.regex().and_then(|r| r.set_matches()) } else { None };
-            Ok(Part::AllBut(of_values(index, m, listed, &mut |v| !m.matches(v))?))
+            Ok(Part::AllBut(of_values(index, m, listed, &mut |v| !m.matches(v), stop)?))
         }
         _ => {
             let listed = if m.op == MatchOp::Regex { m.regex().and_then(|r| r.set_matches()) } else { None };
-            Ok(Part::Only(of_values(index, m, listed, &mut |v| m.matches(v))?))
+            Ok(Part::Only(of_values(index, m, listed, &mut |v| m.matches(v), stop)?))
         }
     }
 }
@@ -114,12 +122,14 @@ fn of_values<'a, I: PostingsIndex>(
     m: &Matcher,
     listed: Option<&[String]>,
     keep: &mut dyn FnMut(&str) -> bool,
+    stop: &Stop,
 ) -> Result<Cow<'a, [I::Id]>, StorageError> {
     let mut out = Vec::new();
     match listed {
         Some([value]) if !value.is_empty() => return index.equal(&m.name, value),
         Some(values) => {
-            for value in values.iter().filter(|v| !v.is_empty()) {
+            for (n, value) in values.iter().filter(|v| !v.is_empty()).enumerate() {
+                stop.check_at(n + 1)?;
                 out.extend_from_slice(&index.equal(&m.name, value)?);
             }
         }
@@ -128,7 +138,16 @@ fn of_values<'a, I: PostingsIndex>(
             // exactly where "" and the operator say so: then its prefix bounds the values.
             let bounded = (m.op == MatchOp::NotRegex) == m.matches_empty();
             let prefix = if bounded { m.regex().and_then(|r| r.prefix()) } else { None };
-            index.matching(&m.name, prefix.unwrap_or(""), keep, &mut out)?;
+            let (mut seen, mut stopped) = (0usize, false);
+            let mut keep = |value: &str| {
+                seen += 1;
+                stopped = stopped || seen.is_multiple_of(STOP_STRETCH) && stop.is_asked();
+                !stopped && keep(value)
+            };
+            index.matching(&m.name, prefix.unwrap_or(""), &mut keep, &mut out)?;
+            if stopped {
+                return Err(StorageError::Stopped);
+            }
         }
     }
     postings::unite(&mut out);
@@ -197,7 +216,7 @@ mod tests {
             .map(|(i, _)| i)
             .collect();
         let shown: Vec<_> = matchers.iter().map(ToString::to_string).collect();
-        assert_eq!(postings_for_matchers(index, matchers).unwrap(), want, "{shown:?}");
+        assert_eq!(postings_for_matchers(index, matchers, &Stop::default()).unwrap(), want, "{shown:?}");
     }
 
     fn small_index() -> Model {
