@@ -20,6 +20,7 @@ use crate::query_metrics::QueryMetrics;
 use crate::remote_write::Receiver;
 use crate::running::Running;
 use crate::scrape::BodyBuffers;
+use crate::stop::Stop;
 
 /// What may wait for the ingest threads: bodies and batches as they came.
 const INGEST_MAX: PoolLimits = PoolLimits { jobs_max: 100_000, bytes_max: 512 << 20 };
@@ -122,13 +123,14 @@ impl Engine {
             false => ActiveQueries::default(),
         };
         let query_settings = RwLock::new(options.queries.clone());
+        let concurrency_max = options.query_concurrency_max;
         Ok(Self {
             inner: Arc::new(Inner {
                 db,
                 options,
                 clock: host.clock,
                 ingest: Pool::new("ingest", host.ingest, INGEST_MAX),
-                query: Pool::new("query", host.query, QUERY_MAX),
+                query: Pool::new("query", host.query, QUERY_MAX).watched(concurrency_max, host.watch),
                 background: Pool::new("background", host.background, BACKGROUND_MAX),
                 metrics: EngineMetrics::default(),
                 fs: host.fs,
@@ -218,7 +220,7 @@ impl Engine {
         self.inner.background.run(0, work, done);
     }
 
-    /// Runs `work`, which holds about `bytes` and heeds `cancel`, on the query pool.
+    /// As [`Self::run_query_until`], with the time that every query has.
     pub(crate) fn run_query<T: Send + 'static>(
         &self,
         bytes: usize,
@@ -226,21 +228,37 @@ impl Engine {
         work: impl FnOnce(&Inner, &Cancel) -> Result<T, EngineError> + Send + 'static,
         done: impl FnOnce(Result<T, EngineError>) + Send + 'static,
     ) {
-        if self.inner.running.is_closed() {
-            return done(Err(EngineError::closed()));
-        }
+        let stop = Stop::new(&self.inner, &cancel, self.inner.clock.monotonic_ns());
+        self.run_query_until(bytes, stop, work, done);
+    }
+
+    /// Runs `work`, which holds about `bytes` and heeds what it is given, on the query pool. Where
+    /// `stop` comes while it waits for a thread there, it never runs.
+    pub(crate) fn run_query_until<T: Send + 'static>(
+        &self,
+        bytes: usize,
+        stop: Stop,
+        work: impl FnOnce(&Inner, &Cancel) -> Result<T, EngineError> + Send + 'static,
+        done: impl FnOnce(Result<T, EngineError>) + Send + 'static,
+    ) {
         let inner = self.inner.clone();
+        let wanted = {
+            let (inner, stop) = (inner.clone(), stop.clone());
+            move || if inner.running.is_closed() { Err(EngineError::closed()) } else { stop.check_waiting() }
+        };
+        if let Err(e) = wanted() {
+            return done(Err(e));
+        }
+        let still_wanted = wanted.clone();
         let work = move || {
-            let _running = inner.running.enter(&cancel);
-            if cancel.is_canceled() {
-                return Err(inner.running.canceled());
-            }
-            work(&inner, &cancel).map_err(|e| match e.code {
+            let _running = inner.running.enter(stop.cancel());
+            still_wanted()?;
+            work(&inner, stop.cancel()).map_err(|e| match e.code {
                 ErrorCode::QueryCanceled => inner.running.canceled(),
                 _ => e,
             })
         };
-        self.inner.query.run(bytes, work, done);
+        self.inner.query.run_while(bytes, wanted, work, done);
     }
 }
 

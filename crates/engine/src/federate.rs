@@ -8,7 +8,8 @@ use storage::{Queryable, SelectHints};
 use crate::body::Body;
 use crate::engine::Engine;
 use crate::error::EngineError;
-use crate::labels_api::{Stop, Tidy};
+use crate::labels_api::Tidy;
+use crate::stop::Stop;
 
 /// What to federate.
 #[derive(Clone, Debug, Default)]
@@ -52,7 +53,7 @@ impl Engine {
                 let mut tidy = Tidy::default();
                 for matchers in &sets {
                     stop.check()?;
-                    let set = querier.select(&hints, matchers)?;
+                    let set = stop.select(querier.as_ref(), &hints, matchers)?;
                     for i in 0..set.len() {
                         if i % 1024 == 0 {
                             stop.check()?;

@@ -4,13 +4,14 @@ use std::collections::{BTreeSet, HashSet};
 
 use model::regex::Regex;
 use model::{Labels, Matcher, TimestampMs};
-use promql::{Cancel, QueryError};
-use storage::{Clock, LabelHints, Querier, Queryable, SelectHints};
+use promql::Cancel;
+use storage::{LabelHints, Querier, Queryable, SelectHints};
 
 use crate::body::Body;
 use crate::engine::{Engine, Inner};
 use crate::error::{EngineError, ErrorCode};
-use crate::query::{RESULTS_TRUNCATED, deadline_ns, write_remarks};
+use crate::query::{RESULTS_TRUNCATED, write_remarks};
+use crate::stop::Stop;
 
 /// A question about series or labels in a span of time.
 #[derive(Clone, Debug, Default)]
@@ -84,7 +85,7 @@ impl Engine {
             &dyn Querier,
             &[Vec<Matcher>],
             &SeriesQuery,
-            &Stop<'_>,
+            &Stop,
         ) -> Result<(Vec<u8>, bool), EngineError>
         + Send
         + 'static,
@@ -140,7 +141,7 @@ pub(crate) fn matching_series(
     querier: &dyn Querier,
     sets: &[Vec<Matcher>],
     query: &SeriesQuery,
-    stop: &Stop<'_>,
+    stop: &Stop,
 ) -> Result<Vec<Labels>, EngineError> {
     // One more than asked for tells whether there are more.
     let limit = if query.limit == 0 { 0 } else { query.limit.saturating_add(1) };
@@ -156,7 +157,7 @@ pub(crate) fn matching_series(
     let mut tidy = Tidy::default();
     for matchers in sets {
         stop.check()?;
-        let set = querier.select(&hints, matchers)?;
+        let set = stop.select(querier, &hints, matchers)?;
         for i in 0..set.len() {
             if i % 1024 == 0 {
                 stop.check()?;
@@ -195,33 +196,6 @@ impl Tidy {
     }
 }
 
-/// When to stop answering: the caller cancelled, or it takes too long.
-pub(crate) struct Stop<'a> {
-    clock: &'a dyn Clock,
-    cancel: &'a Cancel,
-    deadline_ns: u64,
-}
-
-impl<'a> Stop<'a> {
-    /// A question asked at `asked_ns` may take as long as a query.
-    pub(crate) fn new(inner: &'a Inner, cancel: &'a Cancel, asked_ns: u64) -> Self {
-        let deadline_ns = deadline_ns(asked_ns, inner.options.query_timeout_ms);
-        Self { clock: inner.clock.as_ref(), cancel, deadline_ns }
-    }
-
-    /// # Errors
-    /// Why to stop.
-    pub(crate) fn check(&self) -> Result<(), EngineError> {
-        if self.cancel.is_canceled() {
-            return Err(QueryError::Canceled.into());
-        }
-        if self.clock.monotonic_ns() >= self.deadline_ns {
-            return Err(QueryError::Timeout.into());
-        }
-        Ok(())
-    }
-}
-
 fn exceeds(count: usize, limit: usize) -> bool {
     limit > 0 && count > limit
 }
@@ -233,7 +207,7 @@ fn limited<T>(items: impl Iterator<Item = T>, limit: usize) -> impl Iterator<Ite
 fn strings(
     sets: &[Vec<Matcher>],
     limit: usize,
-    stop: &Stop<'_>,
+    stop: &Stop,
     ask: impl Fn(LabelHints, &[Matcher]) -> Result<Vec<String>, EngineError>,
 ) -> Result<(Vec<u8>, bool), EngineError> {
     let hints = LabelHints { limit: if limit == 0 { 0 } else { limit.saturating_add(1) } };

@@ -26,6 +26,7 @@ pub mod remote_write;
 mod running;
 pub mod scrape;
 pub mod status;
+mod stop;
 pub mod syntax;
 pub mod tools;
 

@@ -268,6 +268,8 @@ pub struct Host {
     pub ingest: Arc<dyn Spawn>,
     /// Threads that answer queries.
     pub query: Arc<dyn Spawn>,
+    /// A thread that looks after queries that wait; idle while none does.
+    pub watch: Arc<dyn Spawn>,
     /// Threads that compact and write out.
     pub background: Arc<dyn Spawn>,
 }

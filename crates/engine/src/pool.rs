@@ -2,6 +2,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use storage::Spawn;
 
@@ -23,6 +24,7 @@ pub struct Pool {
     spawn: Arc<dyn Spawn>,
     load: Arc<Load>,
     limits: PoolLimits,
+    watch: Option<Watch>,
 }
 
 #[derive(Default)]
@@ -56,7 +58,14 @@ impl Pool {
     /// A pool over `spawn` within `limits`.
     #[must_use]
     pub fn new(name: &'static str, spawn: Arc<dyn Spawn>, limits: PoolLimits) -> Self {
-        Self { name, spawn, load: Arc::default(), limits }
+        Self { name, spawn, load: Arc::default(), limits, watch: None }
+    }
+
+    /// The same pool, whose threads run `running_max` jobs at once; on `thread` it is noticed where
+    /// one that waits is no longer wanted.
+    #[must_use]
+    pub fn watched(self, running_max: usize, thread: Arc<dyn Spawn>) -> Self {
+        Self { watch: Some(Watch { running_max, thread, waiting: Arc::default() }), ..self }
     }
 
     /// Runs `work`, which holds about `bytes`, and hands its result to `done`, both on a thread of
@@ -68,23 +77,69 @@ impl Pool {
         work: impl FnOnce() -> Result<T, EngineError> + Send + 'static,
         done: impl FnOnce(Result<T, EngineError>) + Send + 'static,
     ) {
+        match self.admit(bytes) {
+            Err(e) => done(Err(e)),
+            Ok(_) => self.start(bytes, work, done),
+        }
+    }
+
+    /// As [`Self::run`], but where `wanted` fails while `work` still waits, `done` gets that error at
+    /// once, on another thread; what waited keeps its place until a thread of the pool comes upon it.
+    pub fn run_while<T: Send + 'static>(
+        &self,
+        bytes: usize,
+        wanted: impl Fn() -> Result<(), EngineError> + Send + 'static,
+        work: impl FnOnce() -> Result<T, EngineError> + Send + 'static,
+        done: impl FnOnce(Result<T, EngineError>) + Send + 'static,
+    ) {
+        let jobs = match self.admit(bytes) {
+            Err(e) => return done(Err(e)),
+            Ok(jobs) => jobs,
+        };
+        let Some(watch) = self.watch.as_ref().filter(|w| jobs > w.running_max) else {
+            return self.start(bytes, work, done);
+        };
+        let parked = Arc::new(Mutex::new(Some((work, done))));
+        let load = self.load.clone();
+        self.spawn.spawn(Box::new({
+            let parked = parked.clone();
+            move || {
+                let Some((work, done)) = lock(&parked).take() else { return load.leave(bytes) };
+                let result = guarded(work);
+                load.leave(bytes);
+                done(result);
+            }
+        }));
+        watch.look_after(Box::new(move || {
+            if lock(&parked).is_none() {
+                return false;
+            }
+            let Err(e) = wanted() else { return true };
+            // Behind the lock: dropping the work and telling of it may take a while.
+            let taken = lock(&parked).take();
+            if let Some((_, done)) = taken {
+                done(Err(e));
+            }
+            false
+        }));
+    }
+
+    /// How many jobs there are with this one, or that there are too many already.
+    fn admit(&self, bytes: usize) -> Result<usize, EngineError> {
         let full = {
             let PoolLimits { jobs_max, bytes_max } = self.limits;
             let mut now = self.load.counts();
             if now.jobs >= jobs_max {
-                Some(format!("too many {} calls at once (limit {jobs_max})", self.name))
+                format!("too many {} calls at once (limit {jobs_max})", self.name)
             } else if now.jobs > 0 && now.bytes.saturating_add(bytes) > bytes_max {
-                Some(format!("too many bytes in {} calls at once (limit {bytes_max})", self.name))
+                format!("too many bytes in {} calls at once (limit {bytes_max})", self.name)
             } else {
                 now.jobs += 1;
                 now.bytes = now.bytes.saturating_add(bytes);
-                None
+                return Ok(now.jobs);
             }
         };
-        match full {
-            Some(message) => done(Err(EngineError::new(ErrorCode::Overloaded, message))),
-            None => self.start(bytes, work, done),
-        }
+        Err(EngineError::new(ErrorCode::Overloaded, full))
     }
 
     /// As [`Self::run`], but never refused: for the one call that ends all others.
@@ -130,6 +185,70 @@ impl Pool {
     pub fn spawn(&self) -> &Arc<dyn Spawn> {
         &self.spawn
     }
+}
+
+/// How long what waits goes unlooked at.
+const LOOK_EVERY: Duration = Duration::from_millis(10);
+
+/// Whether something still waits.
+type Waits = Box<dyn Fn() -> bool + Send>;
+
+/// Looks after jobs that wait for a thread.
+#[derive(Clone)]
+struct Watch {
+    running_max: usize,
+    thread: Arc<dyn Spawn>,
+    waiting: Arc<Waiting>,
+}
+
+#[derive(Default)]
+struct Waiting {
+    list: Mutex<WaitingList>,
+    /// Never notified: waiting for it is how a look is put off.
+    pause: Condvar,
+}
+
+#[derive(Default)]
+struct WaitingList {
+    jobs: Vec<Waits>,
+    is_watched: bool,
+}
+
+impl Watch {
+    /// Asks `waits` every [`LOOK_EVERY`] until it says no.
+    fn look_after(&self, waits: Waits) {
+        if !waits() {
+            return;
+        }
+        let mut list = lock(&self.waiting.list);
+        list.jobs.push(waits);
+        if !std::mem::replace(&mut list.is_watched, true) {
+            let waiting = self.waiting.clone();
+            self.thread.spawn(Box::new(move || waiting.watch()));
+        }
+    }
+}
+
+impl Waiting {
+    /// Until nothing waits any more.
+    fn watch(&self) {
+        let mut looked_at = Vec::new();
+        loop {
+            // Asked behind the lock, so that nobody who comes to wait has to wait for that.
+            looked_at.retain(|waits: &Waits| waits());
+            let mut list = lock(&self.list);
+            looked_at.append(&mut list.jobs);
+            if looked_at.is_empty() {
+                list.is_watched = false;
+                return;
+            }
+            drop(self.pause.wait_timeout(list, LOOK_EVERY).unwrap_or_else(PoisonError::into_inner));
+        }
+    }
+}
+
+fn lock<T>(m: &Mutex<T>) -> MutexGuard<'_, T> {
+    m.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Calls `work`; its panic becomes an error.

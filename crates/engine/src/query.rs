@@ -14,6 +14,7 @@ use crate::engine::{Engine, Inner};
 use crate::error::{EngineError, ErrorCode};
 use crate::options::Features;
 use crate::query_log::{Logged, QueryOrigin};
+use crate::stop::Stop;
 
 /// Warnings or infos that go out with an answer.
 const ANNOTATIONS_MAX: usize = 10;
@@ -76,9 +77,10 @@ impl Engine {
         done: impl FnOnce(Result<Body, EngineError>) + Send + 'static,
     ) {
         let asked_ns = self.inner.clock.monotonic_ns();
-        self.run_query(
+        let stop = self.inner.stop_of(&limits, cancel, asked_ns);
+        self.run_query_until(
             query.len(),
-            cancel,
+            stop,
             move |inner, cancel| {
                 let at = times;
                 let estimated = limits.compare_cost_ms.map(|interval_ms| {
@@ -112,9 +114,10 @@ impl Engine {
         done: impl FnOnce(Result<Body, EngineError>) + Send + 'static,
     ) {
         let asked_ns = self.inner.clock.monotonic_ns();
-        self.run_query(
+        let stop = self.inner.stop_of(&limits, cancel, asked_ns);
+        self.run_query_until(
             query.len(),
-            cancel,
+            stop,
             move |inner, cancel| {
                 let _active = inner.active_queries.enter(&query, inner.clock.as_ref());
                 let expr = inner.parse(&query)?;
@@ -153,9 +156,10 @@ impl Engine {
         done: impl FnOnce(Result<Answer, EngineError>) + Send + 'static,
     ) {
         let asked_ns = self.inner.clock.monotonic_ns();
-        self.run_query(
+        let stop = self.inner.stop_of(&limits, cancel, asked_ns);
+        self.run_query_until(
             query.len(),
-            cancel,
+            stop,
             move |inner, cancel| {
                 let result = inner.run(&query, times, &limits, cancel, asked_ns)?.result;
                 Ok(Answer {
@@ -208,9 +212,6 @@ impl Inner {
         let _active = self.active_queries.enter(query, self.clock.as_ref());
         let expr = self.parse(query)?;
         let (options, report) = self.query_options(limits, asked_ns);
-        if options.deadline.as_ref().is_some_and(Deadline::has_passed) {
-            return Err(EngineError::new(ErrorCode::QueryTimeout, "query timed out in query execution"));
-        }
         let (spawn, clock, db) = (self.query.spawn().as_ref(), self.clock.as_ref(), &self.db);
         let result = match times {
             QueryTimes::Instant(t_ms) => promql::instant(db, spawn, clock, &expr, t_ms, &options, cancel),
@@ -258,17 +259,28 @@ impl Inner {
         Ok(promql::estimate(&self.db, expr, span, scrape_interval_ms, options, cancel)?)
     }
 
+    /// When a query asked at `asked_ns` must have ended.
+    fn deadline(&self, limits: &QueryLimits, asked_ns: u64) -> Deadline {
+        let o = &self.options;
+        let ceiling_ms =
+            match self.query_settings.read().unwrap_or_else(PoisonError::into_inner).duration_max_ms {
+                ms @ 1.. if o.features.query_cost => ms,
+                _ => o.query_timeout_ms,
+            };
+        let lower_ms = |ms: i64, own: i64| if own > 0 { ms.min(own) } else { ms };
+        let timeout_ms = lower_ms(lower_ms(ceiling_ms, limits.timeout_ms), limits.duration_max_ms);
+        Deadline::new(self.clock.clone(), deadline_ns(asked_ns, timeout_ms))
+    }
+
+    fn stop_of(&self, limits: &QueryLimits, cancel: Cancel, asked_ns: u64) -> Stop {
+        Stop::at(cancel, self.deadline(limits, asked_ns))
+    }
+
     /// What the engine's settings and the query's own make together, and where costs are noted.
     fn query_options(&self, limits: &QueryLimits, asked_ns: u64) -> (QueryOptions, Arc<Mutex<QueryStats>>) {
         let o = &self.options;
         let with_cost = o.features.query_cost;
         let settings = self.query_settings.read().unwrap_or_else(PoisonError::into_inner).clone();
-        let ceiling_ms = match settings.duration_max_ms {
-            1.. if with_cost => settings.duration_max_ms,
-            _ => o.query_timeout_ms,
-        };
-        let lower_ms = |ms: i64, own: i64| if own > 0 { ms.min(own) } else { ms };
-        let timeout_ms = lower_ms(lower_ms(ceiling_ms, limits.timeout_ms), limits.duration_max_ms);
         let lower = |max: u64, own: u64| match (max, own) {
             _ if !with_cost => 0,
             (0, n) | (n, 0) => n,
@@ -291,7 +303,7 @@ impl Inner {
             delayed_name_removal: o.features.delayed_name_removal,
             use_start_timestamps: o.features.use_start_timestamps,
             type_and_unit_labels: o.features.type_and_unit_labels,
-            deadline: Some(Deadline::new(self.clock.clone(), deadline_ns(asked_ns, timeout_ms))),
+            deadline: Some(self.deadline(limits, asked_ns)),
         };
         (options, report)
     }

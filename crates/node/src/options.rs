@@ -170,6 +170,7 @@ pub(crate) fn resolve(
         clock: Arc::new(SystemClock::default()),
         ingest: pool("narthex-ingest", ingest_threads, ingest_threads)?,
         query: pool("narthex-query", options.query_concurrency_max, query_threads)?,
+        watch: pool("narthex-watch", 1, 1)?,
         background: pool("narthex-bg", 2, cores.min(2))?,
     };
     Ok((options, host))

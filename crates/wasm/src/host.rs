@@ -27,5 +27,12 @@ impl Clock for JsClock {
 /// A host with these files whose calls run on the caller's thread.
 pub(crate) fn host(fs: Arc<dyn Fs>) -> Host {
     let inline = Arc::new(Inline);
-    Host { fs, clock: Arc::new(JsClock), ingest: inline.clone(), query: inline.clone(), background: inline }
+    Host {
+        fs,
+        clock: Arc::new(JsClock),
+        ingest: inline.clone(),
+        query: inline.clone(),
+        watch: inline.clone(),
+        background: inline,
+    }
 }

@@ -64,6 +64,7 @@ impl Bench {
             clock: clock.clone(),
             ingest: threads.clone(),
             query: threads.clone(),
+            watch: threads.clone(),
             background: threads,
         };
         let engine = Engine::open(options, host, 1, |_| {}).unwrap();
