@@ -28,8 +28,23 @@ impl<'e> Exec<'e> {
         if self.opts.delayed_name_removal { Ok(s) } else { self.distinct(s) }
     }
 
-    /// Makes label sets distinct.
+    /// Makes label sets distinct. Whether a name is to go, the first of equal series says.
     pub(crate) fn distinct(&self, s: Stream<'e>) -> Result<Stream<'e>, QueryError> {
+        self.merge_equal(s, |_, _| false)
+    }
+
+    /// As [`Self::distinct`], but the series with the earliest cell says it: so it is where Prometheus
+    /// goes step by step.
+    pub(super) fn distinct_in_time(&self, s: Stream<'e>) -> Result<Stream<'e>, QueryError> {
+        self.merge_equal(s, |kept, row| row.span().0 < kept.span().0)
+    }
+
+    /// `tells(kept, row)` is whether the second of two equal series says if the name is to go.
+    fn merge_equal(
+        &self,
+        s: Stream<'e>,
+        tells: impl Fn(&Row, &Row) -> bool,
+    ) -> Result<Stream<'e>, QueryError> {
         let n = s.len();
         let mut places: HashMap<Labels, usize> = HashMap::with_capacity(n);
         let go_on = || self.check();
@@ -51,6 +66,9 @@ impl<'e> Exec<'e> {
                     out.push(r);
                 }
                 Some(i) => {
+                    if tells(&out[*i].row, &r.row) {
+                        out[*i].head.drop_name = r.head.drop_name;
+                    }
                     out[*i].row = out[*i].row.merge(&r.row, &go_on)?;
                 }
             }

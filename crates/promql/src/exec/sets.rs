@@ -119,6 +119,6 @@ impl<'e> Exec<'e> {
         }
         out.retain(|r| !r.row.is_empty());
         let out = Stream::Ready(out);
-        if op == BinaryOp::Or { self.distinct(out) } else { Ok(out) }
+        if op == BinaryOp::Or { self.distinct_in_time(out) } else { Ok(out) }
     }
 }
