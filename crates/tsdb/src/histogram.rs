@@ -7,8 +7,10 @@ use storage::HistogramValue;
 
 /// A histogram that a clone shares.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) enum OwnedHistogram {
+pub enum OwnedHistogram {
+    /// With integer counts.
     Integer(Arc<Histogram>),
+    /// With float counts.
     Float(Arc<FloatHistogram>),
 }
 

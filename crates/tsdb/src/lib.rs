@@ -25,3 +25,4 @@ pub use db::{
     WalCompression, WalSync,
 };
 pub use head::ReplayReport;
+pub use wal::tail;

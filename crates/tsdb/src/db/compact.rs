@@ -407,7 +407,7 @@ impl Inner {
 
     fn truncate_wal(&self, mint_ms: i64) -> Result<(), StorageError> {
         let start_ns = self.options.clock.monotonic_ns();
-        let done = self.head.truncate_wal(mint_ms);
+        let done = self.head.truncate_wal(mint_ms, self.options.wal_held_bytes_max);
         let counters = &self.head.counters;
         counters.wal_truncations.add(1);
         counters.wal_truncate_ns.add(self.options.clock.monotonic_ns().saturating_sub(start_ns));

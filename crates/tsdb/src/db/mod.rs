@@ -12,6 +12,7 @@ mod read_only;
 mod snapshot;
 mod stale;
 mod stats;
+mod tail;
 mod uploads;
 
 use std::sync::atomic::{AtomicBool, Ordering};

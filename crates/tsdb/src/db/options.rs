@@ -107,6 +107,8 @@ pub struct DbOptions {
     pub min_block_duration_ms: i64,
     /// Size at which a log segment is complete, bytes: a multiple of 32 KiB.
     pub wal_segment_bytes: u64,
+    /// How many bytes of log may stay, where truncation would take them, for those who still read them.
+    pub wal_held_bytes_max: u64,
     /// How log records are compressed.
     pub wal_compression: WalCompression,
     /// When log bytes are forced to the disk.
@@ -163,6 +165,7 @@ impl DbOptions {
             spawn,
             min_block_duration_ms: 2 * 3600 * 1000,
             wal_segment_bytes: 128 * 1024 * 1024,
+            wal_held_bytes_max: 4 << 30,
             wal_compression: WalCompression::default(),
             wal_sync: WalSync::default(),
             max_block_duration_ms: 0,

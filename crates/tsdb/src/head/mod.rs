@@ -36,6 +36,7 @@ use crate::head_chunks::{HeadChunks, NewChunk};
 use crate::int_map::IntMap;
 use crate::tombstones::Tombstones;
 use crate::wal::Wal;
+use crate::wal::tail::LogHolds;
 use index::HashIndex;
 use isolation::Isolation;
 use ooo::OooState;
@@ -108,6 +109,8 @@ pub(crate) struct Head {
     /// Series that are gone, or known under another reference, whose samples may still be in the
     /// log up to the given time: their records must stay there as long.
     wal_expiries: Mutex<IntMap<u64, TimestampMs>>,
+    /// What readers of the log still need of it.
+    pub(crate) log_holds: LogHolds,
     /// References under which the logs know series that have another one here.
     other_names: Mutex<IntMap<u64, u64>>,
     pub(crate) counters: HeadCounters,
@@ -162,6 +165,7 @@ impl Head {
             tombstones: RwLock::default(),
             wal: OnceLock::new(),
             wal_expiries: Mutex::default(),
+            log_holds: LogHolds::default(),
             other_names: Mutex::default(),
             counters: HeadCounters::default(),
             symbols: Symbols::new(),

@@ -14,6 +14,7 @@ use super::series::Series;
 use super::{Head, lock};
 use crate::wal::reader::remove_covered;
 use crate::wal::segment::segments;
+use crate::wal::tail::last_free;
 use crate::wal::write_checkpoint;
 
 /// A truncation that has been announced: queries that begin from now on take what lies before
@@ -134,11 +135,12 @@ impl Head {
     }
 
     /// Rewrites the older two thirds of the log into a checkpoint, without what lies before
-    /// `mint_ms`, and removes them.
+    /// `mint_ms`, and removes them. What readers of the log still need stays as long as the segments have
+    /// no more than `held_bytes_max`.
     ///
     /// # Errors
     /// The system's. The log is as it was, or has more than it needs.
-    pub(crate) fn truncate_wal(&self, mint_ms: TimestampMs) -> Result<(), StorageError> {
+    pub(crate) fn truncate_wal(&self, mint_ms: TimestampMs, held_bytes_max: u64) -> Result<(), StorageError> {
         let Some(wal) = self.wal() else { return Ok(()) };
         let options = wal.options();
         let current = wal.next_segment()?;
@@ -147,13 +149,18 @@ impl Head {
         // The segment that was current before is never part of a checkpoint.
         let Some(last) = current.checked_sub(2).filter(|last| *last >= first) else { return Ok(()) };
         let last = first + (last - first) * 2 / 3;
+        let needed = self.log_holds.first_needed();
+        let is_held = needed.is_some_and(|n| n <= last);
+        let Some(last) = last_free(&all, last, needed, held_bytes_max) else { return Ok(()) };
         if last <= first {
             return Ok(());
         }
         let expiries = lock(&self.wal_expiries).clone();
         let names = self.ooo.wbl_names();
         let keep = |series: u64| {
-            self.page_of(series).is_some_and(|p| p.lock().get(series).is_some())
+            // Whoever is behind may come upon samples of series that are gone from here.
+            is_held
+                || self.page_of(series).is_some_and(|p| p.lock().get(series).is_some())
                 || expiries.get(&series).is_some_and(|until| *until >= mint_ms)
                 || names.contains(&series)
         };

@@ -96,6 +96,16 @@ pub(crate) struct Torn {
     pub(crate) reason: String,
 }
 
+/// The data ends before its last record does.
+const INCOMPLETE: &str = "last record is torn";
+
+impl Torn {
+    /// Whether more data might complete the record.
+    pub(crate) fn is_incomplete(&self) -> bool {
+        self.reason == INCOMPLETE
+    }
+}
+
 /// Finds the records in the bytes of a segment, or of several that follow each other.
 pub(crate) struct Records<'a> {
     data: &'a [u8],
@@ -173,6 +183,11 @@ impl<'a> Records<'a> {
         Self { data, at: offset }
     }
 
+    /// Behind the record that was found last.
+    pub(crate) fn offset(&self) -> usize {
+        self.at
+    }
+
     /// The next record, `None` behind the last.
     ///
     /// # Errors
@@ -211,7 +226,7 @@ impl<'a> Records<'a> {
     /// data ends before a record.
     fn fragment_of(&mut self, record: &mut Option<Unchecked<'a>>, start: &mut usize) -> Result<bool, String> {
         let Some(&head) = self.data.get(self.at) else {
-            return if record.is_some() { Err("last record is torn".to_owned()) } else { Ok(true) };
+            return if record.is_some() { Err(INCOMPLETE.to_owned()) } else { Ok(true) };
         };
         let kind = head & KIND_MASK;
         if kind == PAGE_END {
@@ -245,7 +260,7 @@ impl<'a> Records<'a> {
 
     /// Reads the fragment at the position, and moves behind it.
     fn fragment(&mut self) -> Result<Fragment<'a>, String> {
-        let torn = || "last record is torn".to_owned();
+        let torn = || INCOMPLETE.to_owned();
         let header = self.data.get(self.at..self.at + HEADER_BYTES).ok_or_else(torn)?;
         let n = usize::from(u16::from_be_bytes([header[1], header[2]]));
         let crc = u32::from_be_bytes([header[3], header[4], header[5], header[6]]);

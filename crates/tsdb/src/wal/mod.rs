@@ -10,6 +10,7 @@ mod output;
 pub(crate) mod reader;
 pub(crate) mod record;
 pub(crate) mod segment;
+pub mod tail;
 mod writer;
 
 pub(crate) use checkpoint::write_checkpoint;

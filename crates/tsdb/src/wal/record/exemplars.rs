@@ -7,11 +7,15 @@ use super::{decode_labels, kind, put_labels};
 
 /// An exemplar of a known series.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct RefExemplar {
-    pub(crate) series: u64,
-    pub(crate) t: TimestampMs,
-    pub(crate) v: f64,
-    pub(crate) labels: Labels,
+pub struct RefExemplar {
+    /// The series' reference.
+    pub series: u64,
+    /// Time, milliseconds.
+    pub t: TimestampMs,
+    /// The value.
+    pub v: f64,
+    /// Its own labels.
+    pub labels: Labels,
 }
 
 /// Reads exemplars behind the kind of their record.

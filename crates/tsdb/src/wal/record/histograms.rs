@@ -15,12 +15,15 @@ use crate::histogram::OwnedHistogram;
 
 /// A histogram of a known series.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct RefHistogram {
-    pub(crate) series: u64,
-    pub(crate) t: TimestampMs,
+pub struct RefHistogram {
+    /// The series' reference.
+    pub series: u64,
+    /// Time, milliseconds.
+    pub t: TimestampMs,
     /// Start timestamp, 0 if unknown.
-    pub(crate) st: TimestampMs,
-    pub(crate) h: OwnedHistogram,
+    pub st: TimestampMs,
+    /// The histogram.
+    pub h: OwnedHistogram,
 }
 
 /// Reads one histogram; `None` where its schema is not known: from a program to come.

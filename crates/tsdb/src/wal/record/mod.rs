@@ -20,15 +20,18 @@ use model::{Labels, TimestampMs};
 
 use super::bytes::{Bytes, Reason, put_u64};
 
-pub(crate) use exemplars::{RefExemplar, decode as decode_exemplars, put_exemplars};
+pub use exemplars::RefExemplar;
+pub(crate) use exemplars::{decode as decode_exemplars, put_exemplars};
+pub use histograms::RefHistogram;
 pub(crate) use histograms::{
-    RefHistogram, float as decode_float_histogram, histogram_kinds, integer as decode_histogram,
-    put_histogram, put_histograms,
+    float as decode_float_histogram, histogram_kinds, integer as decode_histogram, put_histogram,
+    put_histograms,
 };
 pub(crate) use labels::{decode_labels, put_labels};
 pub(crate) use markers::{Marker, put_markers};
 pub(crate) use metadata::{RefMetadata, put_metadata};
-pub(crate) use samples::{RefSample, Samples, decode_samples, put_samples, put_samples_v2};
+pub use samples::RefSample;
+pub(crate) use samples::{Samples, decode_samples, put_samples, put_samples_v2};
 pub(crate) use series::{for_each_series, put_series};
 pub(crate) use tombstones::{Stone, put_tombstones};
 

@@ -8,10 +8,13 @@ use super::{kind, start};
 
 /// A sample of a known series.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) struct RefSample {
-    pub(crate) series: u64,
-    pub(crate) t: TimestampMs,
-    pub(crate) v: f64,
+pub struct RefSample {
+    /// The series' reference.
+    pub series: u64,
+    /// Time, milliseconds.
+    pub t: TimestampMs,
+    /// The value.
+    pub v: f64,
 }
 
 /// The samples of a record.
