@@ -10,8 +10,8 @@ import type { ApiContext } from './context.ts';
 import { corsHook } from './cors.ts';
 import { ApiError } from './errors.ts';
 import { OtherBody, parseForm, parseMultipart } from './form.ts';
-import { gatedRoutes } from './gated.ts';
 import { managementRoutes } from './management.ts';
+import { otlpRoute } from './otlp.ts';
 import { pageRoutes } from './page.ts';
 import { queryRoutes } from './query.ts';
 import { remoteWriteRoute } from './remote-write.ts';
@@ -110,9 +110,9 @@ async function routes(app: FastifyInstance, context: ApiContext): Promise<void> 
         targetRoutes(gated, context);
         ruleRoutes(gated, context);
         statusRoutes(gated, context);
-        gatedRoutes(gated, context);
         adminRoutes(gated, context);
         remoteWriteRoute(gated, context);
+        otlpRoute(gated, context);
       });
     },
     { prefix: '/api/v1' },

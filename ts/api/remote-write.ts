@@ -2,11 +2,11 @@
  * The receiver of remote write. Bodies go to the core as they came, in the pieces they came in: nothing here looks
  * into them. Answers are plain text, as senders log them.
  */
-import type { IncomingMessage } from 'node:http';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { RemoteWriteReport } from '../core/engine.ts';
 import type { ApiContext } from './context.ts';
 import { ApiError } from './errors.ts';
+import { piecesOf, takePieces } from './pieces.ts';
 import { sendText } from './respond.ts';
 import { engineOf } from './route.ts';
 
@@ -18,17 +18,9 @@ const TOO_LARGE = `request body exceeds the ${BODY_BYTES_MAX} bytes limit\n`;
 
 const REFUSAL_STATUS = { 'media-type': 415, 'too-large': 413, invalid: 400 } as const;
 
-/** A body in pieces. */
-class Pieces {
-  readonly buffers: Buffer[] = [];
-  isTooLarge = false;
-}
-
 export function remoteWriteRoute(app: FastifyInstance, context: ApiContext): void {
-  // A scope of its own: here bodies of every media type stay bytes.
   app.register(async (scope) => {
-    scope.removeAllContentTypeParsers();
-    scope.addContentTypeParser('*', async (_request: FastifyRequest, payload: IncomingMessage) => collect(payload));
+    takePieces(scope, BODY_BYTES_MAX);
     scope.post('/write', async (request, reply) => {
       if (!context.options.enableRemoteWriteReceiver) return sendText(reply, 404, CLOSED);
       return receive(context, request, reply);
@@ -36,21 +28,8 @@ export function remoteWriteRoute(app: FastifyInstance, context: ApiContext): voi
   });
 }
 
-async function collect(payload: IncomingMessage): Promise<Pieces> {
-  const pieces = new Pieces();
-  let bytes = 0;
-  for await (const chunk of payload) {
-    bytes += (chunk as Buffer).length;
-    // The rest of a body that is too large is read and dropped: closing on it would reset the answer away.
-    pieces.isTooLarge ||= bytes > BODY_BYTES_MAX;
-    if (pieces.isTooLarge) pieces.buffers.length = 0;
-    else pieces.buffers.push(chunk as Buffer);
-  }
-  return pieces;
-}
-
 async function receive(context: ApiContext, request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
-  const pieces = request.body instanceof Pieces ? request.body : new Pieces();
+  const pieces = piecesOf(request);
   if (pieces.isTooLarge) return refuse(reply, 413, TOO_LARGE);
   let report: RemoteWriteReport;
   try {

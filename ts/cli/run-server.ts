@@ -211,6 +211,11 @@ function featureList(flags: FlagValues, logger: Logger): string[] {
     .flatMap((text) => text.split(','))
     .map((name) => name.trim())
     .filter((name) => name !== '');
+  if (names.includes('otlp-deltatocumulative') && names.includes('otlp-native-delta-ingestion')) {
+    throw new OptionError(
+      'cannot enable otlp-deltatocumulative and otlp-native-delta-ingestion features at the same time',
+    );
+  }
   for (const option of names) {
     if (option === 'xor2-encoding') {
       const message =

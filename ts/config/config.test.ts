@@ -212,12 +212,12 @@ describe('values', () => {
 
   it('says what has no effect yet', () => {
     const { warnings } = parse(
-      'rule_files: [a.yml]\nremote_write:\notlp: {keep_identifying_resource_attributes: true}\nscrape_configs:\n- job_name: a\n  http_sd_configs:\n  - url: http://x/\n',
+      'rule_files: [a.yml]\nremote_write:\ntracing: {endpoint: x}\nscrape_configs:\n- job_name: a\n  http_sd_configs:\n  - url: http://x/\n',
     );
     expect(warnings.map(({ line, column, message }) => `${line}:${column} ${message}`)).toEqual([
       '6:3 http_sd_configs of job "a" is parsed but not active yet',
       '1:1 rule_files is parsed but not active yet',
-      '3:1 otlp is parsed but not active yet',
+      '3:1 tracing is parsed but not active yet',
     ]);
   });
 

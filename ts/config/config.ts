@@ -128,7 +128,6 @@ const INACTIVE_PATHS = [
   'tracing',
   'remote_write',
   'remote_read',
-  'otlp',
 ];
 
 function warnInactive(config: object, decoding: Decoding): void {

@@ -99,6 +99,8 @@ export type EngineFeature =
   | 'histograms-st-encoding'
   | 'memory-snapshot-on-shutdown'
   | 'metadata-wal-records'
+  | 'otlp-deltatocumulative'
+  | 'otlp-native-delta-ingestion'
   | 'st-storage'
   | 'xor2-encoding'
   | 'zstd-scrape'
@@ -364,6 +366,38 @@ export interface RemoteWriteReport {
   exemplars: number;
 }
 
+/** A request of OTLP metrics, as it came. */
+export interface OtlpRequest {
+  /** The body in pieces, in order. */
+  pieces: Uint8Array[];
+  /** `application/x-protobuf` or `application/json`; '' where the header is absent. */
+  contentType: string;
+  /** '' or `gzip`. */
+  contentEncoding: string;
+}
+
+/** What became of a request of OTLP: all of it is stored, or nothing. */
+export interface OtlpReport {
+  /** Why nothing is stored; the request is bad, or has no translation. */
+  refusal?: { isBadRequest: boolean; text: string };
+  samples: number;
+  histograms: number;
+  exemplars: number;
+}
+
+/** How OTLP is translated: the configuration's `otlp` section. */
+export interface OtlpSettings {
+  translationStrategy: string;
+  promoteAllResourceAttributes: boolean;
+  promoteResourceAttributes: string[];
+  ignoreResourceAttributes: string[];
+  keepIdentifyingResourceAttributes: boolean;
+  convertHistogramsToNhcb: boolean;
+  promoteScopeMetadata: boolean;
+  labelNameUnderscoreSanitization: boolean;
+  labelNamePreserveMultipleUnderscores: boolean;
+}
+
 /** A series of an answer, as columns. */
 export interface SeriesColumns {
   labels: LabelSet;
@@ -423,6 +457,11 @@ export interface Engine {
    * database cannot write; whatever is wrong with the request is in the report.
    */
   ingestRemoteWrite(request: RemoteWriteRequest): Promise<RemoteWriteReport>;
+  /**
+   * Takes in a request of OTLP metrics as one transaction. Rejects only where the database cannot write; whatever is
+   * wrong with the request is in the report.
+   */
+  ingestOtlp(request: OtlpRequest): Promise<OtlpReport>;
 
   /** The whole JSON envelope of GET /api/v1/query. */
   queryJson(query: InstantQuery, options?: CallOptions): Promise<Body>;
@@ -482,6 +521,8 @@ export interface Engine {
   applyStorage(settings: StorageSettings): Promise<void>;
   /** Replaces the settings of queries and opens the query log anew; throws `IO` where it cannot be opened. */
   applyQueries(settings: QuerySettings): void;
+  /** Replaces the settings of OTLP, which are Prometheus' defaults at first. */
+  applyOtlp(settings: OtlpSettings): void;
   /**
    * Deletes samples of the series that match any selector, both ends included. A selector without matchers selects
    * nothing, as with Prometheus. Rejects with `QUERY_PARSE` before anything is deleted.

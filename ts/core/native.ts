@@ -20,6 +20,9 @@ import type {
   InstantQuery,
   LogLine,
   MetricMetadata,
+  OtlpReport,
+  OtlpRequest,
+  OtlpSettings,
   QuerySettings,
   RangeQuery,
   Relabeler,
@@ -220,6 +223,10 @@ class AddonEngine implements Engine {
     return settled(() => this.#native.ingestRemoteWrite(request));
   }
 
+  ingestOtlp(request: OtlpRequest): Promise<OtlpReport> {
+    return settled(() => this.#native.ingestOtlp(request));
+  }
+
   queryJson(query: InstantQuery, options?: CallOptions): Promise<Body> {
     return this.#cancellable(options, (cancel) => this.#native.queryJson(query, cancel));
   }
@@ -298,6 +305,10 @@ class AddonEngine implements Engine {
 
   applyQueries(settings: QuerySettings): void {
     checked(() => this.#native.applyQueries(settings));
+  }
+
+  applyOtlp(settings: OtlpSettings): void {
+    checked(() => this.#native.applyOtlp(settings));
   }
 
   applyStorage(settings: StorageSettings): Promise<void> {

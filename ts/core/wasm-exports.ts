@@ -46,6 +46,8 @@ export interface DatabaseExports {
   relabeler(rules: string, validation: string): RelabelerExports;
   append(labels: string, timestamps: Float64Array[], values: Float64Array[]): AppendReport;
   ingestRemoteWrite(pieces: Uint8Array[], contentType: string, contentEncoding: string): RemoteWriteReport;
+  /** An `OtlpReport` as JSON. */
+  ingestOtlp(pieces: Uint8Array[], contentType: string, contentEncoding: string): string;
   queryJson(query: string): Bytes;
   queryCostJson(query: string, scrapeIntervalMs: number): Bytes;
   query(query: string): ColumnsResult;
@@ -65,6 +67,7 @@ export interface DatabaseExports {
   takeLogs(): LogLine[];
   applyStorage(settings: string): void;
   applyQueries(settings: string): void;
+  applyOtlp(settings: string): void;
   deleteSeries(query: string): void;
   cleanTombstones(): void;
   maintain(): void;

@@ -16,6 +16,9 @@ import type {
   InstantQuery,
   LogLine,
   MetricMetadata,
+  OtlpReport,
+  OtlpRequest,
+  OtlpSettings,
   QuerySettings,
   RangeQuery,
   Relabeler,
@@ -137,6 +140,10 @@ class WasmEngine implements Engine {
     return this.#call((db) => db.ingestRemoteWrite(pieces, contentType, contentEncoding));
   }
 
+  async ingestOtlp({ pieces, contentType, contentEncoding }: OtlpRequest): Promise<OtlpReport> {
+    return JSON.parse(this.#call((db) => db.ingestOtlp(pieces, contentType, contentEncoding))) as OtlpReport;
+  }
+
   async queryJson(query: InstantQuery, options?: CallOptions): Promise<Body> {
     return this.#body(options, (db) => db.queryJson(JSON.stringify(query)));
   }
@@ -224,6 +231,10 @@ class WasmEngine implements Engine {
 
   applyQueries(settings: QuerySettings): void {
     this.#call((db) => db.applyQueries(JSON.stringify(settings)));
+  }
+
+  applyOtlp(settings: OtlpSettings): void {
+    this.#call((db) => db.applyOtlp(JSON.stringify(settings)));
   }
 
   async deleteSeries(query: { match: string[]; startMs: number; endMs: number }): Promise<void> {

@@ -11,6 +11,7 @@ import { forwardLogs } from './core-log.ts';
 import { HEADER_BYTES_MAX, Listener } from './listener.ts';
 import { ServerMetrics } from './metrics.ts';
 import type { ServerOptions } from './options.ts';
+import { otlpSettings } from './otlp-settings.ts';
 import { queryCeilings, querySettings } from './query-settings.ts';
 import { runtimeInfo } from './runtime-info.ts';
 import { Scraping } from './scraping.ts';
@@ -150,6 +151,7 @@ export class Server {
         this.#replay = progress;
       },
     );
+    this.#engine.applyOtlp(otlpSettings(this.#config.config));
     this.#stopForwarding = forwardLogs(this.#engine, clock, logger);
     logRetention(logger, settings, undefined);
     logger.info({ dir: storage.dir, duration: `${Math.round(clock.monotonicMs() - started)}ms` }, 'TSDB started');
@@ -206,6 +208,7 @@ export class Server {
     try {
       this.#engine?.applyQueries(querySettings(next.config));
       await this.#scraping.reload(next);
+      this.#engine?.applyOtlp(otlpSettings(next.config));
     } catch (error) {
       this.#engine?.applyQueries(querySettings(this.#config.config));
       await this.#engine?.applyStorage(before);

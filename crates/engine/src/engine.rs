@@ -14,6 +14,7 @@ use crate::active_queries::ActiveQueries;
 use crate::error::{EngineError, ErrorCode};
 use crate::metrics::EngineMetrics;
 use crate::options::{EngineOptions, Host, QuerySettings, WalCompression};
+use crate::otlp;
 use crate::pool::{Pool, PoolLimits};
 use crate::query_log::QueryLog;
 use crate::query_metrics::QueryMetrics;
@@ -81,6 +82,7 @@ pub(crate) struct Inner {
     pub(crate) running: Running,
     pub(crate) bodies: BodyBuffers,
     pub(crate) remote_write: Receiver,
+    pub(crate) otlp: otlp::Receiver,
     logs: Logs,
     refusal_logged: AtomicBool,
     /// What a background thread panicked with.
@@ -142,6 +144,7 @@ impl Engine {
                 running: Running::default(),
                 bodies: BodyBuffers::default(),
                 remote_write: Receiver::new(!seed),
+                otlp: otlp::Receiver::new(seed.rotate_left(32)),
                 logs,
                 refusal_logged: AtomicBool::new(false),
                 fault: OnceLock::new(),

@@ -8,12 +8,16 @@ use promql::QueryStats;
 
 use crate::engine::Engine;
 use crate::error::EngineError;
+use crate::otlp::CATEGORIES;
 
 /// Counters of the engine.
 #[derive(Debug, Default)]
 pub(crate) struct EngineMetrics {
     remote_write_invalid_labels: AtomicU64,
     remote_write_without_metadata: AtomicU64,
+    otlp_without_metadata: AtomicU64,
+    otlp_late_exemplars: AtomicU64,
+    otlp_warnings: [AtomicU64; CATEGORIES.len()],
     query_samples: AtomicU64,
     query_samples_read: AtomicU64,
 }
@@ -27,6 +31,15 @@ impl EngineMetrics {
     /// Counts samples of remote write 2.0 that came without metadata.
     pub(crate) fn remote_write_without_metadata(&self, samples: u64) {
         self.remote_write_without_metadata.fetch_add(samples, Ordering::Relaxed);
+    }
+
+    /// Counts what a request of OTLP had too little or too much of.
+    pub(crate) fn otlp(&self, without_metadata: u64, late_exemplars: u64, warnings: [u64; CATEGORIES.len()]) {
+        self.otlp_without_metadata.fetch_add(without_metadata, Ordering::Relaxed);
+        self.otlp_late_exemplars.fetch_add(late_exemplars, Ordering::Relaxed);
+        for (counter, n) in self.otlp_warnings.iter().zip(warnings) {
+            counter.fetch_add(n, Ordering::Relaxed);
+        }
     }
 
     pub(crate) fn query(&self, s: &QueryStats) {
@@ -60,6 +73,16 @@ impl Engine {
                 load(&m.remote_write_without_metadata),
             ),
             (
+                "prometheus_api_otlp_appended_samples_without_metadata_total",
+                "The total number of samples ingested from OTLP without corresponding metadata.",
+                load(&m.otlp_without_metadata),
+            ),
+            (
+                "prometheus_api_otlp_out_of_order_exemplars_total",
+                "The total number of received OTLP exemplars which were rejected because they were out of order.",
+                load(&m.otlp_late_exemplars),
+            ),
+            (
                 "prometheus_engine_query_samples_total",
                 "The total number of samples loaded by all queries (full window per step for range-vector).",
                 load(&m.query_samples),
@@ -76,6 +99,12 @@ impl Engine {
             ),
         ] {
             family(&mut out, name, help, "counter", value);
+        }
+        let name = "prometheus_api_otlp_translation_warnings_total";
+        let help = "The total number of warnings produced while translating OTLP metrics to the Prometheus model, by category.";
+        header(&mut out, name, help, "counter");
+        for (category, n) in CATEGORIES.iter().zip(&m.otlp_warnings).filter(|(_, n)| load(n) > 0.0) {
+            let _ = writeln!(out, "{name}{{category=\"{category}\"}} {}", load(n));
         }
         let gauges = [
             (

@@ -45,6 +45,10 @@ pub struct Features {
     pub histograms_st_encoding: bool,
     /// `xor2-encoding`: XOR2 for floats where the settings name no encoding.
     pub xor2_encoding: bool,
+    /// `otlp-deltatocumulative`: deltas of OTLP are added up.
+    pub otlp_deltatocumulative: bool,
+    /// `otlp-native-delta-ingestion`: deltas of OTLP are stored as they are.
+    pub otlp_native_delta_ingestion: bool,
 }
 
 impl Features {
@@ -71,6 +75,8 @@ impl Features {
             "delayed-compaction" => &mut self.delayed_compaction,
             "histograms-st-encoding" => &mut self.histograms_st_encoding,
             "xor2-encoding" => &mut self.xor2_encoding,
+            "otlp-deltatocumulative" => &mut self.otlp_deltatocumulative,
+            "otlp-native-delta-ingestion" => &mut self.otlp_native_delta_ingestion,
             _ => return Err(name.to_owned()),
         };
         *place = true;

@@ -25,6 +25,7 @@ use crate::cancel::{Cancel, flag};
 use crate::options::{
     NativeOptions, NativeQuerySettings, NativeStorageSettings, query_settings, resolve, storage_settings,
 };
+use crate::otlp::{NativeOtlpReport, NativeOtlpRequest, NativeOtlpSettings, otlp_settings};
 use crate::promise::{promise, to_js};
 use crate::relabel::{RelabelRule, Relabeler, compile, scheme};
 use crate::remote_write::{NativeRemoteWrite, NativeRemoteWriteReport};
@@ -199,6 +200,17 @@ impl NativeEngine {
         promise(env, NativeRemoteWriteReport::from, |done| {
             self.engine.ingest_remote_write(request.into(), done);
         })
+    }
+
+    #[napi(catch_unwind)]
+    pub fn ingest_otlp<'env>(&self, env: &'env Env, request: NativeOtlpRequest) -> Result<Object<'env>> {
+        promise(env, NativeOtlpReport::from, |done| self.engine.ingest_otlp(request.into(), done))
+    }
+
+    #[napi(catch_unwind)]
+    pub fn apply_otlp(&self, settings: NativeOtlpSettings) -> Result<()> {
+        self.engine.apply_otlp(otlp_settings(settings).map_err(|e| to_js(&e))?);
+        Ok(())
     }
 
     #[napi(catch_unwind)]

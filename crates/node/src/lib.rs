@@ -15,6 +15,7 @@ mod body;
 mod cancel;
 mod engine;
 mod options;
+mod otlp;
 mod promise;
 mod relabel;
 mod remote_write;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use engine::block_files::{BlockFile, mount};
 use engine::embed::SeriesBatch;
+use engine::otlp::OtlpRequest;
 use engine::query::{QueryLimits, QueryTimes};
 use engine::remote_write::{RefusalKind, RemoteWriteReport, RemoteWriteRequest};
 use engine::{Engine, EngineError};
@@ -21,6 +22,7 @@ use crate::convert::{body, finish, from_json, number, object};
 use crate::fault::to_js;
 use crate::host::host;
 use crate::options::{DIR, WasmStorageSettings, query_settings, resolve, storage_settings};
+use crate::otlp::{otlp_report_json, otlp_settings};
 use crate::questions::{WasmExemplarQuery, WasmFederateQuery, WasmQuery, WasmSeriesQuery};
 use crate::target::{Relabeler, WasmTarget, compile, scheme, target_options};
 
@@ -125,6 +127,24 @@ impl Database {
         let pieces: Vec<_> = pieces.iter().map(Uint8Array::to_vec).collect();
         let request = RemoteWriteRequest { pieces, content_type, content_encoding };
         Ok(remote_write_report(finish(|done| self.engine.ingest_remote_write(request, done))?))
+    }
+
+    #[wasm_bindgen(js_name = ingestOtlp)]
+    pub fn ingest_otlp(
+        &self,
+        pieces: Vec<Uint8Array>,
+        content_type: String,
+        content_encoding: String,
+    ) -> Result<String, Error> {
+        let pieces: Vec<_> = pieces.iter().map(Uint8Array::to_vec).collect();
+        let request = OtlpRequest { pieces, content_type, content_encoding };
+        Ok(otlp_report_json(&finish(|done| self.engine.ingest_otlp(request, done))?))
+    }
+
+    #[wasm_bindgen(js_name = applyOtlp)]
+    pub fn apply_otlp(&self, settings: &str) -> Result<(), Error> {
+        self.engine.apply_otlp(otlp_settings(from_json(settings)?).map_err(|e| to_js(&e))?);
+        Ok(())
     }
 
     #[wasm_bindgen(js_name = queryJson)]

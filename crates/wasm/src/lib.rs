@@ -21,6 +21,8 @@ mod host;
 #[cfg(feature = "engine")]
 mod options;
 #[cfg(feature = "engine")]
+mod otlp;
+#[cfg(feature = "engine")]
 mod questions;
 #[cfg(feature = "testkit")]
 mod script;

@@ -45,6 +45,12 @@ pub enum WireError {
         /// How many there may be.
         limit: usize,
     },
+    /// An identifier of a trace or span that is neither empty nor as long as it must be.
+    #[error("identifier of a wrong length at byte {offset}")]
+    IdLength {
+        /// Where it begins.
+        offset: usize,
+    },
     /// A matcher of a type that does not exist.
     #[error("invalid matcher type")]
     MatcherType,

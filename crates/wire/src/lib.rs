@@ -1,5 +1,5 @@
-//! The remote protocols' bodies: remote write 1.0 and 2.0, remote read, and what carries them,
-//! protobuf and snappy. Knows no sockets, no storage and no time.
+//! The remote protocols' bodies: remote write 1.0 and 2.0, remote read, OTLP, and what carries them,
+//! protobuf, JSON and snappy. Knows no sockets, no storage and no time.
 //!
 //! Requests are walked, not built: a walker borrows the body, appends float samples to columns that
 //! the caller owns, and gives labels as the bytes a cache of series is keyed by. Labels, histograms
@@ -7,9 +7,11 @@
 //! accepts. FORMAT.md draws the messages.
 
 mod error;
+pub mod fuzz;
 mod histogram;
 mod labels;
 mod metadata;
+pub mod otlp;
 pub mod read;
 pub mod read_stream;
 mod samples;

@@ -129,3 +129,48 @@ proptest! {
         read_all(&body);
     }
 }
+
+/// A body with something of everything.
+fn otlp_body() -> Vec<u8> {
+    let json = r#"{"resourceMetrics":[{"resource":{"attributes":[{"key":"service.name","value":{"stringValue":"s"}},
+        {"key":"l","value":{"arrayValue":{"values":[{"intValue":1},{"kvlistValue":{"values":[{"key":"k","value":{"doubleValue":0.5}}]}}]}}}]},
+        "scopeMetrics":[{"scope":{"name":"n","version":"v","attributes":[{"key":"a","value":{"boolValue":true}}]},"metrics":[
+        {"name":"g","unit":"s","gauge":{"dataPoints":[{"timeUnixNano":"1700000000000000000","asDouble":1.5}]}},
+        {"name":"c","sum":{"aggregationTemporality":2,"isMonotonic":true,"dataPoints":[{"timeUnixNano":"1","asInt":"7",
+          "exemplars":[{"asInt":1,"traceId":"0102030405060708090a0b0c0d0e0f10","spanId":"0102030405060708"}]}]}},
+        {"name":"h","histogram":{"aggregationTemporality":2,"dataPoints":[{"count":3,"sum":1,"bucketCounts":[1,2],"explicitBounds":[0.5]}]}},
+        {"name":"e","exponentialHistogram":{"aggregationTemporality":1,"dataPoints":[{"count":3,"scale":2,"zeroCount":1,
+          "positive":{"offset":-3,"bucketCounts":[1,1]},"negative":{"offset":1,"bucketCounts":["300"]}}]}},
+        {"name":"s","summary":{"dataPoints":[{"count":1,"sum":2,"quantileValues":[{"quantile":0.5,"value":2}]}]}}]}]}]}"#;
+    let mut out = Vec::new();
+    wire::otlp::json::to_protobuf(json.as_bytes(), &mut out).unwrap();
+    out
+}
+
+#[test]
+fn every_cut_and_every_byte_of_otlp() {
+    let body = otlp_body();
+    for at in 0..body.len() {
+        wire::fuzz::otlp(&body[..at]);
+        for byte in [0, 1, 0x7f, 0x80, 0xff, body[at] ^ 1, body[at].wrapping_add(1)] {
+            let mut damaged = body.clone();
+            damaged[at] = byte;
+            wire::fuzz::otlp(&damaged);
+        }
+    }
+}
+
+proptest! {
+    #[test]
+    fn otlp_takes_any_bytes(body in proptest::collection::vec(any::<u8>(), 0..300)) {
+        wire::fuzz::otlp(&body);
+        wire::fuzz::otlp_json(&body);
+    }
+
+    #[test]
+    fn otlp_takes_any_json(body in "[{}\\[\\]:,\"0-9a-zA-Z.-]{0,200}") {
+        wire::fuzz::otlp_json(body.as_bytes());
+        let inside = format!("{{\"resourceMetrics\":[{{\"scopeMetrics\":[{body}]}}]}}");
+        wire::fuzz::otlp_json(inside.as_bytes());
+    }
+}

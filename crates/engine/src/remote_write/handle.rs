@@ -8,8 +8,8 @@ use model::{Labels, Metadata, SeriesRef, TimestampMs};
 use storage::{AppendError, Appender, Exemplar, HistogramValue};
 use wire::{EncodedLabels, HistogramSample, LabelsError, WireError};
 
-use super::cache::{KeyHash, SeriesCache};
 use crate::error::{EngineError, ErrorCode};
+use crate::series_cache::{KeyHash, SeriesCache};
 
 /// Why something was not stored.
 #[derive(Debug)]

@@ -4,7 +4,6 @@
 //! what can be stored is, and the report says what could not: both as Prometheus' receiver does.
 //! Knows no HTTP beyond the two headers that say what a body is.
 
-mod cache;
 mod handle;
 mod protocol;
 mod refusals;
@@ -18,9 +17,11 @@ use wire::{HistogramSample, SampleColumns, SymbolSpans, WireError, snappy};
 
 use crate::engine::{Engine, Inner};
 use crate::error::EngineError;
-use cache::{KeyHash, SeriesCache};
+use crate::series_cache::{KeyHash, SeriesCache};
 use handle::Fault;
 use protocol::{Version, check_encoding, message_of};
+
+pub(crate) use v1::in_order as exemplars_in_order;
 
 /// The largest body that is taken, compressed as well as decompressed: what Prometheus takes.
 pub const REMOTE_WRITE_BODY_BYTES_MAX: usize = snappy::BODY_BYTES_MAX;

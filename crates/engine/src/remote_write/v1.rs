@@ -77,7 +77,7 @@ pub(super) fn append(
 }
 
 /// By time, then value, then labels: the order in which a series' exemplars are taken in.
-pub(super) fn in_order(a: &Exemplar, b: &Exemplar) -> Ordering {
+pub(crate) fn in_order(a: &Exemplar, b: &Exemplar) -> Ordering {
     let by_value = || a.value.partial_cmp(&b.value).unwrap_or(Ordering::Equal);
     a.timestamp_ms.cmp(&b.timestamp_ms).then_with(by_value).then_with(|| a.labels.cmp(&b.labels))
 }

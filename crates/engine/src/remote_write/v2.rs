@@ -7,12 +7,12 @@ use storage::{AppendError, Appender, Exemplar};
 use wire::write_v2::{Request, TimeSeries};
 use wire::{EncodedLabels, LabelsError, Symbols};
 
-use super::cache::SeriesCache;
 use super::handle::{Fault, SeriesHandle};
 use super::refusals::Refusals;
 use super::v1::in_order;
 use super::{Refusal, RefusalKind, RemoteWriteReport, Scratch};
 use crate::engine::Inner;
+use crate::series_cache::SeriesCache;
 
 /// Appends what can be stored of a request's body. An error means that nothing is to be stored.
 pub(super) fn append(

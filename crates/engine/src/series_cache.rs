@@ -1,7 +1,8 @@
-//! From the labels of a series, as bytes, to its reference.
+//! From what a receiver is told of a series, as bytes, to its reference.
 //!
-//! The key is the labels in the encoding of remote write 1.0, for 2.0 resolved from the symbols:
-//! never symbol numbers, which mean something else in each request. Of the key only a 128-bit hash
+//! Of remote write the key is the labels in the encoding of 1.0, for 2.0 resolved from the symbols:
+//! never symbol numbers, which mean something else in each request. Of OTLP it is a chain of hashes over
+//! settings, resource, scope and metric, and the attributes. Of the key only a 128-bit hash
 //! under a secret of this process is kept, so an entry takes 24 bytes however long the labels are,
 //! and nobody outside can make two keys meet. A reference is never used twice, so an entry that
 //! outlives its series names nothing, and the labels are parsed again.
@@ -24,7 +25,15 @@ const LEFTOVER_ENTRIES_MAX: u64 = 1 << 14;
 
 /// The hash of a key.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct KeyHash([u64; 2]);
+pub(crate) struct KeyHash([u64; 2]);
+
+impl KeyHash {
+    /// The hash as bytes, to be a part of another key.
+    #[inline]
+    pub(crate) fn to_bytes(self) -> [u8; 16] {
+        ((u128::from(self.0[0]) << 64) | u128::from(self.0[1])).to_le_bytes()
+    }
+}
 
 /// An entry; the place is free where the series is [`SeriesRef::NONE`].
 #[derive(Clone, Copy, Default)]
@@ -39,8 +48,8 @@ struct Segment {
     entries: usize,
 }
 
-/// Series by their labels.
-pub(super) struct SeriesCache {
+/// Series by their keys.
+pub(crate) struct SeriesCache {
     segments: Vec<Segment>,
     secret: [u8; SECRET_BYTES],
     entries: u64,
@@ -48,7 +57,7 @@ pub(super) struct SeriesCache {
 
 impl SeriesCache {
     /// An empty cache whose secret follows from `seed`.
-    pub(super) fn new(seed: u64) -> Self {
+    pub(crate) fn new(seed: u64) -> Self {
         let mut secret = [0; SECRET_BYTES];
         let mut state = seed;
         for word in secret.as_chunks_mut::<8>().0 {
@@ -61,16 +70,16 @@ impl SeriesCache {
         }
     }
 
-    /// The hash of the labels `key`.
+    /// The hash of `key`.
     #[inline]
-    pub(super) fn hash(&self, key: &[u8]) -> KeyHash {
+    pub(crate) fn hash(&self, key: &[u8]) -> KeyHash {
         let hash = xxh3_128_with_secret(key, &self.secret);
         KeyHash([(hash >> 64) as u64, hash as u64])
     }
 
     /// The series of a key, [`SeriesRef::NONE`] where none is known.
     #[inline]
-    pub(super) fn get(&self, key: KeyHash) -> SeriesRef {
+    pub(crate) fn get(&self, key: KeyHash) -> SeriesRef {
         let segment = &self.segments[segment_of(key)];
         match segment.place(key) {
             Some(at) => segment.slots[at].series,
@@ -80,7 +89,7 @@ impl SeriesCache {
 
     /// Notes the series of a key. `live` is how many series there are: where entries of series that
     /// have gone take more room than they, a segment that would grow is emptied.
-    pub(super) fn insert(&mut self, key: KeyHash, series: SeriesRef, live: u64) {
+    pub(crate) fn insert(&mut self, key: KeyHash, series: SeriesRef, live: u64) {
         let leftovers = self.entries > live.saturating_mul(2).saturating_add(LEFTOVER_ENTRIES_MAX);
         let segment = &mut self.segments[segment_of(key)];
         if segment.entries * 4 >= segment.slots.len() * 3 {
