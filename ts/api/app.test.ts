@@ -15,6 +15,7 @@ function contextWithoutEngine(state: { readiness: Readiness; answers: RequestRec
       enableLifecycle: true,
       enableAdminApi: false,
       enableRemoteWriteReceiver: false,
+      remoteWriteMessages: [],
       enableOtlpReceiver: false,
       pageTitle: '<title>',
     },

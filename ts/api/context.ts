@@ -97,6 +97,8 @@ export interface ApiOptions {
   enableLifecycle: boolean;
   enableAdminApi: boolean;
   enableRemoteWriteReceiver: boolean;
+  /** The messages of remote write that are taken. */
+  remoteWriteMessages: string[];
   enableOtlpReceiver: boolean;
   pageTitle: string;
 }

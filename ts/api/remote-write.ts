@@ -6,7 +6,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { RemoteWriteReport } from '../core/engine.ts';
 import type { ApiContext } from './context.ts';
 import { ApiError } from './errors.ts';
-import { piecesOf, takePieces } from './pieces.ts';
+import { piecesOf, takePieces } from './request-pieces.ts';
 import { sendText } from './respond.ts';
 import { engineOf } from './route.ts';
 
@@ -37,6 +37,7 @@ async function receive(context: ApiContext, request: FastifyRequest, reply: Fast
       pieces: pieces.buffers,
       contentType: request.headers['content-type'] ?? '',
       contentEncoding: request.headers['content-encoding'] ?? '',
+      accepted: context.options.remoteWriteMessages,
     });
   } catch (thrown) {
     const error = ApiError.from(thrown);

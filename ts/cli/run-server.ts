@@ -150,6 +150,7 @@ function serverOptions(
       enableLifecycle: flags.bool('web.enable-lifecycle'),
       enableAdminApi: flags.bool('web.enable-admin-api'),
       enableRemoteWriteReceiver: flags.bool('web.enable-remote-write-receiver'),
+      remoteWriteMessages: remoteWriteMessages(flags),
       enableOtlpReceiver: flags.bool('web.enable-otlp-receiver'),
     },
     features: features.filter((name): name is EngineFeature => (FEATURES.engine as readonly string[]).includes(name)),
@@ -228,6 +229,24 @@ function featureList(flags: FlagValues, logger: Logger): string[] {
     }
   }
   return names;
+}
+
+const REMOTE_WRITE_MESSAGES = ['prometheus.WriteRequest', 'io.prometheus.write.v2.Request'];
+
+function remoteWriteMessages(flags: FlagValues): string[] {
+  const name = 'web.remote-write-receiver.accepted-protobuf-messages';
+  const messages = flags
+    .list(name)
+    .flatMap((text) => text.split(','))
+    .map((text) => text.trim());
+  for (const message of messages) {
+    if (!REMOTE_WRITE_MESSAGES.includes(message)) {
+      throw new OptionError(
+        `--${name}: unknown type for remote write protobuf message ${message}, supported: ${REMOTE_WRITE_MESSAGES.join(', ')}`,
+      );
+    }
+  }
+  return messages;
 }
 
 /** Serving openly what its operator meant to protect is worse than not serving. */

@@ -55,7 +55,6 @@ const WEB_FLAGS: FlagSpec[] = [
     'list',
     'prometheus.WriteRequest,io.prometheus.write.v2.Request',
     'Messages of remote write to accept.',
-    inert,
   ),
   flag('web.enable-otlp-receiver', 'bool', 'false', 'Enable the endpoint that accepts OTLP.'),
   flag('web.console.templates', 'text', 'consoles', 'Directory of console templates.', inert),

@@ -349,6 +349,8 @@ export interface RemoteWriteRequest {
   /** '' where the header is absent. */
   contentType: string;
   contentEncoding: string;
+  /** The messages that are taken, `prometheus.WriteRequest` and `io.prometheus.write.v2.Request`. Default: both. */
+  accepted?: string[];
 }
 
 /** What became of a request of remote write. */

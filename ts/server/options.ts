@@ -44,6 +44,8 @@ export interface WebOptions {
   enableLifecycle: boolean;
   enableAdminApi: boolean;
   enableRemoteWriteReceiver: boolean;
+  /** The messages of remote write that are taken. */
+  remoteWriteMessages: string[];
   enableOtlpReceiver: boolean;
 }
 

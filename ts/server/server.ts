@@ -284,6 +284,7 @@ export class Server {
       enableLifecycle: web.enableLifecycle,
       enableAdminApi: web.enableAdminApi,
       enableRemoteWriteReceiver: web.enableRemoteWriteReceiver,
+      remoteWriteMessages: web.remoteWriteMessages,
       enableOtlpReceiver: web.enableOtlpReceiver,
       pageTitle: web.pageTitle,
     };

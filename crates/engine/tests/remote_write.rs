@@ -56,6 +56,7 @@ fn send(b: &Bench, content_type: &str, body: &[u8]) -> Result<RemoteWriteReport,
         pieces: vec![head.to_vec(), tail.to_vec()],
         content_type: content_type.to_owned(),
         content_encoding: "snappy".to_owned(),
+        accepted: Vec::new(),
     };
     wait(|done| b.engine.ingest_remote_write(request, done))
 }
@@ -182,7 +183,12 @@ fn headers_and_bodies_that_are_none() {
 
     let raw = |pieces: Vec<Vec<u8>>, content_encoding: &str| {
         let content_encoding = content_encoding.to_owned();
-        let request = RemoteWriteRequest { pieces, content_type: V1.to_owned(), content_encoding };
+        let request = RemoteWriteRequest {
+            pieces,
+            content_type: V1.to_owned(),
+            content_encoding,
+            accepted: Vec::new(),
+        };
         wait(|done| b.engine.ingest_remote_write(request, done)).unwrap()
     };
     assert_eq!(refused(&raw(vec![pack(&body)], "gzip")).0, RefusalKind::MediaType);

@@ -9,6 +9,7 @@ pub struct NativeRemoteWrite {
     pub pieces: Vec<Uint8Array>,
     pub content_type: String,
     pub content_encoding: String,
+    pub accepted: Option<Vec<String>>,
 }
 
 #[napi(object)]
@@ -28,7 +29,12 @@ pub struct NativeRemoteWriteReport {
 
 impl From<NativeRemoteWrite> for RemoteWriteRequest<Uint8Array> {
     fn from(r: NativeRemoteWrite) -> Self {
-        Self { pieces: r.pieces, content_type: r.content_type, content_encoding: r.content_encoding }
+        Self {
+            pieces: r.pieces,
+            content_type: r.content_type,
+            content_encoding: r.content_encoding,
+            accepted: r.accepted.unwrap_or_default(),
+        }
     }
 }
 

@@ -125,7 +125,7 @@ impl Database {
         content_encoding: String,
     ) -> Result<Object, Error> {
         let pieces: Vec<_> = pieces.iter().map(Uint8Array::to_vec).collect();
-        let request = RemoteWriteRequest { pieces, content_type, content_encoding };
+        let request = RemoteWriteRequest { pieces, content_type, content_encoding, accepted: Vec::new() };
         Ok(remote_write_report(finish(|done| self.engine.ingest_remote_write(request, done))?))
     }
 

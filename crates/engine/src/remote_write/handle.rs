@@ -87,8 +87,8 @@ impl<'k> SeriesHandle<'k> {
         st: TimestampMs,
         v: f64,
     ) -> Result<(), Fault> {
-        if st == 0 && !self.series.is_none() {
-            match app.append_known(self.series, t, v) {
+        if !self.series.is_none() {
+            match app.append_known_since(self.series, t, st, v) {
                 Err(AppendError::UnknownSeries) => {}
                 other => return other.map_err(Fault::from),
             }

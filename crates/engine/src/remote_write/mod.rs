@@ -19,7 +19,7 @@ use crate::engine::{Engine, Inner};
 use crate::error::EngineError;
 use crate::series_cache::{KeyHash, SeriesCache};
 use handle::Fault;
-use protocol::{Version, check_encoding, message_of};
+use protocol::{Version, check_accepted, check_encoding, message_of};
 
 pub(crate) use v1::in_order as exemplars_in_order;
 
@@ -39,6 +39,8 @@ pub struct RemoteWriteRequest<B> {
     pub content_type: String,
     /// Content-Encoding, empty where absent.
     pub content_encoding: String,
+    /// The messages that are taken, by their names; empty: all.
+    pub accepted: Vec<String>,
 }
 
 /// Why a request, or a part of it, was refused.
@@ -156,7 +158,9 @@ impl Inner {
         let report = match decompress(&request.pieces, &mut joined, self) {
             Err(e) => Ok(RemoteWriteReport { refusal: Some(e.into()), ..RemoteWriteReport::default() }),
             Ok(mut scratch) => {
-                let report = match message_of(&request.content_type) {
+                let version = message_of(&request.content_type)
+                    .and_then(|version| check_accepted(version, &request.accepted).map(|()| version));
+                let report = match version {
                     Err(text) => Ok(RemoteWriteReport::refused(RefusalKind::MediaType, text)),
                     Ok(version) => self.store_remote_write(version, &mut scratch),
                 };

@@ -11,6 +11,24 @@ pub(super) enum Version {
     V2,
 }
 
+/// The messages that are taken, of those that a flag names; none named: both.
+///
+/// # Errors
+/// What the client is told with status 415.
+pub(super) fn check_accepted(version: Version, accepted: &[String]) -> Result<(), String> {
+    let message = match version {
+        Version::V1 => V1_MESSAGE,
+        Version::V2 => V2_MESSAGE,
+    };
+    if accepted.is_empty() || accepted.iter().any(|a| a == message) {
+        return Ok(());
+    }
+    Err(format!(
+        "{message} protobuf message is not accepted by this server; only accepts {}",
+        accepted.join(", ")
+    ))
+}
+
 /// Only snappy is taken; without the header it is assumed.
 ///
 /// # Errors
@@ -83,6 +101,13 @@ mod tests {
         ] {
             assert_eq!(message_of(header).ok(), expected, "{header}");
         }
+        assert!(check_accepted(V2, &[]).is_ok());
+        let only_v1 = [V1_MESSAGE.to_owned()];
+        assert!(check_accepted(V1, &only_v1).is_ok());
+        assert_eq!(
+            check_accepted(V2, &only_v1).unwrap_err(),
+            "io.prometheus.write.v2.Request protobuf message is not accepted by this server; only accepts prometheus.WriteRequest"
+        );
         assert!(check_encoding("").is_ok() && check_encoding("snappy").is_ok());
         assert!(check_encoding("zstd").unwrap_err().starts_with("zstd encoding"));
     }

@@ -5,7 +5,7 @@ use std::sync::PoisonError;
 use model::{Metadata, MetricType};
 use storage::{AppendError, Appender, Exemplar};
 use wire::write_v2::{Request, TimeSeries};
-use wire::{EncodedLabels, LabelsError, Symbols};
+use wire::{EncodedLabels, LabelsError, Symbols, put_labels};
 
 use super::handle::{Fault, SeriesHandle};
 use super::refusals::Refusals;
@@ -81,6 +81,9 @@ impl Receiver<'_> {
                 return Ok(());
             }
         };
+        if self.inner.options.features.type_and_unit_labels {
+            self.type_and_unit(refs, metadata.kind, &metadata.unit, key)?;
+        }
         let mut handle = match SeriesHandle::new(EncodedLabels::new(key, 0), self.cache) {
             Ok(handle) => handle,
             Err(LabelsError::Wire(e)) => return Err(e.into()),
@@ -127,6 +130,28 @@ impl Receiver<'_> {
             self.exemplars(app, series, &mut handle, refs, exemplars)?;
         }
         found.extend(handle.news());
+        Ok(())
+    }
+
+    /// Puts `__type__` and `__unit__` of the metadata, where there are any, in the place of those that the labels have.
+    fn type_and_unit(
+        &self,
+        refs: &[u32],
+        kind: MetricType,
+        unit: &str,
+        key: &mut Vec<u8>,
+    ) -> Result<(), Fault> {
+        if kind == MetricType::Unknown && unit.is_empty() {
+            return Ok(());
+        }
+        let is_other =
+            |pair: &&[u32; 2]| !matches!(self.symbols.get(pair[0]), Some(b"__type__" | b"__unit__"));
+        let others: Vec<u32> = refs.as_chunks::<2>().0.iter().filter(is_other).flatten().copied().collect();
+        key.clear();
+        self.symbols.resolve(&others, key)?;
+        let kind = if kind == MetricType::Unknown { "" } else { kind.as_str() };
+        let pairs = [("__type__", kind), ("__unit__", unit)];
+        put_labels(key, pairs.into_iter().filter(|(_, value)| !value.is_empty()));
         Ok(())
     }
 
