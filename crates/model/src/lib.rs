@@ -8,6 +8,7 @@ pub mod float;
 pub mod histogram;
 pub mod labels;
 pub mod matcher;
+pub mod maths;
 pub mod metadata;
 pub mod regex;
 pub mod relabel;

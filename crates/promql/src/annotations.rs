@@ -132,12 +132,11 @@ fn two_digits(v: f64) -> String {
         return to_string_g(v);
     }
     let scientific = format!("{v:.1e}");
-    let rounded: f64 = scientific.parse().unwrap_or(v);
-    let exponent = rounded.abs().log10().floor() as i32;
+    let (mantissa, exponent) = scientific.split_once('e').unwrap_or((&scientific, "0"));
+    let exponent: i32 = exponent.parse().unwrap_or(0);
     if (-4..2).contains(&exponent) {
-        return model::float::to_string_f(rounded);
+        return model::float::to_string_f(scientific.parse().unwrap_or(v));
     }
-    let (mantissa, _) = scientific.split_once('e').unwrap_or((&scientific, ""));
     let mantissa = mantissa.strip_suffix(".0").unwrap_or(mantissa);
     format!("{mantissa}e{}{:02}", if exponent < 0 { '-' } else { '+' }, exponent.abs())
 }

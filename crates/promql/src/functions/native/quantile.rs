@@ -1,6 +1,6 @@
 //! Quantiles, fractions and variance of one histogram (Prometheus promql/quantile.go).
 
-use model::FloatHistogram;
+use model::{FloatHistogram, maths};
 
 use super::Notes;
 use crate::functions::kahan;
@@ -52,18 +52,18 @@ pub(crate) fn quantile(q: f64, h: &FloatHistogram, notes: &mut Notes) -> f64 {
     }
     rank = if upwards { rank - (count - bucket.count) } else { count - rank };
     if h.sum.is_nan() {
-        count += buckets.map(|b| b.count).sum::<f64>();
+        count = buckets.fold(count, |sum, b| sum + b.count);
         notes.add_if(count < h.count, Notes::NAN_SKEW);
     }
     let fraction = rank / bucket.count;
     if custom || bucket.lower <= 0.0 && bucket.upper >= 0.0 {
         return bucket.lower + (bucket.upper - bucket.lower) * fraction;
     }
-    let (lower, upper) = (bucket.lower.abs().log2(), bucket.upper.abs().log2());
+    let (lower, upper) = (maths::log2(bucket.lower.abs()), maths::log2(bucket.upper.abs()));
     if bucket.lower > 0.0 {
-        (lower + (upper - lower) * fraction).exp2()
+        maths::exp2(lower + (upper - lower) * fraction)
     } else {
-        -(upper + (lower - upper) * (1.0 - fraction)).exp2()
+        -maths::exp2(upper + (lower - upper) * (1.0 - fraction))
     }
 }
 
@@ -117,7 +117,7 @@ pub(crate) fn fraction(lower: f64, upper: f64, h: &FloatHistogram, notes: &mut N
         rank += b.count;
     }
     if h.sum.is_nan() {
-        count += buckets.map(|b| b.count).sum::<f64>();
+        count = buckets.fold(count, |sum, b| sum + b.count);
         notes.add_if(count < h.count, Notes::NAN_FRACTION);
     } else {
         count = h.count;
