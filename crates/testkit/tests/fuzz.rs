@@ -1,5 +1,5 @@
-//! The parser and the evaluator of PromQL against random input, the same in each run: expressions whole and damaged,
-//! and expressions over series. What must hold stands in `testkit::fuzz`.
+//! The parser and the evaluator of PromQL, and the parsers of scraped bodies, against random input, the same in each
+//! run: expressions and bodies whole and damaged, and expressions over series. What must hold stands in `testkit::fuzz`.
 //!
 //! `NARTHEX_TORTURE_FUZZ` is the number of inputs for each target, `NARTHEX_TORTURE_SEED` where they begin;
 //! `NARTHEX_FUZZ_CORPUS` a directory that gets some of them, for libFuzzer.
@@ -64,6 +64,59 @@ fn text(noise: &mut Noise) -> Vec<u8> {
     out
 }
 
+/// A body of pieces that targets send, in text or in protobuf, some of them damaged.
+fn body(noise: &mut Noise) -> Vec<u8> {
+    const TEXT: [&str; 12] = [
+        "# TYPE a histogram\n",
+        "a_bucket{le=\"1\"} 1\n",
+        "a_bucket{le=\"+Inf\"} 2 # {x=\"y\"} 1 2\n",
+        "a_count 2\n",
+        "a_sum 3 4\n",
+        "a_created 5\n",
+        "# HELP a \\n\n",
+        "# UNIT a_s s\n",
+        "{\"b.c\",d=\"\\\"\"} NaN\n",
+        "# TYPE a counter\n",
+        "a{b=\"c\"} 1\n",
+        "# EOF\n",
+    ];
+    // Name and type, a label, then values of each kind: simple, with exemplar and start, classic, native.
+    const PROTOBUF: [&[u8]; 8] = [
+        b"\x0a\x01a\x18\x04",
+        b"\x0a\x01b\x18\x00",
+        b"\x0a\x06\x0a\x01x\x12\x01y",
+        b"\x12\x09\x09\0\0\0\0\0\0\xf0\x3f",
+        b"\x1a\x0a\x12\x04\x1a\x02\x08\x01\x1a\x02\x08\x05",
+        b"\x3a\x0f\x08\x02\x1a\x0b\x08\x01\x11\0\0\0\0\0\0\xf0\x3f",
+        b"\x3a\x0b\x08\x02\x62\x04\x08\x02\x10\x02\x6a\x01\x02",
+        b"\x3a\x08\x62\x02\x10\x01\x6a\x02\x02\x04",
+    ];
+    let choice = noise.next_bits() as u8;
+    let mut out = vec![choice];
+    for _ in 0..noise.below(12) {
+        if choice & 32 != 0 {
+            out.extend(TEXT[noise.below(12) as usize].bytes());
+            continue;
+        }
+        let mut family = PROTOBUF[noise.below(2) as usize].to_vec();
+        for _ in 0..noise.below(4) {
+            let metric = [(); 2].map(|()| PROTOBUF[2 + noise.below(6) as usize]).concat();
+            family.extend([0x22, metric.len() as u8]);
+            family.extend(metric);
+        }
+        out.push(family.len() as u8);
+        out.extend(family);
+    }
+    for _ in 0..noise.below(3) {
+        let at = noise.below(out.len() as u64) as usize;
+        out[at] = noise.next_bits() as u8;
+    }
+    if noise.chance(20) {
+        out.truncate(1 + noise.below(out.len() as u64) as usize);
+    }
+    out
+}
+
 fn check(name: &str, target: Target, input: &[u8]) {
     let start = Instant::now();
     let done = catch_unwind(|| target(input));
@@ -87,7 +140,11 @@ fn queries_hold_with_whatever_they_are_given() {
         }
         let mut noise = Noise::new(seed);
         for i in 0..inputs {
-            let input = if name == "promql_parse" { text(&mut noise) } else { bytes(&mut noise, 1500) };
+            let input = match name {
+                "promql_parse" => text(&mut noise),
+                "exposition" => body(&mut noise),
+                _ => bytes(&mut noise, 1500),
+            };
             check(name, target, &input);
             if let Some(dir) = corpus.as_ref().filter(|_| i < 200) {
                 let dir = Path::new(dir).join(name);
@@ -121,7 +178,7 @@ fn each_target_is_one_of_libfuzzer() {
     let mut there: Vec<_> =
         fs::read_dir(dir).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
     // The others are for the tests of tsdb.
-    there.retain(|name| name.starts_with("promql_"));
+    there.retain(|name| name.starts_with("promql_") || name == "exposition.rs");
     there.sort();
     let mut want: Vec<_> = TARGETS.iter().map(|(name, _)| format!("{name}.rs")).collect();
     want.sort();
