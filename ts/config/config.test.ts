@@ -13,6 +13,8 @@ import {
   parseConfig,
   parseTargetGroups,
   parseTargetGroupsJson,
+  preferProtobuf,
+  type ScrapeConfig,
 } from './index.ts';
 
 const parse = (text: string) => parseConfig(text, 'prometheus.yml');
@@ -182,6 +184,20 @@ describe('values', () => {
       follow_redirects: true,
       scrape_protocols: ['OpenMetricsText1.0.0', 'OpenMetricsText0.0.1', 'PrometheusText1.0.0', 'PrometheusText0.0.4'],
     });
+  });
+
+  it('names protobuf first where native histograms are wanted, or start timestamps and no protocols', () => {
+    const jobs = 'scrape_configs: [{job_name: a}, {job_name: b, scrape_protocols: [PrometheusText0.0.4]}]\n';
+    const first = (text: string, change = (job: ScrapeConfig) => job) =>
+      parse(text).scrapeConfigs.map((job) => change(job).scrape_protocols[0]);
+    expect(first(jobs)).toEqual(['OpenMetricsText1.0.0', 'PrometheusText0.0.4']);
+    expect(first(`global: {scrape_native_histograms: true}\n${jobs}`)).toEqual([
+      'PrometheusProto',
+      'PrometheusText0.0.4',
+    ]);
+    expect(first(jobs, preferProtobuf)).toEqual(['PrometheusProto', 'PrometheusText0.0.4']);
+    const given = `global: {scrape_protocols: [OpenMetricsText1.0.0, PrometheusText0.0.4]}\n${jobs}`;
+    expect(first(given, preferProtobuf)).toEqual(['OpenMetricsText1.0.0', 'PrometheusText0.0.4']);
   });
 
   it('reads YAML 1.1: yes, anchors, merge keys, octal text as text', () => {

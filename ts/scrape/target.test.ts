@@ -19,6 +19,23 @@ describe('a target’s URL', () => {
   });
 });
 
+describe('a target’s switches', () => {
+  const [config] = parseConfig('scrape_configs: [{job_name: j}]\n', 'test.yml').scrapeConfigs;
+  if (!config) throw new Error('no scrape configuration');
+  it.each<[string, boolean, boolean]>([
+    ['', true, true],
+    ['', false, false],
+    ['true', false, true],
+    ['1', false, true],
+    ['F', true, false],
+    ['yes', true, true],
+    ['tRUE', false, false],
+  ])('%j where it is otherwise %j', (value, otherwise, expected) => {
+    const labels = { __address__: 'a:1', __scrape_interval__: '10s', __scrape_timeout__: '10s', __switch__: value };
+    expect(new ScrapeTarget(labels, {}, config).flag('__switch__', otherwise)).toBe(expected);
+  });
+});
+
 describe('a target’s turn', () => {
   const [config] = parseConfig('scrape_configs: [{job_name: j}]\n', 'test.yml').scrapeConfigs;
   if (!config) throw new Error('no scrape configuration');

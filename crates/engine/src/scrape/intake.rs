@@ -1,6 +1,6 @@
 //! One body on its way into the database.
 
-use exposition::{Entry, NativeValue, Source};
+use exposition::{Entry, NativeValue, ParseError, Source};
 use model::histogram::{
     BucketValue, EXPONENTIAL_SCHEMA_MAX, EXPONENTIAL_SCHEMA_MIN, NativeHistogram, is_exponential_schema,
     is_known_schema,
@@ -72,7 +72,7 @@ impl Intake<'_> {
     /// Takes in everything that `source` yields.
     pub(super) fn read<'a>(&mut self, mut source: impl Source<'a>) -> Result<(), Refused> {
         self.family.forget();
-        while let Some(entry) = source.next_entry_expecting(self.cache.expected()).map_err(scrape_error)? {
+        while let Some(entry) = source.next_entry_expecting(self.cache.expected()).map_err(parse_error)? {
             match entry {
                 Entry::Sample(sample) => {
                     let (value, t_ms) = (sample.value, sample.timestamp_ms);
@@ -351,6 +351,10 @@ fn fit_one<C, B: BucketValue<Count = C>>(
         reduce(h, h.schema - 1)?;
     }
     Ok(true)
+}
+
+fn parse_error(e: ParseError) -> Refused {
+    Refused::Scrape(e.reason)
 }
 
 fn scrape_error(e: impl std::fmt::Display) -> Refused {

@@ -64,6 +64,9 @@ impl<'a> Metric<'a> {
         self.clear();
         loop {
             let before = r.rest();
+            if self.take_value(before) {
+                return Ok(());
+            }
             let Some(tag) = r.tag()? else { return Ok(()) };
             match tag.raw() {
                 0x0a => {
@@ -86,6 +89,20 @@ impl<'a> Metric<'a> {
                 _ => r.skip(tag, 0b1111_1110)?,
             }
         }
+    }
+
+    /// Whether the rest of the metric is a value and nothing else, as most end; it is then taken.
+    #[inline]
+    fn take_value(&mut self, rest: &[u8]) -> bool {
+        let Ok([tag, 9, 9, value @ ..]) = <&[u8; 11]>::try_from(rest) else { return false };
+        let place = match tag {
+            0x12 => &mut self.gauge,
+            0x1a => &mut self.counter,
+            0x2a => &mut self.untyped,
+            _ => return false,
+        };
+        *place = f64::from_le_bytes(*value);
+        true
     }
 
     fn clear(&mut self) {
