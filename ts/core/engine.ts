@@ -7,6 +7,8 @@
  * passed in belongs to the core until the promise settles: do not write to it before.
  */
 
+import type { Sender, SenderOptions } from './sender.ts';
+
 /** Label names and values; the metric name stands under `__name__`. */
 export type LabelSet = Record<string, string>;
 
@@ -464,6 +466,10 @@ export interface Engine {
    * wrong with the request is in the report.
    */
   ingestOtlp(request: OtlpRequest): Promise<OtlpReport>;
+  /** Opens a queue of remote write: it goes on where it stopped, or begins with what comes from now on. Native only. */
+  openSender(options: SenderOptions): Promise<Sender>;
+  /** The body of a request of remote write 1.0 that has nothing but metadata. Native only. */
+  remoteMetadata(metadata: MetricMetadata[]): Promise<Uint8Array>;
 
   /** The whole JSON envelope of GET /api/v1/query. */
   queryJson(query: InstantQuery, options?: CallOptions): Promise<Body>;

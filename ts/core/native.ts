@@ -40,6 +40,7 @@ import type {
   ValidationScheme,
 } from './engine.ts';
 import { EngineError } from './errors.ts';
+import type { Sender, SenderOptions } from './sender.ts';
 import type { Completion, Syntax } from './syntax.ts';
 import type { ToolOptions, ToolRun } from './tools.ts';
 
@@ -225,6 +226,19 @@ class AddonEngine implements Engine {
 
   ingestOtlp(request: OtlpRequest): Promise<OtlpReport> {
     return settled(() => this.#native.ingestOtlp(request));
+  }
+
+  async openSender(options: SenderOptions): Promise<Sender> {
+    const sender = await settled(() => this.#native.openSender(options));
+    return {
+      poll: (ask) => settled(() => sender.poll(ask)),
+      rebuild: (batch) => settled(() => sender.rebuild(batch)),
+      close: (finished) => settled(() => sender.close(finished)),
+    };
+  }
+
+  remoteMetadata(metadata: MetricMetadata[]): Promise<Uint8Array> {
+    return settled(() => this.#native.remoteMetadata(metadata));
   }
 
   queryJson(query: InstantQuery, options?: CallOptions): Promise<Body> {

@@ -35,6 +35,7 @@ import type {
   ValidationScheme,
 } from './engine.ts';
 import { EngineError } from './errors.ts';
+import type { Sender, SenderOptions } from './sender.ts';
 import type { Bytes, DatabaseExports, EngineGlue, TargetExports } from './wasm-exports.ts';
 import { WasmInstance, type WasmSource } from './wasm-module.ts';
 
@@ -142,6 +143,14 @@ class WasmEngine implements Engine {
 
   async ingestOtlp({ pieces, contentType, contentEncoding }: OtlpRequest): Promise<OtlpReport> {
     return JSON.parse(this.#call((db) => db.ingestOtlp(pieces, contentType, contentEncoding))) as OtlpReport;
+  }
+
+  async openSender(_: SenderOptions): Promise<Sender> {
+    throw new EngineError('INVALID_ARGUMENT', 'remote write needs the native core');
+  }
+
+  async remoteMetadata(_: MetricMetadata[]): Promise<Uint8Array> {
+    throw new EngineError('INVALID_ARGUMENT', 'remote write needs the native core');
   }
 
   async queryJson(query: InstantQuery, options?: CallOptions): Promise<Body> {

@@ -30,6 +30,9 @@ const QUERY_MAX: PoolLimits = PoolLimits { jobs_max: 1000, bytes_max: 64 << 20 }
 /// What may wait for the background threads.
 const BACKGROUND_MAX: PoolLimits = PoolLimits { jobs_max: 100, bytes_max: 0 };
 
+/// What may wait for the thread that makes requests of remote write: a few calls for each queue.
+const REMOTE_MAX: PoolLimits = PoolLimits { jobs_max: 10_000, bytes_max: 0 };
+
 /// Queries that the file of active queries has room for.
 const ACTIVE_QUERIES_MAX: usize = 10_000;
 
@@ -69,6 +72,7 @@ pub(crate) struct Inner {
     pub(crate) ingest: Pool,
     pub(crate) query: Pool,
     pub(crate) background: Pool,
+    pub(crate) remote: Pool,
     pub(crate) metrics: EngineMetrics,
     pub(crate) fs: Arc<dyn Fs>,
     /// What may change while the engine is open.
@@ -134,6 +138,7 @@ impl Engine {
                 ingest: Pool::new("ingest", host.ingest, INGEST_MAX),
                 query: Pool::new("query", host.query, QUERY_MAX).watched(concurrency_max, host.watch),
                 background: Pool::new("background", host.background, BACKGROUND_MAX),
+                remote: Pool::new("remote write", host.remote, REMOTE_MAX),
                 metrics: EngineMetrics::default(),
                 fs: host.fs,
                 query_settings,
@@ -182,6 +187,7 @@ impl Engine {
         let work = move || {
             inner.ingest.wait_idle();
             inner.query.wait_idle();
+            inner.remote.wait_idle();
             inner.db.close().map_err(EngineError::from)
         };
         self.inner.background.run_always(work, done);
@@ -221,6 +227,19 @@ impl Engine {
             result.unwrap_or_else(|panic| Err(inner.note_fault(panic.as_ref())))
         };
         self.inner.background.run(0, work, done);
+    }
+
+    /// Runs `work`, which follows the log for remote write.
+    pub(crate) fn run_remote<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Inner) -> Result<T, EngineError> + Send + 'static,
+        done: impl FnOnce(Result<T, EngineError>) + Send + 'static,
+    ) {
+        if self.inner.running.is_closed() {
+            return done(Err(EngineError::closed()));
+        }
+        let inner = self.inner.clone();
+        self.inner.remote.run(0, move || work(&inner), done);
     }
 
     /// As [`Self::run_query_until`], with the time that every query has.

@@ -278,4 +278,6 @@ pub struct Host {
     pub watch: Arc<dyn Spawn>,
     /// Threads that compact and write out.
     pub background: Arc<dyn Spawn>,
+    /// A thread that follows the log for remote write.
+    pub remote: Arc<dyn Spawn>,
 }

@@ -54,6 +54,7 @@ impl Fleet {
             query: pool("query", options.query_concurrency_max, 2),
             watch: pool("watch", 1, 1),
             background: pool("bg", 1, 1),
+            remote: pool("remote", 1, 1),
         };
         Self { engine: Engine::open(options, host, 1, |_| {}).unwrap(), clock }
     }

@@ -14,7 +14,7 @@ use ::engine::query::{QueryLimits, QueryTimes};
 use ::engine::query_log::QueryOrigin;
 use ::engine::status::HeadSummary;
 use model::Labels;
-use napi::bindgen_prelude::{Float64Array, Function, Object};
+use napi::bindgen_prelude::{Buffer, Float64Array, Function, Object};
 use napi::threadsafe_function::ThreadsafeFunctionCallMode;
 use napi::{Env, Result};
 use napi_derive::napi;
@@ -29,6 +29,9 @@ use crate::otlp::{NativeOtlpReport, NativeOtlpRequest, NativeOtlpSettings, otlp_
 use crate::promise::{promise, to_js};
 use crate::relabel::{RelabelRule, Relabeler, compile, scheme};
 use crate::remote_write::{NativeRemoteWrite, NativeRemoteWriteReport};
+use crate::sender::{
+    NativeFamilyMetadata, NativeSender, NativeSenderOptions, families, options as sender_options,
+};
 use crate::target::{NativeTarget, NativeTargetOptions, options};
 
 #[napi(object)]
@@ -211,6 +214,21 @@ impl NativeEngine {
     pub fn apply_otlp(&self, settings: NativeOtlpSettings) -> Result<()> {
         self.engine.apply_otlp(otlp_settings(settings).map_err(|e| to_js(&e))?);
         Ok(())
+    }
+
+    #[napi(catch_unwind)]
+    pub fn open_sender<'env>(&self, env: &'env Env, sender: NativeSenderOptions) -> Result<Object<'env>> {
+        let options = sender_options(sender)?;
+        promise(env, NativeSender::from, |done| self.engine.open_sender(options, done))
+    }
+
+    #[napi(catch_unwind)]
+    pub fn remote_metadata<'env>(
+        &self,
+        env: &'env Env,
+        metadata: Vec<NativeFamilyMetadata>,
+    ) -> Result<Object<'env>> {
+        promise(env, Buffer::from, |done| self.engine.remote_metadata(families(metadata), done))
     }
 
     #[napi(catch_unwind)]

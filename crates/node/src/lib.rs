@@ -19,6 +19,7 @@ mod otlp;
 mod promise;
 mod relabel;
 mod remote_write;
+mod sender;
 mod syntax;
 mod target;
 mod tools;

@@ -172,6 +172,7 @@ pub(crate) fn resolve(
         query: pool("narthex-query", options.query_concurrency_max, query_threads)?,
         watch: pool("narthex-watch", 1, 1)?,
         background: pool("narthex-bg", 2, cores.min(2))?,
+        remote: pool("narthex-send", 1, 1)?,
     };
     Ok((options, host))
 }

@@ -33,6 +33,7 @@ pub(crate) fn host(fs: Arc<dyn Fs>) -> Host {
         ingest: inline.clone(),
         query: inline.clone(),
         watch: inline.clone(),
-        background: inline,
+        background: inline.clone(),
+        remote: inline,
     }
 }

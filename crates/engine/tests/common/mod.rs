@@ -65,7 +65,8 @@ impl Bench {
             ingest: threads.clone(),
             query: threads.clone(),
             watch: threads.clone(),
-            background: threads,
+            background: threads.clone(),
+            remote: threads,
         };
         let engine = Engine::open(options, host, 1, |_| {}).unwrap();
         Self { engine, clock, fs }

@@ -1,0 +1,191 @@
+//! Queues of remote write over a real database in memory, read by the receiver's own walkers.
+#![allow(clippy::unwrap_used, missing_docs)]
+
+mod common;
+
+use std::collections::BTreeMap;
+use std::sync::mpsc;
+
+use common::Bench;
+use engine::embed::SeriesBatch;
+use engine::remote_send::{Poll, PollReport, Protocol, SendBatch, Sender, SenderOptions};
+use engine::{Engine, EngineError};
+use model::Labels;
+use wire::snappy::decompress;
+use wire::{EncodedLabels, SampleColumns, SymbolSpans, write_v1, write_v2};
+
+fn wait<T: Send + 'static>(start: impl FnOnce(Box<dyn FnOnce(Result<T, EngineError>) + Send>)) -> T {
+    let (tx, rx) = mpsc::channel();
+    start(Box::new(move |r| tx.send(r).unwrap()));
+    rx.recv().unwrap().unwrap()
+}
+
+fn options(protocol: Protocol) -> SenderOptions {
+    SenderOptions {
+        key: "a1".to_owned(),
+        name: "test".to_owned(),
+        external_labels: Labels::from_pairs([("dc", "eu")]),
+        relabel: Vec::new(),
+        type_and_unit_labels: false,
+        protocol,
+        send_exemplars: true,
+        send_native_histograms: true,
+        samples_per_send_max: 10,
+        capacity: 40,
+        batch_send_deadline_ms: 5000,
+        sample_age_limit_ms: 0,
+    }
+}
+
+fn open(engine: &Engine, options: SenderOptions) -> Sender {
+    wait(|done| engine.open_sender(options, done))
+}
+
+fn poll(sender: &Sender, shards: usize, finished: Vec<u64>, flush: bool) -> PollReport {
+    let free = (0..shards as u32).collect();
+    wait(|done| sender.poll(Poll { shards, free, finished, flush }, done))
+}
+
+fn append(engine: &Engine, series: &str, times: std::ops::Range<i64>) {
+    let batch = SeriesBatch {
+        labels: Labels::from_pairs([("__name__", series)]),
+        timestamps: times.clone().collect(),
+        values: times.map(|t| t as f64).collect(),
+    };
+    wait(|done| engine.append(vec![batch], done));
+}
+
+type Heard = BTreeMap<String, Vec<i64>>;
+
+/// Series and times of a body.
+fn read(protocol: Protocol, batch: &SendBatch, heard: &mut Heard) {
+    let mut buffer = Vec::new();
+    let raw = decompress(&batch.body.bytes, 1 << 20, &mut buffer).unwrap();
+    let mut columns = SampleColumns::default();
+    let mut take = |labels: &[u8], times: &[i64]| {
+        let labels = EncodedLabels::new(labels, 0).decode().unwrap().to_string();
+        heard.entry(labels).or_default().extend(times);
+    };
+    match protocol {
+        Protocol::V1 => {
+            let mut walk = write_v1::WriteRequest::new(raw);
+            while let Some(s) = walk.next_series(&mut columns).unwrap() {
+                take(s.labels().as_bytes(), &columns.t[s.samples.clone()]);
+            }
+        }
+        Protocol::V2 => {
+            let (mut spans, mut refs) = (SymbolSpans::default(), Vec::new());
+            let mut walk = write_v2::Request::new(raw, &mut spans).unwrap();
+            while let Some(s) = walk.next_series(&mut refs, &mut columns).unwrap() {
+                let mut key = Vec::new();
+                walk.symbols().resolve(&refs, &mut key).unwrap();
+                take(&key, &columns.t[s.samples.clone()]);
+            }
+        }
+    }
+}
+
+/// Sends everything there is.
+fn drain(sender: &Sender, protocol: Protocol, shards: usize) -> Heard {
+    let mut heard = Heard::new();
+    let mut finished = Vec::new();
+    loop {
+        let report = poll(sender, shards, std::mem::take(&mut finished), true);
+        for batch in &report.batches {
+            assert!(batch.body.counts.total() <= 10);
+            read(protocol, batch, &mut heard);
+            finished.push(batch.id);
+        }
+        if report.is_idle {
+            assert_eq!(report.pending.total(), 0);
+            return heard;
+        }
+    }
+}
+
+fn all(names: std::ops::Range<usize>, times: std::ops::Range<i64>) -> Heard {
+    names.map(|i| (format!(r#"{{__name__="s{i:02}", dc="eu"}}"#), times.clone().collect())).collect()
+}
+
+#[test]
+fn everything_comes_once_and_in_order() {
+    for protocol in [Protocol::V1, Protocol::V2] {
+        for shards in [1, 3] {
+            let world = Bench::new();
+            append(&world.engine, "before", 0..10);
+            let sender = open(&world.engine, options(protocol));
+            for i in 0..20 {
+                append(&world.engine, &format!("s{i:02}"), 1000..1037);
+            }
+            assert_eq!(drain(&sender, protocol, shards), all(0..20, 1000..1037));
+        }
+    }
+}
+
+#[test]
+fn nothing_is_read_ahead_of_a_full_shard_and_small_requests_wait() {
+    let world = Bench::new();
+    let sender = open(&world.engine, options(Protocol::V1));
+    for i in 0..30 {
+        append(&world.engine, &format!("s{i:02}"), 1000..1010);
+    }
+    let report = poll(&sender, 1, vec![], false);
+    assert_eq!((report.batches.len(), report.pending.samples, report.more), (1, 40, false));
+    // Until the request is done with, the shard asks for no other; what waits stays.
+    let again = wait(|done| sender.poll(Poll { shards: 1, ..Poll::default() }, done));
+    assert_eq!((again.batches.len(), again.read.samples), (0, 50), "room for what is under way");
+    wait(|done| sender.close(vec![], done));
+
+    let world = Bench::new();
+    let sender = open(&world.engine, options(Protocol::V1));
+    append(&world.engine, "s00", 1000..1003);
+    assert!(poll(&sender, 1, vec![], false).batches.is_empty());
+    world.clock.advance_ms(5000);
+    assert_eq!(poll(&sender, 1, vec![], false).batches[0].body.counts.samples, 3);
+}
+
+#[test]
+fn goes_on_where_it_stopped_and_sends_again_what_was_under_way() {
+    let world = Bench::new();
+    let sender = open(&world.engine, options(Protocol::V1));
+    append(&world.engine, "s00", 1000..1010);
+    append(&world.engine, "s01", 1000..1010);
+    append(&world.engine, "s02", 1000..1010);
+    let first = poll(&sender, 1, vec![], false);
+    let second = poll(&sender, 1, vec![first.batches[0].id], false);
+    let mut heard = Heard::new();
+    read(Protocol::V1, &first.batches[0], &mut heard);
+    assert_eq!(heard, all(0..1, 1000..1010));
+    assert_eq!(second.batches.len(), 1);
+    // Not told what became of the second.
+    wait(|done| sender.close(vec![], done));
+    append(&world.engine, "s03", 1000..1010);
+    let sender = open(&world.engine, options(Protocol::V1));
+    assert_eq!(drain(&sender, Protocol::V1, 1), all(1..4, 1000..1010));
+    wait(|done| sender.close(vec![], done));
+    let sender = open(&world.engine, options(Protocol::V1));
+    assert_eq!(drain(&sender, Protocol::V1, 1), Heard::new());
+    // Another queue knows nothing of it.
+    let other = open(&world.engine, SenderOptions { key: "b2".to_owned(), ..options(Protocol::V1) });
+    assert_eq!(drain(&other, Protocol::V1, 1), Heard::new());
+}
+
+#[test]
+fn what_is_too_old_is_left_out_at_every_try() {
+    let world = Bench::new();
+    let now_ms = storage::Clock::now_ms(&*world.clock);
+    let limit = SenderOptions { sample_age_limit_ms: 1000, ..options(Protocol::V2) };
+    let sender = open(&world.engine, limit);
+    append(&world.engine, "s00", now_ms - 1001..now_ms - 996);
+    let report = poll(&sender, 1, vec![], true);
+    assert_eq!((report.batches[0].body.counts.samples, report.dropped.too_old.samples), (4, 1));
+    world.clock.advance_ms(2);
+    let id = report.batches[0].id;
+    let again = wait(|done| sender.rebuild(id, done));
+    assert_eq!(again.counts.samples, 2);
+    world.clock.advance_ms(10);
+    let none = wait(|done| sender.rebuild(id, done));
+    assert_eq!((none.bytes.len(), none.counts.samples), (0, 0));
+    let report = poll(&sender, 1, vec![id], true);
+    assert_eq!((report.is_idle, report.dropped.too_old.samples), (true, 5));
+}
