@@ -247,6 +247,7 @@ const configurations: [name: string, otlp: object, features: string][] = [
     { label_name_underscore_sanitization: false, label_name_preserve_multiple_underscores: false },
     FEATURES,
   ],
+  ['zeros where series start', {}, `${FEATURES},created-timestamp-zero-ingestion`],
   ['types and units', {}, `${FEATURES},type-and-unit-labels`],
   ['types and units in UTF-8', { translation_strategy: 'NoTranslation' }, `${FEATURES},type-and-unit-labels`],
 ];

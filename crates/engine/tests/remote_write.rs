@@ -299,3 +299,48 @@ fn a_closed_engine_says_so() {
     let e = send(&b, V1, &body_v1(&[("__name__=a", &[(0, 1.0)])])).unwrap_err();
     assert_eq!(e.code, ErrorCode::Closed);
 }
+
+#[test]
+fn only_accepted_messages_are_taken() {
+    let b = Bench::new();
+    let request = RemoteWriteRequest {
+        pieces: vec![pack(&body_v2(&[("__name__=a", &[(0, 1.0)])]))],
+        content_type: V2.to_owned(),
+        content_encoding: "snappy".to_owned(),
+        accepted: vec!["prometheus.WriteRequest".to_owned()],
+    };
+    let report = wait(|done| b.engine.ingest_remote_write(request, done)).unwrap();
+    let text = "io.prometheus.write.v2.Request protobuf message is not accepted by this server; only accepts prometheus.WriteRequest";
+    assert_eq!(refused(&report), (RefusalKind::MediaType, text));
+    b.check(0, "a", &[]);
+}
+
+#[test]
+fn of_2_0_metadata_become_labels() {
+    let mut features = engine::options::Features::default();
+    features.enable("type-and-unit-labels").unwrap();
+    let fs = storage::MemFs::new();
+    let options = engine::EngineOptions { features, ..engine::EngineOptions::default() };
+    let b = Bench::on(std::sync::Arc::new(fs.clone()), fs, T0, options, std::sync::Arc::new(storage::Inline));
+    let described = |kind, unit: &'static str| Metadata { kind, help: "".into(), unit: unit.into() };
+    let mut writer = RequestWriter::default();
+    for (text, metadata) in [
+        ("__name__=a __type__=gauge x=1", described(model::MetricType::Counter, "seconds")),
+        ("__name__=b __type__=gauge", described(model::MetricType::Unknown, "")),
+        ("__name__=c __type__=gauge __unit__=m", described(model::MetricType::Unknown, "bytes")),
+    ] {
+        writer.put_series(labels(text), &metadata, |w| w.sample(T0, 1.0, 0));
+    }
+    let mut body = Vec::new();
+    writer.finish(&mut body);
+    assert_eq!(send(&b, V2, &body).unwrap().samples, 3);
+    b.check(
+        0,
+        "{__name__=~'.+'}",
+        &[
+            r#"{__name__="a", __type__="counter", __unit__="seconds", x="1"} 1"#,
+            r#"{__name__="b", __type__="gauge"} 1"#,
+            r#"{__name__="c", __unit__="bytes"} 1"#,
+        ],
+    );
+}

@@ -67,7 +67,7 @@ pub enum WireError {
         limit_bytes: usize,
     },
     /// The body is no snappy block.
-    #[error("snappy: corrupt input")]
+    #[error("s2: corrupt input")]
     Snappy,
     /// A frame of a streamed answer exceeds its limit.
     #[error("chunkedReader: message size exceeded the limit {limit_bytes} bytes; got: {size_bytes} bytes")]

@@ -169,7 +169,7 @@ impl Inner {
                 found: &mut scratch.found,
                 ahead_ms: self.ahead_ms(),
                 keep_metadata: features.metadata_wal_records,
-                zero_at_start: false,
+                zero_at_start: features.created_timestamp_zero_ingestion,
                 samples: 0,
                 histograms: 0,
                 exemplars: 0,
