@@ -14,6 +14,7 @@ const MAY_IMPORT: Record<string, string[] | '*'> = {
   discovery: ['config', 'client', 'util'],
   http: ['config', 'util'],
   scrape: ['config', 'core', 'client', 'http', 'util'],
+  remote: ['config', 'core', 'client', 'http', 'util'],
   api: ['config', 'core', 'client', 'util'],
   server: '*',
   cli: '*',

@@ -155,6 +155,7 @@ function serverOptions(
     },
     features: features.filter((name): name is EngineFeature => (FEATURES.engine as readonly string[]).includes(name)),
     extraScrapeMetrics: features.includes('extra-scrape-metrics'),
+    remoteFlushDeadlineMs: flags.number('storage.remote.flush-deadline'),
     flags: { ...flags.shown(), 'web.listen-address': listenAddresses.join(',') },
     logger,
     clock: systemClock,

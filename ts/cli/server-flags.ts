@@ -137,7 +137,7 @@ const AGENT_FLAGS: FlagSpec[] = [
 ];
 
 const REMOTE_AND_RULE_FLAGS: FlagSpec[] = [
-  flag('storage.remote.flush-deadline', 'duration', '1m', 'How long to flush samples at shutdown.', inert),
+  flag('storage.remote.flush-deadline', 'duration', '1m', 'How long to flush samples at shutdown.'),
   flag('storage.remote.read-sample-limit', 'number', '5e7', 'Most samples in one remote read.', inert),
   flag('storage.remote.read-concurrent-limit', 'int', '10', 'Most concurrent remote reads.', inert),
   flag('storage.remote.read-max-bytes-in-frame', 'int', '1048576', 'Most bytes in a frame of remote read.', inert),

@@ -57,6 +57,8 @@ export interface ServerOptions {
   query: QueryOptions;
   web: WebOptions;
   features: EngineFeature[];
+  /** How long what remote write has left may be sent at shutdown. */
+  remoteFlushDeadlineMs: number;
   /** Adds scrape_timeout_seconds, scrape_sample_limit and scrape_body_size_bytes to every target. */
   extraScrapeMetrics: boolean;
   /** All flags as GET /api/v1/status/flags shows them. */

@@ -15,19 +15,21 @@ import { otlpSettings } from './otlp-settings.ts';
 import { queryCeilings, querySettings } from './query-settings.ts';
 import { runtimeInfo } from './runtime-info.ts';
 import { Scraping } from './scraping.ts';
+import { Sending } from './sending.ts';
 import { blockDurations, fillStorage, logRetention, showRetention, storageSettings } from './storage-settings.ts';
 import { buildInfo } from './version.ts';
 import { corsPattern, externalUrl, routePrefix } from './web-address.ts';
 
 /** Requests under way get so long to end once the server is to stop. */
 const REQUEST_GRACE_MS = 1000;
-/** The whole way down. What is acknowledged is in the log by then, so nothing is lost beyond it. */
+/** The whole way down, but for what is sent on. What is acknowledged is in the log by then, so nothing is lost beyond it. */
 const STOP_LIMIT_MS = 4500;
 
 export class Server {
   readonly #options: ServerOptions;
   readonly #metrics = new ServerMetrics();
   readonly #scraping: Scraping;
+  readonly #sending: Sending;
   readonly #startMs: number;
   readonly #flagLevel: string;
   #config: LoadResult;
@@ -47,7 +49,8 @@ export class Server {
     this.#startMs = options.clock.nowMs();
     this.#flagLevel = options.logger.level;
     this.#scraping = new Scraping(options);
-    this.#metrics.addSource(() => this.#scraping.metrics());
+    this.#sending = new Sending(options);
+    this.#metrics.addSource(() => [...this.#scraping.metrics(), ...this.#sending.metrics()]);
     this.#noteReload(true);
     this.#setLogLevel(config);
   }
@@ -156,6 +159,7 @@ export class Server {
     logRetention(logger, settings, undefined);
     logger.info({ dir: storage.dir, duration: `${Math.round(clock.monotonicMs() - started)}ms` }, 'TSDB started');
     if (this.#stopping !== undefined) return;
+    await this.#sending.start(this.#engine, this.#config);
     await this.#scraping.start(this.#engine, this.#config);
     await this.#watch();
     if (this.#stopping !== undefined) return;
@@ -209,6 +213,7 @@ export class Server {
       this.#engine?.applyQueries(querySettings(next.config));
       await this.#scraping.reload(next);
       this.#engine?.applyOtlp(otlpSettings(next.config));
+      await this.#sending.reload(next);
     } catch (error) {
       this.#engine?.applyQueries(querySettings(this.#config.config));
       await this.#engine?.applyStorage(before);
@@ -220,13 +225,13 @@ export class Server {
   async #stop(): Promise<boolean> {
     const { clock, logger } = this.#options;
     this.#setReadiness('stopping');
+    const limitMs = STOP_LIMIT_MS + this.#sending.stopLimitMs;
     const done = new AbortController();
     const down = this.#bringDown()
       .catch((error: unknown) => logger.error({ err: messageOf(error) }, 'Error while stopping'))
       .finally(() => done.abort());
-    const tookTooLong = await sleep(clock, STOP_LIMIT_MS, done.signal);
-    if (tookTooLong)
-      logger.error({ limit: `${STOP_LIMIT_MS}ms` }, 'Stopping took too long; what is acknowledged is on disk');
+    const tookTooLong = await sleep(clock, limitMs, done.signal);
+    if (tookTooLong) logger.error({ limit: `${limitMs}ms` }, 'Stopping took too long; what is acknowledged is on disk');
     else await down;
     return !tookTooLong;
   }
@@ -237,6 +242,7 @@ export class Server {
     logger.info({}, 'Scraping and listening stopped');
     await this.#opening.catch(() => undefined);
     this.#stopWatching();
+    await this.#sending.stop();
     this.#stopForwarding();
     this.#metrics.stop();
     if (this.#engine === undefined) return;

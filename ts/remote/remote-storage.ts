@@ -1,0 +1,127 @@
+/** All queues of remote write: one for each entry of the configuration; entries that stay as they are keep theirs. */
+
+import { createHash } from 'node:crypto';
+import { type Config, type RemoteWriteConfig, relabelRule } from '../config/index.ts';
+import type { Engine, LabelSet } from '../core/index.ts';
+import { type Clock, type Logger, type MetricFamily, messageOf } from '../util/index.ts';
+import { QueueMetrics } from './queue-metrics.ts';
+import { WriteClient } from './write-client.ts';
+import { WriteQueue } from './write-queue.ts';
+
+/** Keys of an entry that are understood and not acted on yet. */
+const NOT_YET = ['sigv4', 'azuread', 'google_iam', 'oauth2'] as const;
+
+export interface RemoteStorageOptions {
+  engine: Pick<Engine, 'openSender'>;
+  clock: Clock;
+  logger: Logger;
+  userAgent: string;
+  /** How long sending may go on at shutdown. */
+  flushDeadlineMs: number;
+  typeAndUnitLabels: boolean;
+}
+
+/** What of a configuration decides about the queues. */
+export type RemoteConfig = Pick<Config, 'remote_write' | 'global'>;
+
+/** A queue that is to be. */
+interface Planned {
+  config: RemoteWriteConfig;
+  /** Changes with anything that the queue depends on. */
+  identity: string;
+  /** Stays when anything but the entry's name, or without one its URL, changes. */
+  key: string;
+  name: string;
+}
+
+export class RemoteStorage {
+  readonly #options: RemoteStorageOptions;
+  readonly #metrics = new QueueMetrics();
+  readonly #queues = new Map<string, WriteQueue>();
+
+  constructor(options: RemoteStorageOptions) {
+    this.#options = options;
+  }
+
+  /** Opens and closes queues as the configuration asks; throws where one cannot be opened, whose entry is left out. */
+  async applyConfig({ remote_write: configs, global }: RemoteConfig): Promise<void> {
+    const planned = plan(configs, global.external_labels);
+    const wanted = new Set(planned.map(({ identity }) => identity));
+    const gone = [...this.#queues].filter(([identity]) => !wanted.has(identity));
+    // What a queue leaves unsent its successor sends, so nothing waits for a slow other side here.
+    await Promise.all(gone.map(([, queue]) => queue.stop(0)));
+    for (const [identity] of gone) this.#queues.delete(identity);
+    for (const each of planned) {
+      if (!this.#queues.has(each.identity)) await this.#open(each, global.external_labels);
+    }
+  }
+
+  async #open({ config, identity, key, name }: Planned, externalLabels: LabelSet): Promise<void> {
+    const { engine, clock, logger, userAgent, typeAndUnitLabels } = this.#options;
+    const url = redacted(config.url);
+    const fields = { component: 'remote', remote_name: name, url };
+    for (const option of NOT_YET) {
+      if (config[option] !== undefined) logger.error(fields, `${option} is not supported yet; requests go without it`);
+    }
+    if (config.convert_nhcb_to_classic) logger.warn(fields, 'convert_nhcb_to_classic is not supported yet');
+    const queue = config.queue_config;
+    const sender = await engine.openSender({
+      key,
+      name: `${name} ${url}`,
+      externalLabels,
+      writeRelabelRules: config.write_relabel_configs.map(relabelRule),
+      validationScheme: 'utf8',
+      typeAndUnitLabels,
+      protocol: config.protobuf_message as 'prometheus.WriteRequest' | 'io.prometheus.write.v2.Request',
+      sendExemplars: config.send_exemplars,
+      sendNativeHistograms: config.send_native_histograms,
+      maxSamplesPerSend: queue.max_samples_per_send,
+      capacity: queue.capacity,
+      batchSendDeadlineMs: queue.batch_send_deadline,
+      sampleAgeLimitMs: queue.sample_age_limit,
+    });
+    const client = new WriteClient(config, clock, userAgent);
+    const opened = new WriteQueue({ name, url, config, sender, client, clock, logger, metrics: this.#metrics });
+    this.#queues.set(identity, opened);
+    opened.start();
+    logger.info(fields, 'Remote storage started.');
+  }
+
+  /** Sends what there is, within the deadline, and closes all queues. */
+  async stop(): Promise<void> {
+    const { flushDeadlineMs, logger } = this.#options;
+    const stopped = [...this.#queues.values()].map((queue) => queue.stop(flushDeadlineMs));
+    this.#queues.clear();
+    for (const result of await Promise.allSettled(stopped)) {
+      if (result.status === 'rejected')
+        logger.error({ component: 'remote', err: messageOf(result.reason) }, 'Stopping failed');
+    }
+  }
+
+  families(): MetricFamily[] {
+    return this.#queues.size === 0 ? [] : this.#metrics.families();
+  }
+}
+
+function plan(configs: readonly RemoteWriteConfig[], externalLabels: LabelSet): Planned[] {
+  const seen = new Map<string, number>();
+  return configs.map((config) => {
+    const place = config.name === '' ? `url ${config.url}` : `name ${config.name}`;
+    const number = seen.get(place) ?? 0;
+    seen.set(place, number + 1);
+    const identity = digest(JSON.stringify([config, externalLabels, number]));
+    const name = config.name || identity.slice(0, 6);
+    return { config, identity, key: digest(`${place} ${number}`).slice(0, 16), name };
+  });
+}
+
+function digest(text: string): string {
+  return createHash('sha256').update(text).digest('hex');
+}
+
+/** A URL whose password, if it has one, is not told. */
+function redacted(text: string): string {
+  const url = new URL(text);
+  if (url.password !== '') url.password = 'xxxxx';
+  return url.href;
+}
