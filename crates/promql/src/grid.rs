@@ -9,13 +9,15 @@ pub struct Grid {
     pub step_ms: i64,
     /// How many moments.
     pub steps: usize,
+    /// Whether the question was about a range, be it shorter than a step, and not about one moment.
+    pub is_range: bool,
 }
 
 impl Grid {
     /// One moment.
     #[must_use]
     pub const fn instant(t_ms: i64) -> Self {
-        Self { start_ms: t_ms, step_ms: 1, steps: 1 }
+        Self { start_ms: t_ms, step_ms: 1, steps: 1, is_range: false }
     }
 
     /// From `start_ms` to at most `end_ms`; empty where the end lies before the start. A step
@@ -29,7 +31,7 @@ impl Grid {
             let span = end_ms.abs_diff(start_ms);
             usize::try_from(span / step_ms.unsigned_abs()).unwrap_or(usize::MAX).saturating_add(1)
         };
-        Self { start_ms, step_ms, steps }
+        Self { start_ms, step_ms, steps, is_range: start_ms != end_ms }
     }
 
     /// Moment number `i`.
@@ -48,7 +50,7 @@ impl Grid {
     /// The first moment alone.
     #[must_use]
     pub fn first(&self) -> Self {
-        Self { steps: self.steps.min(1), ..*self }
+        Self { steps: self.steps.min(1), is_range: false, ..*self }
     }
 
     /// The number of the first moment at or after `t_ms`; `steps` where all lie before it.

@@ -223,22 +223,25 @@ impl WithScalar<'_> {
 impl<'e> Exec<'e> {
     pub(crate) fn binary(&'e self, b: &'e Binary, plan: &'e Plan) -> Result<Val<'e>, QueryError> {
         if let Some(matching) = &b.matching {
-            let (lhs, rhs) = (self.eval_vector(&b.lhs)?, self.eval_vector(&b.rhs)?);
+            let lhs = self.eval_vector(&b.lhs)?;
+            let (lhs, rhs) = self.then(lhs, self.eval_vector(&b.rhs))?;
             return Ok(Val::Vector(if b.op.is_set() {
                 self.set_operation(b.op, matching, lhs, rhs)?
             } else {
                 self.match_vectors(b, matching, lhs, rhs, plan)?
             }));
         }
-        let lhs = self.eval(&b.lhs)?;
-        let rhs = self.eval(&b.rhs)?;
-        let (vector, scalar, swapped) = match (lhs, rhs) {
-            (Val::Scalar(l), Val::Scalar(r)) => {
-                return Ok(Val::Scalar(self.column(l.len(), |i| math::scalar(b.op, l[i], r[i]))?));
+        let (vector, scalar, swapped) = match self.eval(&b.lhs)? {
+            Val::Scalar(l) => match self.eval(&b.rhs)? {
+                Val::Scalar(r) => {
+                    return Ok(Val::Scalar(self.column(l.len(), |i| math::scalar(b.op, l[i], r[i]))?));
+                }
+                r => (r.into_vector(), l, true),
+            },
+            l => {
+                let (l, r) = self.then(l.into_vector(), self.eval_scalar(&b.rhs))?;
+                (l, r, false)
             }
-            (l, Val::Scalar(r)) => (l.into_vector(), r, false),
-            (Val::Scalar(l), r) => (r.into_vector(), l, true),
-            _ => return Err(QueryError::execution("a vector and a scalar are needed here")),
         };
         let with = WithScalar { op: b.op, scalar, swapped, return_bool: b.return_bool, span: plan.span };
         let renames = math::changes_metric(b.op) || b.return_bool;

@@ -14,7 +14,7 @@ impl<'e> Exec<'e> {
     pub(crate) fn call(&'e self, c: &'e Call, plan: &'e Plan) -> Result<Val<'e>, QueryError> {
         use Function as F;
         if let Some(f) = math::unary(c.function) {
-            return self.map_floats(c, move |_, v| f(v));
+            return self.map_floats(self.eval_vector(&c.args[0])?, move |_, v| f(v));
         }
         if let Some(f) = time::calendar(c.function) {
             return self.calendar(c, f, plan);
@@ -22,23 +22,29 @@ impl<'e> Exec<'e> {
         let grid = plan.grid;
         Ok(match c.function {
             F::Clamp => {
-                let (min, max) = (self.eval_scalar(&c.args[1])?, self.eval_scalar(&c.args[2])?);
-                self.clamp(c, min, max)?
+                let input = self.eval_vector(&c.args[0])?;
+                let (input, min) = self.then(input, self.eval_scalar(&c.args[1]))?;
+                let (input, max) = self.then(input, self.eval_scalar(&c.args[2]))?;
+                self.clamp(input, min, max)?
             }
             F::ClampMin => {
-                let min = self.eval_scalar(&c.args[1])?;
+                let input = self.eval_vector(&c.args[0])?;
+                let (input, min) = self.then(input, self.eval_scalar(&c.args[1]))?;
                 let max = self.column(grid.steps, |_| f64::INFINITY)?;
-                self.clamp(c, min, max)?
+                self.clamp(input, min, max)?
             }
             F::ClampMax => {
-                let max = self.eval_scalar(&c.args[1])?;
+                let input = self.eval_vector(&c.args[0])?;
+                let (input, max) = self.then(input, self.eval_scalar(&c.args[1]))?;
                 let min = self.column(grid.steps, |_| f64::NEG_INFINITY)?;
-                self.clamp(c, min, max)?
+                self.clamp(input, min, max)?
             }
             F::Round => {
-                let nearest = c.args.get(1).map(|a| self.eval_scalar(a)).transpose()?;
+                let input = self.eval_vector(&c.args[0])?;
+                let nearest = c.args.get(1).map(|a| self.eval_scalar(a)).transpose();
+                let (input, nearest) = self.then(input, nearest)?;
                 let inverse = self.column(grid.steps, |i| 1.0 / nearest.as_ref().map_or(1.0, |n| n[i]))?;
-                self.map_floats(c, move |step, v| math::round(v, inverse[step]))?
+                self.map_floats(input, move |step, v| math::round(v, inverse[step]))?
             }
             F::MinOf | F::MaxOf => {
                 let f = if c.function == F::MinOf { math::min } else { math::max };
@@ -89,18 +95,16 @@ impl<'e> Exec<'e> {
     /// A function of each float; histograms are dropped.
     fn map_floats(
         &'e self,
-        c: &'e Call,
+        input: Stream<'e>,
         f: impl Fn(usize, f64) -> f64 + Send + Sync + 'e,
     ) -> Result<Val<'e>, QueryError> {
-        let input = self.eval_vector(&c.args[0])?;
         let out = self.rename(input, move |row| {
             row.without_histograms(&|| self.check())?.map_floats(&|| self.check(), &f)
         })?;
         Ok(Val::Vector(out))
     }
 
-    fn clamp(&'e self, c: &'e Call, min: Column<'e>, max: Column<'e>) -> Result<Val<'e>, QueryError> {
-        let input = self.eval_vector(&c.args[0])?;
+    fn clamp(&'e self, input: Stream<'e>, min: Column<'e>, max: Column<'e>) -> Result<Val<'e>, QueryError> {
         let out = self.rename(input, move |row| {
             row.filter_map_floats(&|| self.check(), |step, v| {
                 let (min, max) = (min[step], max[step]);
@@ -112,7 +116,7 @@ impl<'e> Exec<'e> {
 
     fn calendar(&'e self, c: &'e Call, f: fn(i128) -> i128, plan: &Plan) -> Result<Val<'e>, QueryError> {
         if !c.args.is_empty() {
-            return self.map_floats(c, move |_, v| f(time::seconds(v)) as f64);
+            return self.map_floats(self.eval_vector(&c.args[0])?, move |_, v| f(time::seconds(v)) as f64);
         }
         let grid = plan.grid;
         let values = self.column(grid.steps, |i| f(i128::from(grid.time(i) / 1000)) as f64)?;

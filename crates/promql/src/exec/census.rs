@@ -193,7 +193,8 @@ mod tests {
                 t.push(now);
             }
             let s = Samples { v: vec![0.0; t.len()], t, ..Samples::default() };
-            let grid = Grid { start_ms: start, step_ms: if even > 0 { even * (step_ms % 4 + 1) } else { step_ms }, steps };
+            let step_ms = if even > 0 { even * (step_ms % 4 + 1) } else { step_ms };
+            let grid = Grid { start_ms: start, step_ms, steps, is_range: true };
             let frame = Frame { grid, range_ms, offset_ms, at_ms: at, back_ms, ahead_ms: back_ms };
             let mut each = Consumed { total: vec![0; steps], read: vec![0; steps] };
             let expected = counted(&s, frame);

@@ -215,9 +215,9 @@ impl<'e> Exec<'e> {
         h.each(self, grid, span, |i, step, mut found| {
             for q in quantiles.iter().map(|q| q[step]) {
                 let v = match &mut found {
+                    // The first quantile puts the buckets right for those that follow, and alone remarks on it.
                     Found::Classic(b) => {
-                        let found = Found::Classic(&mut b.clone());
-                        self.quantile_of(q, found, &h.heads[i], span, grid.time(step))
+                        self.quantile_of(q, Found::Classic(b), &h.heads[i], span, grid.time(step))
                     }
                     Found::Native(native) => {
                         self.quantile_of(q, Found::Native(native), &h.heads[i], span, grid.time(step))
@@ -232,10 +232,15 @@ impl<'e> Exec<'e> {
                     out.push(SeriesRow { head, row: Row::new() });
                     out.len() - 1
                 });
-                if out[at].row.get(step).is_some() {
-                    failed = Some(QueryError::duplicates());
-                } else {
+                if out[at].row.get(step).is_none() {
                     out[at].row.push(step, v);
+                } else if self.opts.delayed_name_removal && !grid.is_range {
+                    // Whoever takes the vector finds the duplicates: an instant is not looked through before its end.
+                    let mut row = Row::new();
+                    row.push(step, v);
+                    out.push(SeriesRow { head: out[at].head.clone(), row });
+                } else {
+                    failed = Some(QueryError::duplicates());
                 }
             }
         })?;

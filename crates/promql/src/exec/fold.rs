@@ -36,8 +36,21 @@ struct GroupRow {
 /// What a group has seen of histograms at one step.
 struct Histograms {
     total: Total,
-    /// Exponential and custom buckets have met: there will be no result.
-    incompatible: bool,
+    state: State,
+}
+
+/// What becomes of a group's histograms at a step.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum State {
+    /// They are added up.
+    Adding,
+    /// Floats were first. The two do not mix, so none is added up.
+    AfterFloats,
+    /// Exponential and custom buckets have met: there will be no result, and what follows is not looked at.
+    Incompatible {
+        /// Whether there were floats by then.
+        mixed: bool,
+    },
 }
 
 impl GroupRow {
@@ -151,17 +164,20 @@ impl GroupRow {
             pulse.beat(100)?;
             let Some(seen) = &mut self.h[step] else {
                 fold.exec.budget.take(h.size() / 16)?;
-                self.h[step] = Some(Box::new(Histograms { total: Total::start(h), incompatible: false }));
+                let state = if self.n[step] > 0 { State::AfterFloats } else { State::Adding };
+                self.h[step] = Some(Box::new(Histograms { total: Total::start(h), state }));
                 continue;
             };
-            if seen.incompatible {
+            if seen.state != State::Adding {
                 continue;
             }
             let is_mean = fold.op == AggregateOp::Avg;
             let added = if is_mean { seen.total.add_to_mean(h) } else { seen.total.add_to_sum(h) };
             let mut notes = Notes::default();
             let added = native::unless_mixed(added, &mut notes).map_err(QueryError::unsound)?;
-            seen.incompatible = added.is_none();
+            if added.is_none() {
+                seen.state = State::Incompatible { mixed: self.n[step] > 0 };
+            }
             fold.exec.annotate_native(notes, metric, fold.span);
         }
         Ok(())
@@ -170,16 +186,23 @@ impl GroupRow {
     /// Adds the histograms that another group row has seen after this one.
     fn merge_histograms(&mut self, fold: &Fold<'_, '_>, other: Vec<Option<Box<Histograms>>>) {
         self.h.resize_with(self.n.len(), || None);
-        for (seen, other) in self.h.iter_mut().zip(other) {
-            let Some(other) = other else { continue };
+        for ((seen, other), n) in self.h.iter_mut().zip(other).zip(&self.n) {
+            let Some(mut other) = other else { continue };
             let Some(seen) = seen else {
+                if *n > 0 {
+                    other.state = State::AfterFloats;
+                }
                 *seen = Some(other);
                 continue;
             };
-            if seen.incompatible || other.incompatible {
-                seen.incompatible = true;
+            if seen.state != State::Adding {
+                continue;
+            }
+            let mixed = *n > 0 || other.state == State::AfterFloats;
+            if let State::Incompatible { mixed: also } = other.state {
+                seen.state = State::Incompatible { mixed: mixed || also };
             } else if seen.total.merge(other.total, fold.op == AggregateOp::Avg).is_err() {
-                seen.incompatible = true;
+                seen.state = State::Incompatible { mixed };
                 fold.exec.annotate_native(Notes::MIXED_SCHEMAS, "", fold.span);
             }
         }
@@ -188,7 +211,7 @@ impl GroupRow {
     /// The histogram of a step.
     fn finish_histogram(fold: &Fold<'_, '_>, seen: Histograms) -> Result<Option<FloatHistogram>, QueryError> {
         let notes = seen.total.notes();
-        if seen.incompatible {
+        if seen.state != State::Adding {
             if notes.has(Notes::BOUNDS_IN_AGGREGATION) {
                 fold.exec.annotate_native(Notes::BOUNDS_IN_AGGREGATION, "", fold.span);
             }
@@ -294,10 +317,17 @@ impl GroupRow {
         for s in first..self.n.len() {
             pulse.beat(1)?;
             let n = f64::from(self.n[s]);
-            if let Some(seen) = h.get_mut(s).and_then(Option::take) {
-                if n > 0.0 {
-                    mixed = true;
-                } else if let Some(h) = Self::finish_histogram(fold, *seen)? {
+            if let Some(mut seen) = h.get_mut(s).and_then(Option::take) {
+                match seen.state {
+                    State::Adding if n > 0.0 => {
+                        seen.state = State::Incompatible { mixed: true };
+                        mixed = true;
+                    }
+                    State::Adding => {}
+                    State::AfterFloats => mixed = true,
+                    State::Incompatible { mixed: also } => mixed |= also,
+                }
+                if let Some(h) = Self::finish_histogram(fold, *seen)? {
                     row.push_histogram(s, Arc::new(h));
                 }
                 continue;

@@ -114,7 +114,15 @@ impl<'e> Exec<'e> {
         let grid = plan.grid;
         let frame = self.frame(&c.window, grid);
         let mut source = self.source(&c.window, frame)?;
-        let scalars = c.scalars.iter().map(|p| self.eval_scalar(p)).collect::<Result<Vec<_>, _>>()?;
+        let scalars = c.scalars.iter().map(|p| self.eval_scalar(p)).collect::<Result<Vec<_>, _>>();
+        let scalars = match source {
+            Source::Subquery(inner, grid) => {
+                let (inner, scalars) = self.then(inner, scalars)?;
+                source = Source::Subquery(inner, grid);
+                scalars
+            }
+            Source::Select(..) => scalars?,
+        };
         if c.window.anchored {
             check_modifier("anchored", &ANCHORED, c.function)?;
         } else if c.window.smoothed {

@@ -46,7 +46,7 @@ fn by_labels(a: &SeriesRow, b: &SeriesRow, names: &[&str]) -> Ordering {
 
 impl<'e> Exec<'e> {
     pub(super) fn sort(&'e self, c: &'e Call, plan: &Plan) -> Result<Stream<'e>, QueryError> {
-        if plan.grid.steps != 1 {
+        if plan.grid.is_range {
             self.annotate(Annotation::sort_in_range_query(plan.span));
         }
         let descending = matches!(c.function, Function::SortDesc | Function::SortByLabelDesc);

@@ -163,6 +163,22 @@ impl<'e> Exec<'e> {
         Ok(rows.map(|(head, row)| SeriesRow { head, row }).filter(|r| !r.row.is_empty()).collect())
     }
 
+    /// A stream and what is evaluated after it. Should both fail, the error is the stream's, as if its rows had been read
+    /// by then.
+    pub(crate) fn then<T>(
+        &self,
+        first: Stream<'e>,
+        second: Result<T, QueryError>,
+    ) -> Result<(Stream<'e>, T), QueryError> {
+        match second {
+            Ok(second) => Ok((first, second)),
+            Err(e) => {
+                self.collect(first)?;
+                Err(e)
+            }
+        }
+    }
+
     /// Tells the budget that rows go out of memory.
     pub(crate) fn release(&self, rows: &[SeriesRow]) {
         self.budget.give(rows.iter().map(|r| r.row.weight()).sum());
