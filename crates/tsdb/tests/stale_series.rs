@@ -471,6 +471,7 @@ proptest! {
         let mut fs = MemFs::new();
         let mut w = World::open(Arc::new(fs.clone()), change);
         let mut want: BTreeMap<usize, BTreeMap<i64, u64>> = BTreeMap::new();
+        let mut deleted: Vec<(usize, std::ops::RangeInclusive<i64>)> = Vec::new();
         let mut now = 10 * RANGE_MS;
         for step in steps {
             now += 1700;
@@ -489,12 +490,17 @@ proptest! {
                 }
                 Step::Late(i) if window => {
                     let t = now - 20_050;
+                    // What comes late into a time that was deleted is deleted with it, as in Prometheus.
+                    if deleted.iter().any(|(series, times)| *series == i && times.contains(&t)) {
+                        continue;
+                    }
                     add(&w.db, [i], t);
                     want.entry(i).or_default().insert(t, (t as f64).to_bits());
                 }
                 Step::Late(_) => {}
                 Step::Delete(i) => {
                     let i_text = i.to_string();
+                    deleted.push((i, now - 9000..=now - 3000));
                     w.db.delete(now - 9000, now - 3000, &[Matcher::equal("i", i_text.as_str())]).unwrap();
                     want.entry(i).or_default().retain(|t, _| !(now - 9000..=now - 3000).contains(t));
                 }
