@@ -119,7 +119,7 @@ describe('the packed package', () => {
     writeFileSync(join(consumer, 'bundle.mjs'), lines.join('\n'));
     expect(run('bundle.mjs')).toBe('function 0\n');
     writeFileSync(join(bundle, 'program.cjs.v8'), 'of another V8');
-    rmSync(join(bundle, 'config.cjs.v8'));
+    rmSync(join(bundle, 'rolldown-runtime.cjs.v8'));
     expect(run('bundle.mjs')).toBe('function 2\n');
   });
 

@@ -102,7 +102,7 @@ describe.each(kinds)('$kind', ({ isThere, make }) => {
       timestampMs: T0 + 1000,
       elapsedSeconds: 0.1,
     });
-    expect(bad.error).toMatch(/^line 2: /);
+    expect(bad.error).toMatch(/^expected label name, got "7"/);
     target.close();
     await expect(target.markStale(T0)).rejects.toMatchObject({ code: 'CLOSED' });
   });
