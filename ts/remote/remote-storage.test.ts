@@ -154,6 +154,19 @@ it('goes on after a restart with what a receiver that was down has not got', asy
   await second.end();
 });
 
+it('sends nothing without credentials that it cannot make', async () => {
+  const far = await receiver();
+  const dir = await mkdtemp(join(tmpdir(), 'narthex-remote-'));
+  cleanups.push(() => rm(dir, { recursive: true, force: true }));
+  const oauth2 = '  oauth2: {client_id: a, client_secret: b, token_url: http://127.0.0.1:1/}\n';
+  const { engine, storage, end } = await sender(dir, far.url, oauth2);
+  await engine.append([{ labels: { __name__: 'm' }, timestamps: Float64Array.of(1000), values: Float64Array.of(1) }]);
+  await new Promise((resolve) => setTimeout(resolve, 300));
+  expect(storage.families()).toEqual([]);
+  await end();
+  expect(far.requests).toBe(0);
+});
+
 it('gives up what is refused, counts it, and goes on', async () => {
   const to = await receiver((n) => (n < 2 ? (response) => response.writeHead(400).end('no') : undefined));
   const from = await sender(await directory(), to.url);

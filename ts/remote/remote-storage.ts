@@ -60,8 +60,11 @@ export class RemoteStorage {
     const { engine, clock, logger, userAgent, typeAndUnitLabels } = this.#options;
     const url = redacted(config.url);
     const fields = { component: 'remote', remote_name: name, url };
-    for (const option of NOT_YET) {
-      if (config[option] !== undefined) logger.error(fields, `${option} is not supported yet; requests go without it`);
+    const missing = NOT_YET.filter((option) => config[option] !== undefined);
+    if (missing.length > 0) {
+      // Requests without credentials would be refused and their samples dropped.
+      logger.error(fields, `${missing.join(' and ')} is not supported yet: nothing is sent to this entry`);
+      return;
     }
     if (config.convert_nhcb_to_classic) logger.warn(fields, 'convert_nhcb_to_classic is not supported yet');
     const queue = config.queue_config;
