@@ -1,12 +1,13 @@
 /** The same OTLP requests to Prometheus 3.16 and to us, under one configuration after another: the same series. */
 
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { afterAll, describe, expect, test } from 'vitest';
+import { withBoth as startBoth } from '../support/both.ts';
 import { type Attributes, attributes, ns, otlpBody, type SentResource, sendOtlp } from '../support/otlp.ts';
-import { narthex, type Running, startServer } from '../support/program.ts';
+import type { Running } from '../support/program.ts';
 import { currentPeer } from '../support/require.ts';
 
 const prometheus = currentPeer('prometheus');
@@ -15,30 +16,15 @@ afterAll(() => rmSync(scratch, { recursive: true, force: true }));
 
 const FEATURES = 'exemplar-storage,metadata-wal-records';
 
-/** Both servers over empty directories, with the same `otlp` section. */
-async function withBoth(
+/** Both servers with the same `otlp` section. */
+function withBoth(
   otlp: object,
   features: string,
   use: (ours: Running, theirs: Running) => Promise<void>,
 ): Promise<void> {
-  const dir = mkdtempSync(join(scratch, 'pair-'));
-  const config = join(dir, 'prometheus.yml');
-  writeFileSync(config, JSON.stringify({ otlp, global: { scrape_interval: '1h' } }));
-  const flags = (name: string) => [
-    `--config.file=${config}`,
-    `--storage.tsdb.path=${join(dir, name)}`,
-    '--web.enable-otlp-receiver',
-    ...(features === '' ? [] : [`--enable-feature=${features}`]),
-  ];
-  const started = await Promise.all([
-    startServer([...narthex, 'server', ...flags('ours')]),
-    startServer([prometheus ?? '', ...flags('theirs')]),
-  ]);
-  try {
-    await use(...started);
-  } finally {
-    await Promise.all(started.map((server) => server.stop()));
-  }
+  const config = { otlp, global: { scrape_interval: '1h' } };
+  const flags = ['--web.enable-otlp-receiver', ...(features === '' ? [] : [`--enable-feature=${features}`])];
+  return startBoth({ prometheus: prometheus ?? '', scratch, config, flags }, use);
 }
 
 const now = Date.now();

@@ -1,10 +1,11 @@
 /** The same bad requests of remote write to Prometheus 3.16 and to us: the same answers, and the same left behind. */
 
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
-import { narthex, type Running, startServer } from '../support/program.ts';
+import { withBoth as startBoth } from '../support/both.ts';
+import type { Running } from '../support/program.ts';
 import { encodeRequest, REMOTE_WRITE_2, type SentSeries } from '../support/remote-write.ts';
 import { currentPeer } from '../support/require.ts';
 
@@ -16,25 +17,9 @@ const now = Date.now();
 const MB = 1024 * 1024;
 const REMOTE_WRITE_1 = 'application/x-protobuf';
 
-async function withBoth(more: string[], use: (ours: Running, theirs: Running) => Promise<void>): Promise<void> {
-  const dir = mkdtempSync(join(scratch, 'pair-'));
-  const config = join(dir, 'prometheus.yml');
-  writeFileSync(config, '{}');
-  const flags = (name: string) => [
-    `--config.file=${config}`,
-    `--storage.tsdb.path=${join(dir, name)}`,
-    '--web.enable-remote-write-receiver',
-    ...more,
-  ];
-  const started = await Promise.all([
-    startServer([...narthex, 'server', ...flags('ours')]),
-    startServer([prometheus ?? '', ...flags('theirs')]),
-  ]);
-  try {
-    await use(...started);
-  } finally {
-    await Promise.all(started.map((server) => server.stop()));
-  }
+function withBoth(more: string[], use: (ours: Running, theirs: Running) => Promise<void>): Promise<void> {
+  const flags = ['--web.enable-remote-write-receiver', ...more];
+  return startBoth({ prometheus: prometheus ?? '', scratch, config: {}, flags }, use);
 }
 
 interface Sent {

@@ -21,16 +21,13 @@ pub(crate) struct WasmOtlpSettings {
 
 /// Checks the settings.
 pub(crate) fn otlp_settings(s: WasmOtlpSettings) -> Result<OtlpSettings, EngineError> {
-    let strategy = TranslationStrategy::parse(&s.translation_strategy).ok_or_else(|| {
-        EngineError::invalid(format!("unsupported OTLP translation strategy {:?}", s.translation_strategy))
-    })?;
-    let promotion = match s.promote_all_resource_attributes {
-        true => Promotion::AllBut(s.ignore_resource_attributes.into_iter().collect()),
-        false => Promotion::Only(s.promote_resource_attributes.into_iter().collect()),
-    };
     Ok(OtlpSettings {
-        strategy,
-        promotion,
+        strategy: TranslationStrategy::parse(&s.translation_strategy)?,
+        promotion: Promotion::new(
+            s.promote_all_resource_attributes,
+            s.ignore_resource_attributes,
+            s.promote_resource_attributes,
+        ),
         keep_identifying_resource_attributes: s.keep_identifying_resource_attributes,
         convert_histograms_to_nhcb: s.convert_histograms_to_nhcb,
         promote_scope_metadata: s.promote_scope_metadata,

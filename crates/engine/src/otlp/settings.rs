@@ -5,6 +5,7 @@ use std::fmt::Write;
 
 use super::label_name::LabelNamer;
 use super::metric_name::MetricNamer;
+use crate::error::EngineError;
 
 /// How names of metrics and labels are made.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -22,14 +23,18 @@ pub enum TranslationStrategy {
 
 impl TranslationStrategy {
     /// The strategy that the configuration calls so. Prometheus takes the empty name for no translation.
-    #[must_use]
-    pub fn parse(name: &str) -> Option<Self> {
-        Some(match name {
+    ///
+    /// # Errors
+    /// Another name.
+    pub fn parse(name: &str) -> Result<Self, EngineError> {
+        Ok(match name {
             "UnderscoreEscapingWithSuffixes" => Self::UnderscoreEscapingWithSuffixes,
             "UnderscoreEscapingWithoutSuffixes" => Self::UnderscoreEscapingWithoutSuffixes,
             "NoUTF8EscapingWithSuffixes" => Self::NoUtf8EscapingWithSuffixes,
             "NoTranslation" | "" => Self::NoTranslation,
-            _ => return None,
+            _ => {
+                return Err(EngineError::invalid(format!("unsupported OTLP translation strategy {name:?}")));
+            }
         })
     }
 }
@@ -44,6 +49,16 @@ pub enum Promotion {
 }
 
 impl Promotion {
+    /// What the configuration's three keys mean together: all but the `ignored`, or those named.
+    #[must_use]
+    pub fn new(all: bool, ignored: Vec<String>, named: Vec<String>) -> Self {
+        if all {
+            Self::AllBut(ignored.into_iter().collect())
+        } else {
+            Self::Only(named.into_iter().collect())
+        }
+    }
+
     /// Whether an attribute becomes a label.
     pub(super) fn takes(&self, key: &str) -> bool {
         match self {
