@@ -9,7 +9,7 @@ use crate::chain::{Chained, chain};
 use crate::heap::Heap;
 use crate::querier::{LabelHints, LabelQuerier, Projection, Querier, SelectHints, SeriesSet};
 use crate::vec_store::append_range;
-use crate::{Stop, StorageError};
+use crate::{Inline, Spawn, Stop, StorageError};
 
 /// One querier over several. A series that several have is one series; where several have a sample
 /// at the same time, one of them is taken, the same that [`chain`] takes and so does compaction:
@@ -62,11 +62,20 @@ impl MergeQuerier {
 
 impl Querier for MergeQuerier {
     fn select(&self, hints: &SelectHints, matchers: &[Matcher]) -> Result<Box<dyn SeriesSet>, StorageError> {
+        self.select_shared(hints, matchers, &Inline)
+    }
+
+    fn select_shared(
+        &self,
+        hints: &SelectHints,
+        matchers: &[Matcher],
+        spawn: &dyn Spawn,
+    ) -> Result<Box<dyn SeriesSet>, StorageError> {
         // Series meet by their labels, in order.
         let whole = SelectHints { projection: Projection::All, any_order: false, ..hints.clone() };
         let mut sets = Vec::new();
         for q in &self.queriers {
-            let set = q.select(&whole, matchers)?;
+            let set = q.select_shared(&whole, matchers, spawn)?;
             if !set.is_empty() {
                 sets.push(set);
             }

@@ -6,6 +6,7 @@ use std::io;
 use std::os::unix::fs::FileExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread;
@@ -282,8 +283,13 @@ impl Spawn for OsSpawn {
         use rayon::prelude::*;
         // Without the system's threads it is only slower.
         match self.parts().filter(|_| n > 1 && self.threads > 1) {
-            // Parts may differ in weight: whoever is done takes the next one.
-            Some(pool) => pool.install(|| (0..n).into_par_iter().with_max_len(1).for_each(f)),
+            // Parts may differ in weight: whoever is done takes the next one. Rayon alone would begin in the middle,
+            // too, and whoever merges results in order would have to keep half of them.
+            Some(pool) => {
+                let next = AtomicUsize::new(0);
+                let take = |_| f(next.fetch_add(1, Ordering::Relaxed));
+                pool.install(|| (0..n).into_par_iter().with_max_len(1).for_each(take));
+            }
             None => (0..n).for_each(f),
         }
     }
@@ -295,8 +301,6 @@ impl Spawn for OsSpawn {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::{AtomicUsize, Ordering};
-
     use super::*;
 
     #[test]

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use model::{Columns, Labels, Matcher, TimestampMs};
 
-use crate::{Stop, StorageError};
+use crate::{Spawn, Stop, StorageError};
 
 /// Which labels of the selected series the caller will look at. A store that leaves out the others
 /// still hands out each series by itself, so several may have equal labels then.
@@ -71,6 +71,21 @@ pub trait Querier: LabelQuerier {
     /// # Errors
     /// Where the store cannot be read or a limit was passed.
     fn select(&self, hints: &SelectHints, matchers: &[Matcher]) -> Result<Box<dyn SeriesSet>, StorageError>;
+
+    /// As [`Self::select`], by threads of `spawn` that share the work where there is much of it. The answer does not
+    /// depend on them.
+    ///
+    /// # Errors
+    /// As [`Self::select`].
+    fn select_shared(
+        &self,
+        hints: &SelectHints,
+        matchers: &[Matcher],
+        spawn: &dyn Spawn,
+    ) -> Result<Box<dyn SeriesSet>, StorageError> {
+        let _ = spawn;
+        self.select(hints, matchers)
+    }
 }
 
 /// The series that a select found; any of them can be read in any order, from any thread.

@@ -8,8 +8,8 @@ pub trait Spawn: Send + Sync {
     /// Runs `job` some time, on some thread.
     fn spawn(&self, job: Job);
 
-    /// Calls `f(i)` once for every `i < n`, perhaps in parallel, and returns when all are done.
-    /// A panic of `f` is passed on after all others have ended.
+    /// Calls `f(i)` once for every `i < n`, perhaps in parallel but begun in order, and returns when all are
+    /// done. A panic of `f` is passed on after all others have ended.
     fn for_each(&self, n: usize, f: &(dyn Fn(usize) + Sync));
 
     /// How many calls may run at once.

@@ -2,7 +2,7 @@
 //! stddev, stdvar.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use model::FloatHistogram;
 
@@ -53,24 +53,37 @@ enum State {
     },
 }
 
+/// What `a` holds where nothing has been seen.
+fn nothing_seen(op: AggregateOp) -> f64 {
+    match op {
+        // What any value is taken over by: nothing is smaller or larger than NaN.
+        AggregateOp::Min | AggregateOp::Max => f64::NAN,
+        // The one zero that leaves all values as they are.
+        AggregateOp::Sum => -0.0,
+        _ => 0.0,
+    }
+}
+
 impl GroupRow {
     fn new(op: AggregateOp, steps: usize) -> Self {
         use AggregateOp as Op;
-        let column = |wanted| if wanted { vec![0.0; steps] } else { Vec::new() };
+        let column = |wanted, v| if wanted { vec![v; steps] } else { Vec::new() };
         Self {
             n: vec![0; steps],
-            // What any value is taken over by: nothing is smaller or larger than NaN.
-            a: match op {
-                Op::Count | Op::Group => Vec::new(),
-                Op::Min | Op::Max => vec![f64::NAN; steps],
-                // The one zero that leaves all values as they are.
-                Op::Sum => vec![-0.0; steps],
-                _ => vec![0.0; steps],
-            },
-            b: column(matches!(op, Op::Sum | Op::Avg | Op::Stddev | Op::Stdvar)),
+            a: column(!matches!(op, Op::Count | Op::Group), nothing_seen(op)),
+            b: column(matches!(op, Op::Sum | Op::Avg | Op::Stddev | Op::Stdvar), 0.0),
             incremental: if op == Op::Avg { vec![false; steps] } else { Vec::new() },
             h: Vec::new(),
         }
+    }
+
+    /// As new, in the same memory.
+    fn clear(&mut self, op: AggregateOp) {
+        self.n.fill(0);
+        self.a.fill(nothing_seen(op));
+        self.b.fill(0.0);
+        self.incremental.fill(false);
+        self.h.clear();
     }
 
     /// Calls `f` for each float of the row; says whether there were histograms.
@@ -385,9 +398,23 @@ struct Fold<'a, 'e> {
     span: Place,
     groups: &'a Groups,
     grid: Grid,
+    /// Rows whose content has gone into others, for the partitions to come: threads that allocate what
+    /// another one frees would otherwise take ever new memory.
+    spare: Mutex<Vec<GroupRow>>,
 }
 
 impl Fold<'_, '_> {
+    /// A row that has seen nothing; it counts as held in memory.
+    fn empty_row(&self) -> Result<GroupRow, QueryError> {
+        let spare = self.spare.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        if let Some(mut row) = spare {
+            row.clear(self.op);
+            return Ok(row);
+        }
+        self.exec.budget.take(self.grid.steps)?;
+        Ok(GroupRow::new(self.op, self.grid.steps))
+    }
+
     fn add(&self, to: &mut Partial, i: usize, row: &Row, metric: &Head) -> Result<(), QueryError> {
         if row.is_empty() {
             return Ok(());
@@ -396,8 +423,7 @@ impl Fold<'_, '_> {
         let next = to.rows.len();
         let at = to.place_of(group);
         if at == next {
-            self.exec.budget.take(self.grid.steps)?;
-            to.rows.push((group, GroupRow::new(self.op, self.grid.steps)));
+            to.rows.push((group, self.empty_row()?));
         }
         let histograms = to.rows[at].1.add(self.op, row, &|| self.exec.check())?;
         if histograms {
@@ -410,6 +436,7 @@ impl Fold<'_, '_> {
     }
 
     fn merge(&self, to: &mut Partial, from: Partial) {
+        let mut spare = Vec::with_capacity(from.rows.len());
         for (group, mut row) in from.rows {
             let next = to.rows.len();
             let at = to.place_of(group);
@@ -420,9 +447,10 @@ impl Fold<'_, '_> {
                     to.rows[at].1.merge_histograms(self, std::mem::take(&mut row.h));
                 }
                 to.rows[at].1.merge(self.op, &row);
-                self.exec.budget.give(self.grid.steps);
+                spare.push(row);
             }
         }
+        self.spare.lock().unwrap_or_else(PoisonError::into_inner).append(&mut spare);
     }
 }
 
@@ -434,7 +462,8 @@ impl<'e> Exec<'e> {
         grid: Grid,
     ) -> Result<Stream<'e>, QueryError> {
         let groups = Groups::find((0..input.len()).map(|i| input.head(i)), &a.grouping, &|| self.check())?;
-        let fold = Fold { exec: self, op: a.op, span: a.input.span, groups: &groups, grid };
+        let fold =
+            Fold { exec: self, op: a.op, span: a.input.span, groups: &groups, grid, spare: Mutex::default() };
         let mut all = Partial::default();
         match input {
             Stream::Ready(rows) => {
@@ -458,6 +487,9 @@ impl<'e> Exec<'e> {
                 self.partitions(heads.len(), &work, |part| fold.merge(&mut all, part))?;
             }
         }
+        let spare = std::mem::take(&mut *fold.spare.lock().unwrap_or_else(PoisonError::into_inner));
+        self.budget.give(spare.len() * grid.steps);
+        drop(spare);
         let mut out: Vec<Option<SeriesRow>> = groups.heads.iter().map(|_| None).collect();
         for (group, row) in all.rows {
             let row = row.finish(&fold, &|| self.check())?;

@@ -175,7 +175,7 @@ impl<'e> Exec<'e> {
         matchers: &[Matcher],
     ) -> Result<Box<dyn SeriesSet>, QueryError> {
         let hints = SelectHints { stop: self.stop.clone(), ..hints };
-        Ok(self.querier.select(&hints, matchers)?)
+        Ok(self.querier.select_shared(&hints, matchers, self.spawn)?)
     }
 
     /// Counts the series that a selector found.

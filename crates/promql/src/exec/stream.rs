@@ -202,7 +202,8 @@ impl<'e> Exec<'e> {
             return Ok(());
         }
         let failed = AtomicUsize::new(usize::MAX);
-        let state = Mutex::new(Arrivals { next: 0, waiting: BTreeMap::new(), error: None });
+        let state =
+            Mutex::new(Arrivals { next: 0, waiting: BTreeMap::new(), is_merging: false, error: None });
         let merge = Mutex::new(merge);
         self.spawn.for_each(count, &|p| {
             // Partitions before the one that failed still count: theirs may be the first error.
@@ -221,13 +222,20 @@ impl<'e> Exec<'e> {
                 }
                 Ok(part) => {
                     s.waiting.insert(p, part);
+                    // Whoever merges takes what arrives meanwhile, and holds up nobody who brings it.
+                    if std::mem::replace(&mut s.is_merging, true) {
+                        return;
+                    }
                     let mut merge = merge.lock().unwrap_or_else(PoisonError::into_inner);
                     loop {
                         let next = s.next;
                         let Some(part) = s.waiting.remove(&next) else { break };
-                        merge(part);
                         s.next += 1;
+                        drop(s);
+                        merge(part);
+                        s = state.lock().unwrap_or_else(PoisonError::into_inner);
                     }
+                    s.is_merging = false;
                 }
             }
         });
@@ -242,5 +250,6 @@ impl<'e> Exec<'e> {
 struct Arrivals<T> {
     next: usize,
     waiting: BTreeMap<usize, T>,
+    is_merging: bool,
     error: Option<(usize, QueryError)>,
 }

@@ -1,18 +1,23 @@
 //! Asking a block for series, samples, chunks and labels.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use chunk::{ChunkError, Encoding};
 use model::{Columns, Labels, Matcher, TimestampMs};
 use storage::{
-    ChunkQuerier, ChunkSeriesSet, EncodedChunk, LabelHints, LabelQuerier, Querier, SelectHints, SeriesSet,
-    Stop, StorageError,
+    ChunkQuerier, ChunkSeriesSet, EncodedChunk, Inline, LabelHints, LabelQuerier, Projection, Querier,
+    SelectHints, SeriesSet, Spawn, Stop, StorageError,
 };
 
 use super::Block;
 use crate::compact::encode_one;
 use crate::index::{ChunkMeta, postings_for_matchers};
 use crate::tombstones;
+
+/// So many parts at most are looked through by themselves: each makes the label sets that it meets anew.
+const PARTS_MAX: usize = 8;
+/// A part has at least so many series, half a millisecond's work.
+const PART_SERIES_MIN: usize = 4096;
 
 /// A view of a block over a span of time.
 pub(super) struct BlockQuerier {
@@ -38,7 +43,16 @@ impl LabelQuerier for BlockQuerier {
 
 impl Querier for BlockQuerier {
     fn select(&self, hints: &SelectHints, matchers: &[Matcher]) -> Result<Box<dyn SeriesSet>, StorageError> {
-        Ok(Box::new(self.find(hints, matchers)?))
+        self.select_shared(hints, matchers, &Inline)
+    }
+
+    fn select_shared(
+        &self,
+        hints: &SelectHints,
+        matchers: &[Matcher],
+        spawn: &dyn Spawn,
+    ) -> Result<Box<dyn SeriesSet>, StorageError> {
+        Ok(Box::new(self.find(hints, matchers, spawn)?))
     }
 }
 
@@ -48,49 +62,49 @@ impl ChunkQuerier for BlockQuerier {
         hints: &SelectHints,
         matchers: &[Matcher],
     ) -> Result<Box<dyn ChunkSeriesSet>, StorageError> {
-        Ok(Box::new(self.find(hints, matchers)?))
+        Ok(Box::new(self.find(hints, matchers, &Inline)?))
     }
 }
 
 impl BlockQuerier {
     /// The series that satisfy the matchers and have a chunk in the span that is not deleted as a
     /// whole. Every entry is checked here, so that labels can be made later without fail.
-    fn find(&self, hints: &SelectHints, matchers: &[Matcher]) -> Result<Selection, StorageError> {
-        let (start_ms, end_ms) = (self.start_ms.max(hints.start_ms), self.end_ms.min(hints.end_ms));
+    fn find(
+        &self,
+        hints: &SelectHints,
+        matchers: &[Matcher],
+        spawn: &dyn Spawn,
+    ) -> Result<Selection, StorageError> {
         let mut found = Selection {
             block: self.block.clone(),
-            start_ms,
-            end_ms,
+            start_ms: self.start_ms.max(hints.start_ms),
+            end_ms: self.end_ms.min(hints.end_ms),
             series: Vec::new(),
-            projected: None,
+            projected: (hints.projection != Projection::All).then(Vec::new),
             stop: hints.stop.clone(),
         };
-        let limit = if hints.limit == 0 { usize::MAX } else { hints.limit };
-        let index = self.block.index();
-        let mut projector = index.projector(&hints.projection);
-        let (mut projected, mut symbols, mut chunks) = (Vec::new(), Vec::new(), Vec::new());
-        for (n, id) in postings_for_matchers(index, matchers, &hints.stop)?.into_iter().enumerate() {
-            hints.stop.check_at(n)?;
-            if found.series.len() >= limit {
-                break;
-            }
-            let mut entry = index.series(id)?;
-            let labels = match &mut projector {
-                Some(p) => Some(entry.project(p, &mut symbols)?),
-                None => entry.skip_labels().map(|()| None)?,
-            };
-            chunks.clear();
-            entry.chunks_in(start_ms, end_ms, &mut chunks)?;
-            found.leave_out_deleted(id, &mut chunks);
-            if !chunks.is_empty() {
-                found.series.push(id);
-                projected.extend(labels);
-            }
+        let ids = postings_for_matchers(self.block.index(), matchers, &hints.stop)?;
+        let part_len = (ids.len() / PARTS_MAX).max(PART_SERIES_MIN);
+        if hints.limit > 0 || ids.len() <= part_len {
+            (found.series, found.projected) = found.among(&ids, hints)?;
+            return Ok(found);
         }
-        found.projected = projector.is_some().then_some(projected);
+        let parts: Vec<_> = ids.chunks(part_len).map(|ids| (ids, OnceLock::new())).collect();
+        spawn.for_each(parts.len(), &|p| {
+            let (ids, result) = &parts[p];
+            result.get_or_init(|| found.among(ids, hints));
+        });
+        for (_, result) in parts {
+            let (series, projected) = result.into_inner().expect("each part has been looked at")?;
+            found.series.extend(series);
+            found.projected.as_mut().zip(projected).into_iter().for_each(|(all, some)| all.extend(some));
+        }
         Ok(found)
     }
 }
+
+/// Series with the labels of each, where not all of those are wanted.
+type Among = (Vec<u32>, Option<Vec<Labels>>);
 
 /// The series that a select found. Their chunks are looked up in the index again when they are read:
 /// of tens of thousands of series the places would take more memory than all else.
@@ -105,6 +119,39 @@ struct Selection {
 }
 
 impl Selection {
+    /// Those of the series that belong into the answer, at most as many as the hints say.
+    fn among(&self, ids: &[u32], hints: &SelectHints) -> Result<Among, StorageError> {
+        let limit = if hints.limit == 0 { usize::MAX } else { hints.limit };
+        let index = self.block.index();
+        let mut projector = index.projector(&hints.projection);
+        let (mut series, mut projected) = (Vec::new(), Vec::new());
+        let (mut symbols, mut chunks) = (Vec::new(), Vec::new());
+        for (n, id) in ids.iter().copied().enumerate() {
+            self.stop.check_at(n)?;
+            if series.len() >= limit {
+                break;
+            }
+            let mut entry = index.series(id)?;
+            let labels = match &mut projector {
+                Some(p) => Some(entry.project(p, &mut symbols)?),
+                None => entry.skip_labels().map(|()| None)?,
+            };
+            let is_in = if self.block.deleted(id).is_empty() {
+                entry.has_chunk_in(self.start_ms, self.end_ms)?
+            } else {
+                chunks.clear();
+                entry.chunks_in(self.start_ms, self.end_ms, &mut chunks)?;
+                self.leave_out_deleted(id, &mut chunks);
+                !chunks.is_empty()
+            };
+            if is_in {
+                series.push(id);
+                projected.extend(labels);
+            }
+        }
+        Ok((series, projector.is_some().then_some(projected)))
+    }
+
     fn chunks_of(&self, i: usize) -> Result<Vec<ChunkMeta>, StorageError> {
         let id = self.series[i];
         let mut chunks = self.block.index().chunks_checked(id, self.start_ms, self.end_ms)?;

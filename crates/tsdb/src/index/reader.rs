@@ -279,6 +279,14 @@ impl SeriesEntry<'_> {
 
     /// Calls `f` with each chunk, in order of time.
     fn chunks(&mut self, mut f: impl FnMut(ChunkMeta)) -> Result<(), Corruption> {
+        self.chunks_while(|c| {
+            f(c);
+            true
+        })
+    }
+
+    /// Calls `f` with each chunk, in order of time, until it says no.
+    fn chunks_while(&mut self, mut f: impl FnMut(ChunkMeta) -> bool) -> Result<(), Corruption> {
         let count = self.rest.uvarint()?;
         let mut end_ms = 0i64;
         let mut reference = 0u64;
@@ -297,9 +305,26 @@ impl SeriesEntry<'_> {
                 reference.wrapping_add_signed(self.rest.varint()?)
             };
             end_ms = max_ms;
-            f(ChunkMeta { min_ms, max_ms, reference });
+            if !f(ChunkMeta { min_ms, max_ms, reference }) {
+                break;
+            }
         }
         Ok(())
+    }
+
+    /// Whether a chunk reaches into `start_ms ..= end_ms`; the chunks behind the first one that does are not looked at.
+    pub(crate) fn has_chunk_in(
+        &mut self,
+        start_ms: TimestampMs,
+        end_ms: TimestampMs,
+    ) -> Result<bool, StorageError> {
+        let path = &self.index.path;
+        let mut found = false;
+        let looked = self.chunks_while(|c| {
+            found = c.min_ms <= end_ms && start_ms <= c.max_ms;
+            !found && c.min_ms <= end_ms
+        });
+        looked.map(|()| found).map_err(|c| c.in_file(path))
     }
 
     /// Appends the chunks that reach into `start_ms ..= end_ms` to `out`.
