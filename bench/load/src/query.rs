@@ -2,7 +2,7 @@
 //! says how long that took. It does so little that it costs every server the same.
 
 use std::collections::HashMap;
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -32,6 +32,9 @@ pub(crate) fn run() -> Result<(), Error> {
             connections.insert(address.to_owned(), Connection::open(address)?);
         }
         let Some(connection) = connections.get_mut(address) else { continue };
+        if connection.is_closed()? {
+            *connection = Connection::open(address)?;
+        }
         let request = format!("GET {path} HTTP/1.1\r\nHost: {address}\r\n\r\n");
         let (answer, peak) = match pid {
             None => (connection.ask(&request)?, 0),
@@ -65,6 +68,15 @@ impl Connection {
             line: String::new(),
             body: vec![0; BUFFER_BYTES],
         })
+    }
+
+    /// Whether the server has closed the connection since the last answer: VictoriaMetrics does so every few minutes.
+    fn is_closed(&mut self) -> Result<bool, Error> {
+        let stream = self.reader.get_ref();
+        stream.set_nonblocking(true)?;
+        let peeked = stream.peek(&mut [0]);
+        stream.set_nonblocking(false)?;
+        Ok(!matches!(peeked, Err(e) if e.kind() == ErrorKind::WouldBlock))
     }
 
     /// Sends `request`; the answer and the nanoseconds until its last byte was read.
