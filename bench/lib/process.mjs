@@ -29,6 +29,12 @@ export function anonymousBytes(pid) {
   return Number(line?.[1] ?? 0) * 1024;
 }
 
+/** The most memory that a process ever had at once, mapped files and its own program included, bytes. */
+export function peakBytes(pid) {
+  const line = /^VmHWM:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'));
+  return Number(line?.[1] ?? 0) * 1024;
+}
+
 /**
  * A started program. `memoryBytesMax` is the peak of its anonymous memory, sampled ten times a second; `cpuSecondsEnd`
  * its CPU time when last looked at.

@@ -68,7 +68,7 @@ export class Site {
     const [path, ...words] = this.server.program;
     const flags = this.server.flags(this.config, this.dir, this.port, { isNarthex: this.name === 'narthex' });
     const started = process.hrtime.bigint();
-    this.program = new Program(path, [...words, ...flags], { name: this.name });
+    this.program = new Program(path, [...words, ...flags], { name: this.name, env: this.server.env });
     const url = `${this.base}${this.name === 'victoria-metrics' ? '/health' : '/-/ready'}`;
     while (!(await answers(url).catch(() => false))) {
       if (this.program.child.exitCode !== null) throw new Error(`${this.name} ended:\n${this.program.output}`);

@@ -16,16 +16,21 @@ struct Target {
     next: AtomicUsize,
 }
 
+/// Of how many scrapes a series is part where they come and go.
+pub(crate) const LIFE: usize = 10;
+
+/// With `churn` every scrape of a target has a tenth of its series replaced, until the bodies begin anew.
 pub(crate) fn serve(
     targets: usize,
     series: usize,
     variants: usize,
+    churn: bool,
 ) -> Result<(), Box<dyn std::error::Error>> {
     let mut all = Vec::new();
     for t in 0..targets {
         let mut bodies = Vec::new();
         for v in 0..variants {
-            let text = body(t, series, v).into_bytes();
+            let text = body(t, series, v, churn.then_some(LIFE)).into_bytes();
             let mut gz = GzEncoder::new(Vec::new(), Compression::default());
             gz.write_all(&text)?;
             bodies.push([response(&text, ""), response(&gz.finish()?, "Content-Encoding: gzip\r\n")]);
@@ -79,6 +84,11 @@ fn connection(mut stream: &TcpStream, targets: &[Target]) -> std::io::Result<()>
             }
             let lower = line.to_ascii_lowercase();
             gzip |= lower.starts_with("accept-encoding:") && lower.contains("gzip");
+        }
+        if path == "/reset" {
+            targets.iter().for_each(|t| t.next.store(0, Ordering::Relaxed));
+            stream.write_all(b"HTTP/1.1 204 No Content\r\n\r\n")?;
+            continue;
         }
         let number = path.rsplit('/').next().and_then(|n| n.parse::<usize>().ok());
         match number.and_then(|n| targets.get(n)) {

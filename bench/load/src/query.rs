@@ -52,14 +52,14 @@ struct Answer {
     bytes: u64,
 }
 
-struct Connection {
+pub(crate) struct Connection {
     reader: BufReader<TcpStream>,
     line: String,
     body: Vec<u8>,
 }
 
 impl Connection {
-    fn open(address: &str) -> Result<Self, Error> {
+    pub(crate) fn open(address: &str) -> Result<Self, Error> {
         let stream = TcpStream::connect(address)?;
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(ANSWER_MAX))?;
@@ -77,6 +77,11 @@ impl Connection {
         let peeked = stream.peek(&mut [0]);
         stream.set_nonblocking(false)?;
         Ok(!matches!(peeked, Err(e) if e.kind() == ErrorKind::WouldBlock))
+    }
+
+    /// Sends `request` and reads the whole answer; its status.
+    pub(crate) fn status_of(&mut self, request: &str) -> Result<u16, Error> {
+        Ok(self.ask(request)?.0.status)
     }
 
     /// Sends `request`; the answer and the nanoseconds until its last byte was read.

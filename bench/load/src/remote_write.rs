@@ -1,13 +1,13 @@
 //! Sends the workload by remote write 1.0 as fast as it is taken: a request holds one sample of each
 //! of so many series of one connection, so that every series comes in order.
 
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
 use wire::snappy::Compressor;
 use wire::write_v1::put_series;
 
+use crate::http::{Destination, Error, Sender};
+use crate::requests::Format;
 use crate::workload::{Names, series_labels, value};
 
 /// Series of a request.
@@ -30,19 +30,19 @@ pub(crate) struct Load<'a> {
     pub(crate) seconds_max: u64,
 }
 
-pub(crate) fn run(load: Load<'_>) -> Result<(), Box<dyn std::error::Error>> {
+pub(crate) fn run(load: Load<'_>) -> Result<(), Error> {
     let started = Instant::now();
     let deadline = started + Duration::from_secs(load.seconds_max);
     let per_connection = load.series.div_ceil(CONNECTIONS);
-    let results: Vec<Result<u64, String>> = std::thread::scope(|scope| {
+    let results: Vec<Result<u64, Error>> = std::thread::scope(|scope| {
         let all: Vec<_> = (0..CONNECTIONS)
             .map(|c| {
                 let from = c * per_connection;
                 let to = (from + per_connection).min(load.series);
-                scope.spawn(move || connection(load, from..to.max(from), deadline).map_err(|e| e.to_string()))
+                scope.spawn(move || connection(load, from..to.max(from), deadline))
             })
             .collect();
-        all.into_iter().map(|t| t.join().unwrap_or_else(|_| Err("a sender panicked".to_owned()))).collect()
+        all.into_iter().map(|t| t.join().unwrap_or_else(|_| Err("a sender panicked".into()))).collect()
     });
     let mut retries = 0;
     for result in results {
@@ -55,14 +55,9 @@ pub(crate) fn run(load: Load<'_>) -> Result<(), Box<dyn std::error::Error>> {
 }
 
 /// Sends the series `all`; returns how often it was asked to wait.
-fn connection(
-    load: Load<'_>,
-    all: std::ops::Range<usize>,
-    deadline: Instant,
-) -> Result<u64, Box<dyn std::error::Error>> {
-    let stream = TcpStream::connect(load.address)?;
-    stream.set_nodelay(true)?;
-    let mut answers = BufReader::new(stream.try_clone()?);
+fn connection(load: Load<'_>, all: std::ops::Range<usize>, deadline: Instant) -> Result<u64, Error> {
+    let headers = Format::Write1.headers();
+    let mut sender = Sender::open(Destination { address: load.address, path: "/api/v1/write", headers })?;
     let (mut body, mut packed, mut compressor) = (Vec::new(), Vec::new(), Compressor::default());
     let mut retries = 0;
     for step in 0..load.samples {
@@ -78,7 +73,7 @@ fn connection(
             }
             packed.clear();
             compressor.compress(&body, &mut packed)?;
-            while !post(&stream, &mut answers, load.address, &packed)? {
+            while !sender.post(&packed)? {
                 retries += 1;
                 if Instant::now() > deadline {
                     return Err("not taken in time".into());
@@ -92,38 +87,4 @@ fn connection(
         }
     }
     Ok(retries)
-}
-
-/// Sends one body; `false` where the server asks for another try.
-fn post(
-    mut stream: &TcpStream,
-    answers: &mut BufReader<TcpStream>,
-    address: &str,
-    body: &[u8],
-) -> Result<bool, Box<dyn std::error::Error>> {
-    let head = format!(
-        "POST /api/v1/write HTTP/1.1\r\nHost: {address}\r\nContent-Type: application/x-protobuf\r\nContent-Encoding: snappy\r\nX-Prometheus-Remote-Write-Version: 0.1.0\r\nContent-Length: {}\r\n\r\n",
-        body.len()
-    );
-    stream.write_all(head.as_bytes())?;
-    stream.write_all(body)?;
-    let mut line = String::new();
-    answers.read_line(&mut line)?;
-    let status: u16 = line.split(' ').nth(1).and_then(|s| s.parse().ok()).ok_or("no HTTP answer")?;
-    let mut length = 0;
-    loop {
-        line.clear();
-        answers.read_line(&mut line)?;
-        let Some((name, value)) = line.trim_end().split_once(':') else { break };
-        if name.eq_ignore_ascii_case("content-length") {
-            length = value.trim().parse()?;
-        }
-    }
-    let mut text = vec![0; length];
-    answers.read_exact(&mut text)?;
-    match status {
-        200 | 204 => Ok(true),
-        429 | 503 => Ok(false),
-        _ => Err(format!("status {status}: {}", String::from_utf8_lossy(&text)).into()),
-    }
 }

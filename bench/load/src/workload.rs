@@ -33,8 +33,9 @@ pub(crate) fn mix(mut x: u64) -> u64 {
     x ^ (x >> 31)
 }
 
-/// The body that target `target` serves as its `step`-th.
-pub(crate) fn body(target: usize, series: usize, step: usize) -> String {
+/// The body that target `target` serves as its `step`-th. With a `life` a series is part of so many bodies and then
+/// has a successor; every body replaces the same share.
+pub(crate) fn body(target: usize, series: usize, step: usize, life: Option<usize>) -> String {
     let mut out = String::with_capacity(series * 96);
     for i in 0..series {
         let (metric, device) = (i / 8, i % 8);
@@ -56,11 +57,11 @@ pub(crate) fn body(target: usize, series: usize, step: usize) -> String {
             Shape::Pages => ((base % 4_000_000 + noise % 5000) * 4096).to_string(),
             Shape::Decimals => format!("{}.{:03}", base % 100, noise % 1000),
         };
-        let _ = writeln!(
-            out,
-            "{name}{{cpu=\"{}\",device=\"nvme{device}n1\",mode=\"read\"}} {value}",
-            metric % 16
-        );
+        let _ = write!(out, "{name}{{cpu=\"{}\",device=\"nvme{device}n1\",mode=\"read\"", metric % 16);
+        if let Some(life) = life {
+            let _ = write!(out, ",pod=\"bench-{}\"", (step + i % life) / life);
+        }
+        let _ = writeln!(out, "}} {value}");
     }
     out
 }
