@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { NAMES, report, row, units } from './ingest-results.mjs';
 import { cpuSeconds, peakBytes, queryNumber, sleep } from './process.mjs';
 import { Replay } from './replay.mjs';
-import { Site, scratchDir, servers } from './storage.mjs';
+import { makeVisible, Site, scratchDir, servers } from './storage.mjs';
 import { median, short } from './table.mjs';
 
 const INTERVAL_MS = 15_000;
@@ -128,7 +128,7 @@ async function delayOf(site, file) {
 
 /** Asks for what was sent; throws where it is not there. */
 async function check(site, { series, samples, startMs, intervalMs }, { sumMiddle, sumLast }) {
-  if (site.name === 'victoria-metrics') await fetch(`${site.base}/internal/force_flush`);
+  await makeVisible(site);
   const at = (step) => (startMs + step * intervalMs) / 1000;
   const last = at(samples - 1);
   // From before the first sample on; of one metric at a time, because a count has no name.

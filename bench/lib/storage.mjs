@@ -89,6 +89,11 @@ export class Site {
   }
 }
 
+/** Makes everything that a server has taken in visible to queries; VictoriaMetrics would do so within seconds. */
+export async function makeVisible(site) {
+  if (site.name === 'victoria-metrics') await fetch(`${site.base}/internal/force_flush`);
+}
+
 let loadProgram;
 
 /**
