@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { NAMES, report, row, units } from './ingest-results.mjs';
 import { cpuSeconds, peakBytes, queryNumber, sleep } from './process.mjs';
 import { Replay } from './replay.mjs';
-import { makeVisible, Site, scratchDir, servers } from './storage.mjs';
+import { allServers, makeVisible, Site, scratchDir } from './storage.mjs';
 import { median, short } from './table.mjs';
 
 const INTERVAL_MS = 15_000;
@@ -28,7 +28,7 @@ export function receivers(names) {
     // A query may read all series.
     'victoria-metrics': ['-search.maxUniqueTimeseries=10000000'],
   };
-  return servers(names).map((server) => ({
+  return allServers(names).map((server) => ({
     ...server,
     flags: (...args) => [...server.flags(...args), ...open[server.name]],
   }));

@@ -2,7 +2,7 @@
 import { NAMES, report, row, units } from './ingest-results.mjs';
 import { buildLoad } from './load.mjs';
 import { cpuSeconds, Program, peakBytes, queryNumber, sleep } from './process.mjs';
-import { makeVisible, Site, scratchDir, servers } from './storage.mjs';
+import { allServers, makeVisible, Site, scratchDir } from './storage.mjs';
 import { median, short } from './table.mjs';
 
 /** How long after the end what was scraped then is asked for. */
@@ -14,7 +14,7 @@ const LIFE_SCRAPES = 10;
 const ALL = '{__name__=~"bench_metric_.+"}';
 
 function scrapers(names) {
-  return servers(names).map((server) => ({
+  return allServers(names).map((server) => ({
     ...server,
     flags: (config, ...args) => [
       ...server.flags(config, ...args),

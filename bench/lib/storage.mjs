@@ -41,6 +41,14 @@ export function servers(names) {
   return all.filter(({ name }) => names.includes(name));
 }
 
+/** As {@link servers}; throws where one is not there, because without it nothing is compared. */
+export function allServers(names) {
+  const found = servers(names);
+  const absent = names.find((name) => !found.some((server) => server.name === name));
+  if (absent !== undefined) throw new Error(`no ${absent} to compare with: run \`npm run bench:peers\``);
+  return found;
+}
+
 function prometheusFlags(config, dir, port, { isNarthex }) {
   return [
     ...(isNarthex ? ['server'] : []),

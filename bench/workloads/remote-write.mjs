@@ -24,7 +24,10 @@ export async function compare({ runs, only, flags }) {
   const which = CASES[flag('series') ?? '50k'];
   if (which === undefined) throw new Error(`--series=${Object.keys(CASES).join('|')}`);
   const names = only ?? [...NAMES, httpLayer.name];
-  const servers = [...receivers(names), ...(names.includes(httpLayer.name) ? [httpLayer] : [])];
+  const servers = [
+    ...receivers(names.filter((name) => name !== httpLayer.name)),
+    ...(names.includes(httpLayer.name) ? [httpLayer] : []),
+  ];
   const samples = Number(flag('samples') ?? which.samples);
   const { title, series, memoryBytesMax } = which;
   console.log(`${title}; medians of ${runs} interleaved runs`);
