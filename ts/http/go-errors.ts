@@ -44,7 +44,15 @@ export function requestError(method: string, url: string, error: Error | string)
   return `${method.slice(0, 1)}${method.slice(1).toLowerCase()} ${quote(url)}: ${why}`;
 }
 
-/** What went wrong while the body was read; `expected` bytes are those announced. */
+/** What went wrong with a file: Go names what it did with it. */
+export function fileError(path: string, error: Error): string {
+  const { code = '' } = error as SystemError;
+  if (code === 'EISDIR') return `read ${path}: is a directory`;
+  const why = SYSTEM[code];
+  return why === undefined ? error.message : `open ${path}: ${why}`;
+}
+
+/** What went wrong while the body was read. */
 export function bodyError(error: Error): string {
   if (error.message === DEADLINE_EXCEEDED) return DEADLINE_EXCEEDED;
   const { code } = error as SystemError;

@@ -2,67 +2,16 @@
 
 import { once } from 'node:events';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { createServer, type IncomingMessage, type RequestListener, type Server } from 'node:http';
-import { createServer as createTlsServer } from 'node:https';
-import { type AddressInfo, createServer as createTcpServer, type Socket } from 'node:net';
+import { createServer, type IncomingMessage } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { parseConfig, type ScrapeConfig } from '../config/index.ts';
+import { CERTIFICATE, cleanups, serve, serveRaw, serveTls } from '../http/servers.fixture.ts';
 import { systemClock } from '../util/index.ts';
 import { type FetchedBody, PoolClient } from './pool-client.ts';
 import { ScrapeTarget } from './scrape-target.ts';
 import { discoveredLabels } from './target-labels.ts';
-
-/** A certificate for 127.0.0.1 that signs itself, with its key; neither is used anywhere else. */
-const KEY = `-----BEGIN PRIVATE KEY-----
-MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQg/CKQgeuZFnxF28eG
-4OSxtp8d4IJUJdMVSJ7iVSvSQBmhRANCAATJx2+tz8mP3lFhHsnNann0NAqXci3t
-3vrJoCS/ZDmq1t6AaZ7eM3ah0BuvSrBbO8GosmXuirFWzYjN4uXH8Hbq
------END PRIVATE KEY-----`;
-const CERTIFICATE = `-----BEGIN CERTIFICATE-----
-MIIBXDCCAQKgAwIBAgIBATAKBggqhkjOPQQDAjAUMRIwEAYDVQQDDAlsb2NhbGhv
-c3QwIBcNMjAwMTAxMDAwMDAwWhgPMjEyMDAxMDEwMDAwMDBaMBQxEjAQBgNVBAMM
-CWxvY2FsaG9zdDBZMBMGByqGSM49AgEGCCqGSM49AwEHA0IABMnHb63PyY/eUWEe
-yc1qefQ0CpdyLe3e+smgJL9kOarW3oBpnt4zdqHQG69KsFs7waiyZe6KsVbNiM3i
-5cfwduqjQzBBMA8GA1UdEwEB/wQFMAMBAf8wDwYDVR0RBAgwBocEfwAAATAdBgNV
-HQ4EFgQU+vlCYhf1sxKSi09VroF1kh9SJm8wCgYIKoZIzj0EAwIDSAAwRQIgE8QY
-mF1P/1yy5ar/bLFPVvvelyzz28cuuHVlcwC87sQCIQDyRFdEkgKg2Zd/EVfvFY6s
-YbEozsc5N/WxpoK6eE4QYQ==
------END CERTIFICATE-----`;
-
-const cleanups: (() => Promise<unknown>)[] = [];
-afterEach(async () => {
-  for (const cleanup of cleanups.splice(0).toReversed()) await cleanup();
-});
-
-async function serve(listener: RequestListener): Promise<{ address: string; server: Server }> {
-  const server = createServer(listener);
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  cleanups.push(() => {
-    server.closeAllConnections();
-    return new Promise((resolve) => server.close(resolve));
-  });
-  return { address: `127.0.0.1:${(server.address() as AddressInfo).port}`, server };
-}
-
-/** Answers each connection's first bytes with raw bytes of the test's choice. */
-async function serveRaw(answer: (socket: Socket) => void): Promise<string> {
-  const sockets = new Set<Socket>();
-  const server = createTcpServer((socket) => {
-    sockets.add(socket);
-    socket.on('error', () => undefined).on('close', () => sockets.delete(socket));
-    socket.once('data', () => answer(socket));
-  });
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  cleanups.push(() => {
-    for (const socket of sockets) socket.destroy();
-    return new Promise((resolve) => server.close(resolve));
-  });
-  return `127.0.0.1:${(server.address() as AddressInfo).port}`;
-}
 
 function configOf(yaml = ''): ScrapeConfig {
   const text = `scrape_configs:\n- job_name: test\n  scrape_timeout: 5s\n${yaml}`;
@@ -136,7 +85,9 @@ describe('a request', () => {
       ['Bearer second', 'b, c'],
     ]);
     const missing = await failureOf(fetchFrom(address, `  bearer_token_file: ${file}.none\n`));
-    expect(missing).toMatch(/^Get "http:.*": ENOENT: no such file/);
+    expect(missing).toBe(
+      `Get "http://${address}/metrics": unable to read authorization credentials: unable to read file ${file}.none: open ${file}.none: no such file or directory`,
+    );
   });
 
   it('keeps its connection and survives one that was closed meanwhile', async () => {
@@ -191,26 +142,15 @@ describe('a request', () => {
 });
 
 describe('TLS', () => {
-  async function serveTls(): Promise<string> {
-    const server = createTlsServer({ key: KEY, cert: CERTIFICATE }, (_, response) => response.end('a 1\n'));
-    server.listen(0, '127.0.0.1');
-    await once(server, 'listening');
-    cleanups.push(() => {
-      server.closeAllConnections();
-      return new Promise((resolve) => server.close(resolve));
-    });
-    return `127.0.0.1:${(server.address() as AddressInfo).port}`;
-  }
-
   it('refuses a certificate that nobody vouches for', async () => {
-    const address = await serveTls();
+    const address = await serveTls((_, response) => response.end('a 1\n'));
     expect(await failureOf(fetchFrom(address, '  scheme: https\n'))).toBe(
       `Get "https://${address}/metrics": tls: failed to verify certificate: x509: certificate signed by unknown authority`,
     );
   });
 
   it('trusts the configured authority, or anyone where told to', async () => {
-    const address = await serveTls();
+    const address = await serveTls((_, response) => response.end('a 1\n'));
     const directory = await mkdtemp(join(tmpdir(), 'narthex-tls-'));
     cleanups.push(() => rm(directory, { recursive: true }));
     const file = join(directory, 'ca.pem');
@@ -219,7 +159,9 @@ describe('TLS', () => {
     expect(textOf(await fetchFrom(address, `${yaml}{ca_file: ${file}}\n`))).toBe('a 1\n');
     expect(textOf(await fetchFrom(address, `${yaml}{insecure_skip_verify: true, min_version: TLS13}\n`))).toBe('a 1\n');
     const missing = await failureOf(fetchFrom(address, `${yaml}{ca_file: ${file}.none}\n`));
-    expect(missing).toMatch(/^Get "https:.*": ENOENT: no such file/);
+    expect(missing).toBe(
+      `Get "https://${address}/metrics": unable to read CA cert: unable to read file ${file}.none: open ${file}.none: no such file or directory`,
+    );
   });
 });
 
@@ -228,10 +170,13 @@ describe('redirects', () => {
     const { address: second } = await serve(({ headers, url }, response) => {
       response.end(`${url} ${headers.authorization ?? 'none'}`);
     });
-    const { address: first } = await serve((_, response) => {
-      response.writeHead(302, { location: `http://${second}/there` }).end();
+    const { address: first } = await serve(({ url = '' }, response) => {
+      response.writeHead(302, { location: `http://${decodeURIComponent(url.replace('/metrics?to=', ''))}` }).end();
     });
-    expect(textOf(await fetchFrom(first, '  bearer_token: t\n'))).toBe('/there none');
+    const follow = async (host: string): Promise<string> =>
+      textOf(await fetchFrom(first, `  bearer_token: t\n  params: {to: [${host}/there]}\n`));
+    expect(await follow(second)).toBe('/there Bearer t');
+    expect(await follow(second.replace('127.0.0.1', 'localhost'))).toBe('/there none');
   });
 
   it('are not followed where that is off, nor forever', async () => {

@@ -27,6 +27,8 @@ export class ScrapeFailure extends Error {
   readonly code = 'SCRAPE_FAILED';
 }
 
+const isOk = (status: number): boolean => status === 200;
+
 /** A body as the target sent it. */
 export interface FetchedBody {
   pieces: Buffer[];
@@ -37,7 +39,10 @@ export interface FetchedBody {
 export class PoolClient {
   readonly #config: ScrapeConfig;
   readonly #http: HttpClient;
-  readonly #headers: Record<string, string>;
+  readonly #headers: Readonly<Record<string, string>>;
+  /** The headers of a request by its timeout, which is one of them. */
+  readonly #headersOf = new Map<number, Readonly<Record<string, string>>>();
+
   readonly #zstd: boolean;
   /** Targets that answered last time: their connection may have gone away unnoticed. */
   readonly #answered = new WeakSet<ScrapeTarget>();
@@ -50,6 +55,7 @@ export class PoolClient {
       clock,
       idleMs: Math.max(IDLE_MS_MIN, Math.ceil(config.scrape_interval * 1.5)),
       connectTimeoutMs: Math.max(CONNECT_MS_MIN, config.scrape_timeout),
+      userAgent,
     });
     this.#headers = {
       accept: acceptHeader(config.scrape_protocols, config.metric_name_escaping_scheme),
@@ -63,12 +69,15 @@ export class PoolClient {
    * @throws ScrapeFailure with what the user should see; the signal's reason where it aborts
    */
   async fetch(target: ScrapeTarget, signal: AbortSignal): Promise<FetchedBody> {
+    const to = target.destination;
     const request = {
       method: 'GET' as const,
       url: target.scrapeUrl,
-      headers: { ...this.#headers, 'x-prometheus-scrape-timeout-seconds': String(target.timeoutMs / 1000) },
+      ...(to && { to }),
+      headers: this.#headersFor(target.timeoutMs),
       timeoutMs: target.timeoutMs,
       maxBytes: this.#maxBytes(),
+      keeps: isOk,
       socketPath: target.allLabels[UNIX_SOCKET_LABEL] ?? '',
       retryStale: this.#answered.delete(target),
     };
@@ -99,6 +108,15 @@ export class PoolClient {
   /** Closes all connections at once; requests under way fail. */
   destroy(): void {
     this.#http.destroy();
+  }
+
+  #headersFor(timeoutMs: number): Readonly<Record<string, string>> {
+    let headers = this.#headersOf.get(timeoutMs);
+    if (!headers) {
+      headers = { ...this.#headers, 'x-prometheus-scrape-timeout-seconds': String(timeoutMs / 1000) };
+      this.#headersOf.set(timeoutMs, headers);
+    }
+    return headers;
   }
 
   #maxBytes(): number {
