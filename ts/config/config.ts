@@ -120,15 +120,7 @@ function expandExternalLabels(labels: Record<string, string>, decoding: Decoding
 }
 
 /** Keys that are read and checked, but have no effect yet. */
-const INACTIVE_PATHS = [
-  'global.rule_query_offset',
-  'global.scrape_failure_log_file',
-  'alerting',
-  'rule_files',
-  'tracing',
-  'remote_write',
-  'remote_read',
-];
+const INACTIVE_PATHS = ['global.rule_query_offset', 'alerting', 'rule_files', 'tracing', 'remote_write', 'remote_read'];
 
 function warnInactive(config: object, decoding: Decoding): void {
   for (const path of INACTIVE_PATHS) {

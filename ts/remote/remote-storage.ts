@@ -9,7 +9,7 @@ import { WriteClient } from './write-client.ts';
 import { WriteQueue } from './write-queue.ts';
 
 /** Keys of an entry that are understood and not acted on yet. */
-const NOT_YET = ['sigv4', 'azuread', 'google_iam', 'oauth2'] as const;
+const NOT_YET = ['sigv4', 'azuread', 'google_iam'] as const;
 
 export interface RemoteStorageOptions {
   engine: Pick<Engine, 'openSender'>;
