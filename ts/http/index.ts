@@ -4,6 +4,7 @@
  */
 
 export { type Destination, destinationOf } from './destination.ts';
+export { fileError } from './go-errors.ts';
 export {
   HttpClient,
   type HttpClientOptions,

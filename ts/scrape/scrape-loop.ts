@@ -24,6 +24,8 @@ export interface ScrapeLoopOptions {
   offsetSeed: bigint;
   /** Aborts when the server stops: a target that is gone is not marked any more. */
   shutdown: AbortSignal;
+  /** Hears of scrapes that brought no body that could be read. */
+  onFailure(error: string): void;
 }
 
 export class ScrapeLoop {
@@ -151,12 +153,21 @@ export class ScrapeLoop {
       body = await this.#options.client.fetch(this.target, this.#abandon.signal);
     } catch (error) {
       if (this.#abandon.signal.aborted) return undefined;
-      if (error instanceof ScrapeFailure) return fail(error.message);
-      throw error;
+      if (!(error instanceof ScrapeFailure)) throw error;
+      this.#options.onFailure(error.message);
+      return fail(error.message);
     }
     const report = await this.memory.ingest({ ...body, timestampMs, elapsedSeconds: elapsed() });
-    return { report, error: report.error ?? '' };
+    const { error = '' } = report;
+    if (error !== '' && isUnreadable(error, body.contentEncoding)) this.#options.onFailure(error);
+    return { report, error };
   }
+}
+
+/** Whether the body was too large or its compression broken; what else is wrong with one is no failure of the scrape. */
+function isUnreadable(error: string, contentEncoding: string): boolean {
+  if (error === 'body size limit exceeded') return true;
+  return contentEncoding !== '' && /^(?:gzip|flate|zstd): |^(?:unexpected )?EOF$/.test(error);
 }
 
 /** What a scrape came to; `error` is '' where it went well. */

@@ -4,6 +4,7 @@ import { type RelabelConfig, relabelRule, type ScrapeConfig, type TargetGroup } 
 import type { Engine, LabelSet, Relabeler, Target, TargetOptions } from '../core/engine.ts';
 import { type Clock, type Logger, messageOf } from '../util/index.ts';
 import { fallbackMediaType } from './accept.ts';
+import type { FailureLogs } from './failure-log.ts';
 import { PoolClient } from './pool-client.ts';
 import { ScrapeLoop } from './scrape-loop.ts';
 import type { ScrapeMetrics } from './scrape-metrics.ts';
@@ -26,6 +27,7 @@ export interface PoolContext {
   shutdown: AbortSignal;
   /** Takes work that goes on after the call that began it, so that a shutdown can wait for it. */
   background(work: Promise<void>): void;
+  failureLogs: FailureLogs;
 }
 
 /** A target that relabelling dropped. */
@@ -211,7 +213,11 @@ export class ScrapePool {
   }
 
   #run(target: ScrapeTarget, memory: Target, options: string, after?: Promise<void>): Running {
-    const loop = new ScrapeLoop({ ...this.#context, target, memory, client: this.#client });
+    const onFailure = (error: string): void => {
+      const { job_name: job, scrape_failure_log_file: file } = this.#config;
+      if (file !== '') this.#context.failureLogs.add(file, { error, job, target: target.scrapeUrl });
+    };
+    const loop = new ScrapeLoop({ ...this.#context, target, memory, client: this.#client, onFailure });
     loop.start(after);
     return { loop, options };
   }
