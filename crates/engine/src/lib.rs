@@ -15,6 +15,7 @@ pub mod engine;
 pub mod error;
 pub mod exemplars_api;
 pub mod federate;
+mod gzip;
 pub mod labels_api;
 pub mod metrics;
 pub mod options;
