@@ -249,6 +249,8 @@ export interface Target {
   markStale(timestampMs: number): Promise<void>;
   /** What the last bodies said of their metric families, by name. */
   metadata(): MetricMetadata[];
+  /** How many families `metadata` has, and the bytes of what it says of them. */
+  metadataSize(): number[];
   /** Frees the target's memory. What is under way ends as usual; later calls fail with code `CLOSED`. */
   close(): void;
 }

@@ -400,6 +400,10 @@ class AddonTarget implements Target {
     return checked(() => this.#open().metadata());
   }
 
+  metadataSize(): number[] {
+    return checked(() => this.#open().metadataSize());
+  }
+
   close(): void {
     this.#native?.close();
     this.#native = undefined;

@@ -318,6 +318,11 @@ class WasmTarget implements Target {
     return this.#call((t) => t.metadata());
   }
 
+  metadataSize(): number[] {
+    const all = this.metadata();
+    return [all.length, all.reduce((sum, { type, help, unit }) => sum + Buffer.byteLength(type + help + unit), 0)];
+  }
+
   close(): void {
     const target = this.#target;
     this.#target = undefined;

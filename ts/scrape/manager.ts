@@ -5,7 +5,7 @@ import { hostname } from 'node:os';
 import { isDeepStrictEqual } from 'node:util';
 import type { ScrapeConfig, TargetGroup } from '../config/index.ts';
 import type { LabelSet } from '../core/engine.ts';
-import { type Clock, formatDuration, type Logger, type MetricFamily, messageOf } from '../util/index.ts';
+import { type Clock, goDuration, type Logger, type MetricFamily, messageOf } from '../util/index.ts';
 import { FailureLogs } from './failure-log.ts';
 import { ScrapeMetrics } from './scrape-metrics.ts';
 import { type DroppedTarget, type ScrapeEngine, ScrapePool } from './scrape-pool.ts';
@@ -125,6 +125,7 @@ export class ScrapeManager {
   }
 
   families(): MetricFamily[] {
+    for (const [job, pool] of this.#pools) this.#metrics.described(job, pool.active);
     return this.#metrics.families();
   }
 
@@ -139,7 +140,7 @@ export class ScrapeManager {
       logger.error({ scrape_pool: config.job_name, err: messageOf(error) }, 'error reloading scrape pool');
       return messageOf(error);
     }
-    const interval = [formatDuration(config.scrape_interval)];
+    const interval = [goDuration(config.scrape_interval)];
     this.#metrics.reloadSeconds.observe(interval, (clock.monotonicMs() - startMs) / 1000);
     return undefined;
   }

@@ -242,7 +242,7 @@ describe('failures', () => {
   it('bytes that are not HTTP', async () => {
     const address = await serveRaw((socket) => socket.end('SSH-2.0-OpenSSH_9.2\r\n'));
     expect(await failureOf(fetchFrom(address))).toBe(
-      `Get "http://${address}/metrics": net/http: HTTP/1.x transport connection broken: malformed HTTP response`,
+      `Get "http://${address}/metrics": net/http: HTTP/1.x transport connection broken: malformed HTTP response "SSH-2.0-OpenSSH_9.2"`,
     );
   });
 

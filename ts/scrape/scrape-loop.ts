@@ -4,7 +4,7 @@
  */
 
 import type { ScrapeReport, Target } from '../core/engine.ts';
-import { type Clock, type Logger, messageOf, sleep } from '../util/index.ts';
+import { type Clock, goDuration, type Logger, messageOf, sleep } from '../util/index.ts';
 import { type PoolClient, ScrapeFailure } from './pool-client.ts';
 import type { ScrapeMetrics } from './scrape-metrics.ts';
 import type { ScrapeTarget } from './scrape-target.ts';
@@ -24,6 +24,8 @@ export interface ScrapeLoopOptions {
   offsetSeed: bigint;
   /** Aborts when the server stops: a target that is gone is not marked any more. */
   shutdown: AbortSignal;
+  /** Whether the duration of scrapes is counted, too. */
+  extraMetrics: boolean;
   /** Hears of scrapes that brought no body that could be read. */
   onFailure(error: string): void;
 }
@@ -37,12 +39,15 @@ export class ScrapeLoop {
   readonly #stop = new AbortController();
   readonly #abandon = new AbortController();
   #done: Promise<void> = Promise.resolve();
+  /** As metrics name it. */
+  readonly #interval: string;
   /** Monotonic time of the last scrape's start. */
   #lastMs: number | undefined;
 
   constructor(options: ScrapeLoopOptions) {
     this.#options = options;
     this.target = options.target;
+    this.#interval = goDuration(options.target.intervalMs);
     this.memory = options.memory;
     this.target.attach(options.memory);
   }
@@ -122,7 +127,7 @@ export class ScrapeLoop {
     const { clock, logger, metrics } = this.#options;
     const startMs = clock.monotonicMs();
     if (this.#lastMs !== undefined) {
-      metrics.repeated(this.target.scrapeInterval, (startMs - this.#lastMs) / 1000);
+      metrics.repeated(this.#interval, (startMs - this.#lastMs) / 1000);
     }
     this.#lastMs = startMs;
     const elapsed = (): number => (clock.monotonicMs() - startMs) / 1000;
@@ -138,7 +143,9 @@ export class ScrapeLoop {
       logger.warn({ target: this.target.scrapeUrl, err: error }, 'Scrape commit failed');
     }
     if (error !== '') logger.debug({ target: this.target.scrapeUrl, err: error }, 'Scrape failed');
-    this.target.report(timestampMs, elapsed(), error);
+    const seconds = elapsed();
+    if (this.#options.extraMetrics) metrics.scrapeDuration.observe([], seconds);
+    this.target.report(timestampMs, seconds, error);
   }
 
   /** Fetches and hands over; `undefined` where the scrape was abandoned. */

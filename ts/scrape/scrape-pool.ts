@@ -134,8 +134,9 @@ export class ScrapePool {
 
   /** Ends the pool with the server; resolves when no scrape is under way. */
   async stop(): Promise<void> {
-    await Promise.all([...this.#running.values()].map(({ loop }) => loop.abandon().then(() => loop.memory.close())));
+    const running = [...this.#running.values()];
     this.#running.clear();
+    await Promise.all(running.map(({ loop }) => loop.abandon().then(() => loop.memory.close())));
     this.#client.destroy();
   }
 
@@ -213,11 +214,12 @@ export class ScrapePool {
   }
 
   #run(target: ScrapeTarget, memory: Target, options: string, after?: Promise<void>): Running {
+    const extraMetrics = this.#config.extra_scrape_metrics;
     const onFailure = (error: string): void => {
       const { job_name: job, scrape_failure_log_file: file } = this.#config;
       if (file !== '') this.#context.failureLogs.add(file, { error, job, target: target.scrapeUrl });
     };
-    const loop = new ScrapeLoop({ ...this.#context, target, memory, client: this.#client, onFailure });
+    const loop = new ScrapeLoop({ ...this.#context, target, memory, client: this.#client, onFailure, extraMetrics });
     loop.start(after);
     return { loop, options };
   }

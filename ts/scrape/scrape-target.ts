@@ -77,6 +77,11 @@ export class ScrapeTarget {
     return this.#memory?.metadata() ?? [];
   }
 
+  /** How many families that is, and the bytes of what was said of them. */
+  metadataSize(): readonly number[] {
+    return this.#memory?.metadataSize() ?? [0, 0];
+  }
+
   /** Notes how a scrape went. `error` is '' where it went well. */
   report(startMs: number, durationSeconds: number, error: string): void {
     this.health = error === '' ? 'up' : 'down';
