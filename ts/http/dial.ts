@@ -6,7 +6,7 @@ import { connect as connectTcp, isIP, type NetConnectOpts } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { type ConnectionOptions, connect as connectTls } from 'node:tls';
 import { type Place, portOf } from './destination.ts';
-import { DEADLINE_EXCEEDED } from './go-errors.ts';
+import { DEADLINE_EXCEEDED, networkError } from './go-errors.ts';
 import { throughSocks5 } from './socks5.ts';
 import type { TlsMaterial } from './tls.ts';
 
@@ -110,7 +110,7 @@ async function tunnel(proxy: URL, target: string, options: DialOptions): Promise
       })
       .once('error', (error) => {
         clearTimeout(timer);
-        reject(error);
+        reject(new Error(`proxyconnect tcp: ${networkError(error)}`, { cause: error }));
       })
       .end();
   });

@@ -9,12 +9,10 @@ import type { Agent, buildConnector } from 'undici';
 import type { Attempt } from './attempt.ts';
 import type { Destination, Place } from './destination.ts';
 import { type DialOptions, dial, isSocks, proxyAuthorization, type Route } from './dial.ts';
+import { HEADER_BYTES_MAX, networkError } from './go-errors.ts';
 import { H2Session } from './h2-session.ts';
 import type { CollectedResponse, CollectOptions, Sent } from './response-collector.ts';
 import type { TlsMaterial, TlsSettings } from './tls.ts';
-
-/** Headers of an answer together. */
-const HEADER_BYTES_MAX = 1024 * 1024;
 
 /** What a request under way opens after the client was closed is kept so long. */
 const CLOSED_IDLE_MS = 1000;
@@ -220,7 +218,7 @@ export class Transport {
         (error: Error) => {
           // It may have changed what it speaks.
           this.#plainSpoken.delete(key);
-          callback(error, null);
+          callback(name === PROXY ? new Error(`proxyconnect tcp: ${networkError(error)}`) : error, null);
         },
       );
     };
