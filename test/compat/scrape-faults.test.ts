@@ -55,6 +55,7 @@ const ALIKE: readonly [RegExp, string][] = [
   [/(lookup \S+) on \S+:/g, '$1:'],
   [/ \(possibly because of .*\)/, ''],
   [/(malformed MIME header): missing colon: .*/, '$1'],
+  [/(headers exceeded) \d+ bytes/, '$1'],
   [/(corrupt input) before offset \d+/, '$1'],
 ];
 

@@ -121,17 +121,21 @@ export interface BadTargets {
   address: string;
   /** `host:port` of one that speaks TLS with a certificate that nobody vouches for. */
   tls: string;
+  /** How often a path was asked for. */
+  asked(path: string): number;
   close(): Promise<void>;
 }
 
 /** Starts the targets. */
 export async function startBadTargets(): Promise<BadTargets> {
   const sockets = new Set<Socket>();
+  const asked = new Map<string, number>();
   const plain = createServer((socket) => {
     sockets.add(socket);
     socket.on('error', () => undefined).once('close', () => sockets.delete(socket));
     socket.on('data', (request) => {
       const path = /^GET \/(\S*) /.exec(request.toString('latin1'))?.[1] ?? '';
+      asked.set(path, (asked.get(path) ?? 0) + 1);
       (BAD_TARGETS[path] ?? status('400 Bad Request'))(socket);
     });
   });
@@ -145,6 +149,7 @@ export async function startBadTargets(): Promise<BadTargets> {
   return {
     address: addressOf(plain),
     tls: addressOf(tls),
+    asked: (path) => asked.get(path) ?? 0,
     close: async () => {
       for (const socket of sockets) socket.destroy();
       await Promise.all([plain, tls].map((server) => new Promise((resolve) => server.close(resolve))));
