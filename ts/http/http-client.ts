@@ -58,6 +58,8 @@ export interface HttpRequest {
   socketPath?: string;
   /** A kept connection may have gone away unnoticed: try once more where there was no answer at all. */
   retryStale?: boolean;
+  /** Lets the caller give the call up, for less than a signal costs. */
+  attempt?: Attempt;
 }
 
 /** Where a call has got to. */
@@ -101,19 +103,28 @@ export class HttpClient {
    * @throws HttpFailure with what the user should see; the signal's reason where it aborts
    */
   async request(request: HttpRequest, signal?: AbortSignal): Promise<CollectedResponse> {
-    signal?.throwIfAborted();
-    const attempt = new Attempt();
-    const cancelTimer = this.#clock.setTimer(request.timeoutMs, () => attempt.abort(new Error(DEADLINE_EXCEEDED)));
-    const onSignal = (): void => attempt.abort(new Error('context canceled'));
-    signal?.addEventListener('abort', onSignal, { once: true });
+    if (signal) return this.#withSignal(request, signal);
+    const { attempt = new Attempt(), timeoutMs } = request;
+    const cancelTimer = this.#clock.setTimer(timeoutMs, () => attempt.abort(new Error(DEADLINE_EXCEEDED)));
     try {
       return await this.#follow(request, attempt);
-    } catch (error) {
-      signal?.throwIfAborted();
-      throw error;
     } finally {
       cancelTimer();
-      signal?.removeEventListener('abort', onSignal);
+    }
+  }
+
+  async #withSignal(request: HttpRequest, signal: AbortSignal): Promise<CollectedResponse> {
+    signal.throwIfAborted();
+    const attempt = new Attempt();
+    const onSignal = (): void => attempt.abort(new Error('context canceled'));
+    signal.addEventListener('abort', onSignal, { once: true });
+    try {
+      return await this.request({ ...request, attempt });
+    } catch (error) {
+      signal.throwIfAborted();
+      throw error;
+    } finally {
+      signal.removeEventListener('abort', onSignal);
     }
   }
 

@@ -3,6 +3,7 @@
  * failures in Go's words. It must not know what is asked for: scrapes, samples and alerts are their folders' business.
  */
 
+export { Attempt } from './attempt.ts';
 export { type Destination, destinationOf } from './destination.ts';
 export { fileError } from './go-errors.ts';
 export {

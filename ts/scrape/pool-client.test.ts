@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { parseConfig, type ScrapeConfig } from '../config/index.ts';
+import { Attempt } from '../http/index.ts';
 import { CERTIFICATE, cleanups, serve, serveRaw, serveTls } from '../http/servers.fixture.ts';
 import { systemClock } from '../util/index.ts';
 import { type FetchedBody, PoolClient } from './pool-client.ts';
@@ -33,7 +34,7 @@ function targetOf(config: ScrapeConfig, labels: Record<string, string>): ScrapeT
 
 async function fetchFrom(address: string, yaml = '', labels: Record<string, string> = {}): Promise<FetchedBody> {
   const config = configOf(yaml);
-  return clientOf(config).fetch(targetOf(config, { __address__: address, ...labels }), new AbortController().signal);
+  return clientOf(config).fetch(targetOf(config, { __address__: address, ...labels }));
 }
 
 const failureOf = (promise: Promise<unknown>): Promise<string> =>
@@ -99,13 +100,12 @@ describe('a request', () => {
     const config = configOf();
     const client = clientOf(config);
     const target = targetOf(config, { __address__: address });
-    const { signal } = new AbortController();
-    await client.fetch(target, signal);
+    await client.fetch(target);
     await new Promise((resolve) => setImmediate(resolve));
-    await client.fetch(target, signal);
+    await client.fetch(target);
     expect(ports[1]).toBe(ports[0]);
     server.closeAllConnections();
-    expect(textOf(await client.fetch(target, signal))).toBe('a 1\n');
+    expect(textOf(await client.fetch(target))).toBe('a 1\n');
     expect(ports[2]).not.toBe(ports[0]);
   });
 
@@ -218,8 +218,7 @@ describe('failures', () => {
     const { address } = await serve(() => undefined);
     const config = { ...configOf(), scrape_interval: 150, scrape_timeout: 150 };
     const target = targetOf(config, { __address__: address });
-    const { signal } = new AbortController();
-    expect(await failureOf(clientOf(config).fetch(target, signal))).toBe(
+    expect(await failureOf(clientOf(config).fetch(target))).toBe(
       `Get "http://${address}/metrics": context deadline exceeded`,
     );
     const { address: trickle } = await serve((_, response) => {
@@ -227,7 +226,7 @@ describe('failures', () => {
       response.on('close', () => clearInterval(timer));
     });
     const slow = targetOf(config, { __address__: trickle });
-    expect(await failureOf(clientOf(config).fetch(slow, signal))).toBe('context deadline exceeded');
+    expect(await failureOf(clientOf(config).fetch(slow))).toBe('context deadline exceeded');
   });
 
   it('a connection that closes before or within the answer', async () => {
@@ -266,13 +265,13 @@ describe('failures', () => {
     expect(await failureOf(fetchFrom(address))).toContain('received a zstd-compressed response');
   });
 
-  it('a signal gives the request up', async () => {
+  it('given up', async () => {
     const { address } = await serve(() => undefined);
     const config = configOf();
-    const abort = new AbortController();
-    const fetching = clientOf(config).fetch(targetOf(config, { __address__: address }), abort.signal);
-    setImmediate(() => abort.abort());
-    await expect(fetching).rejects.toThrow(/aborted/);
+    const attempt = new Attempt();
+    const fetching = clientOf(config).fetch(targetOf(config, { __address__: address }), attempt);
+    setImmediate(() => attempt.abort(new Error('context canceled')));
+    await expect(fetching).rejects.toThrow(`Get "http://${address}/metrics": context canceled`);
   });
 
   it('a scheme and an address that make no URL', async () => {

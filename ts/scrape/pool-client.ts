@@ -1,7 +1,7 @@
 /** The HTTP client of one pool: what a scrape asks for, how long connections outlive it, and what counts as an answer. */
 
 import type { ScrapeConfig } from '../config/index.ts';
-import { HttpClient, HttpFailure, headerOf } from '../http/index.ts';
+import { Attempt, HttpClient, HttpFailure, headerOf } from '../http/index.ts';
 import type { Clock } from '../util/index.ts';
 import { acceptEncodingHeader, acceptHeader } from './accept.ts';
 import type { ScrapeTarget } from './scrape-target.ts';
@@ -66,14 +66,15 @@ export class PoolClient {
 
   /**
    * Fetches a target's metrics within its timeout.
-   * @throws ScrapeFailure with what the user should see; the signal's reason where it aborts
+   * @throws ScrapeFailure with what the user should see, also where the attempt is given up
    */
-  async fetch(target: ScrapeTarget, signal: AbortSignal): Promise<FetchedBody> {
+  async fetch(target: ScrapeTarget, attempt = new Attempt()): Promise<FetchedBody> {
     const to = target.destination;
     const request = {
       method: 'GET' as const,
       url: target.scrapeUrl,
       ...(to && { to }),
+      attempt,
       headers: this.#headersFor(target.timeoutMs),
       timeoutMs: target.timeoutMs,
       maxBytes: this.#maxBytes(),
@@ -81,7 +82,7 @@ export class PoolClient {
       socketPath: target.allLabels[UNIX_SOCKET_LABEL] ?? '',
       retryStale: this.#answered.delete(target),
     };
-    const response = await this.#http.request(request, signal).catch((error: unknown) => {
+    const response = await this.#http.request(request).catch((error: unknown) => {
       if (error instanceof HttpFailure) throw new ScrapeFailure(error.message, { cause: error.cause });
       throw error;
     });

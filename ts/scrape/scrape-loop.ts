@@ -4,6 +4,7 @@
  */
 
 import type { ScrapeReport, Target } from '../core/engine.ts';
+import { Attempt } from '../http/index.ts';
 import { type Clock, goDuration, type Logger, messageOf, sleep } from '../util/index.ts';
 import { type PoolClient, ScrapeFailure } from './pool-client.ts';
 import type { ScrapeMetrics } from './scrape-metrics.ts';
@@ -36,8 +37,12 @@ export class ScrapeLoop {
   /** Why the target must not be scraped, '' where it may. */
   forcedError = '';
   readonly #options: ScrapeLoopOptions;
-  readonly #stop = new AbortController();
-  readonly #abandon = new AbortController();
+  /** What is asked for at the moment, and can be given up. */
+  #attempt: Attempt | undefined;
+  #isStopped = false;
+  #isAbandoned = false;
+  /** Ends the wait for the next turn. */
+  #wake: (() => void) | undefined;
   #done: Promise<void> = Promise.resolve();
   /** As metrics name it. */
   readonly #interval: string;
@@ -64,13 +69,15 @@ export class ScrapeLoop {
 
   /** Scrapes no more; resolves when the scrape under way is over. */
   stop(): Promise<void> {
-    this.#stop.abort();
+    this.#isStopped = true;
+    this.#wake?.();
     return this.#done;
   }
 
   /** Scrapes no more and gives up the request under way, of which nothing is recorded. */
   abandon(): Promise<void> {
-    this.#abandon.abort();
+    this.#isAbandoned = true;
+    this.#attempt?.abort(new Error('context canceled'));
     return this.stop();
   }
 
@@ -80,7 +87,7 @@ export class ScrapeLoop {
    */
   async retire(): Promise<void> {
     const { clock, logger, shutdown } = this.#options;
-    const abandon = (): void => this.#abandon.abort();
+    const abandon = (): void => void this.abandon();
     shutdown.addEventListener('abort', abandon, { once: true });
     try {
       await this.#done;
@@ -103,11 +110,11 @@ export class ScrapeLoop {
   async #run(): Promise<void> {
     const { clock, offsetSeed, metrics } = this.#options;
     const { intervalMs } = this.target;
-    if (!(await sleep(clock, this.target.offsetMs(clock.nowMs(), offsetSeed), this.#stop.signal))) return;
+    await this.#wait(this.target.offsetMs(clock.nowMs(), offsetSeed));
     let dueMs = clock.monotonicMs();
     let alignedMs = clock.nowMs();
     const tolerance = Math.min(intervalMs / 100, TOLERANCE_MS);
-    while (!this.#stop.signal.aborted) {
+    while (!this.#isStopped) {
       const nowMs = clock.nowMs();
       alignedMs += Math.floor((nowMs - alignedMs + tolerance) / intervalMs) * intervalMs;
       await this.#scrape(Math.floor(Math.abs(nowMs - alignedMs) <= tolerance ? alignedMs : nowMs));
@@ -119,8 +126,20 @@ export class ScrapeLoop {
         metrics.missed.inc([], lost);
         dueMs += lost * intervalMs;
       }
-      if (!(await sleep(clock, dueMs - clock.monotonicMs(), this.#stop.signal))) return;
+      await this.#wait(dueMs - clock.monotonicMs());
     }
+  }
+
+  /** Waits for a turn, or until it is stopped. */
+  #wait(delayMs: number): Promise<void> {
+    if (this.#isStopped) return Promise.resolve();
+    return new Promise((resolve) => {
+      const cancel = this.#options.clock.setTimer(delayMs, resolve);
+      this.#wake = () => {
+        cancel();
+        resolve();
+      };
+    });
   }
 
   async #scrape(timestampMs: number): Promise<void> {
@@ -155,11 +174,14 @@ export class ScrapeLoop {
       return { report, error };
     };
     if (this.forcedError !== '') return fail(this.forcedError);
+    if (this.#isAbandoned) return undefined;
     let body: Awaited<ReturnType<PoolClient['fetch']>>;
     try {
-      body = await this.#options.client.fetch(this.target, this.#abandon.signal);
+      const attempt = new Attempt();
+      this.#attempt = attempt;
+      body = await this.#options.client.fetch(this.target, attempt);
     } catch (error) {
-      if (this.#abandon.signal.aborted) return undefined;
+      if (this.#isAbandoned) return undefined;
       if (!(error instanceof ScrapeFailure)) throw error;
       this.#options.onFailure(error.message);
       return fail(error.message);

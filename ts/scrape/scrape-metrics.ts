@@ -7,6 +7,7 @@ import type { ScrapeTarget } from './scrape-target.ts';
 const QUANTILES = [0.01, 0.05, 0.5, 0.9, 0.99];
 const BOUNDS = [0.01, 0.1, 1, 10];
 const JOB = ['scrape_job'];
+const NONE: readonly string[] = [];
 
 const counter = (name: string, help: string, labels?: string[]): Value => new Value('counter', name, help, labels);
 const gauge = (name: string, help: string, labels?: string[]): Value => new Value('gauge', name, help, labels);
@@ -158,16 +159,19 @@ export class ScrapeMetrics {
 
   /** Notes the time between the starts of two scrapes of a target; `interval` is in Go's notation. */
   repeated(interval: string, seconds: number): void {
-    this.intervalSeconds.observe([interval], seconds);
-    this.intervalHistogram.observe([interval], seconds);
+    const labels = [interval];
+    this.intervalSeconds.observe(labels, seconds);
+    this.intervalHistogram.observe(labels, seconds);
   }
 
   /** Counts what a scrape ran into. */
   count(report: ScrapeReport, error: string): void {
-    this.outOfOrder.inc([], report.outOfOrder);
-    this.duplicates.inc([], report.duplicates);
-    this.outOfBounds.inc([], report.outOfBounds);
-    this.exemplarsOutOfOrder.inc([], report.exemplarsOutOfOrder);
+    const { outOfOrder, duplicates, outOfBounds, exemplarsOutOfOrder } = report;
+    if (outOfOrder > 0) this.outOfOrder.inc(NONE, outOfOrder);
+    if (duplicates > 0) this.duplicates.inc(NONE, duplicates);
+    if (outOfBounds > 0) this.outOfBounds.inc(NONE, outOfBounds);
+    if (exemplarsOutOfOrder > 0) this.exemplarsOutOfOrder.inc(NONE, exemplarsOutOfOrder);
+    if (error === '') return;
     for (const [start, metric] of LIMITS) if (error.startsWith(start)) this[metric].inc();
   }
 
