@@ -37,7 +37,7 @@ export class PrometheusClient {
     }
     base.pathname = `${base.pathname.replace(/\/$/, '')}/api/v1/query_range`;
     const timeouts = { idleMs: IDLE_MS, connectTimeoutMs: CONNECT_MS_MAX };
-    const http = new HttpClient({ config, clock: systemClock, userAgent: USER_AGENT, ...timeouts });
+    const http = new HttpClient({ config, clock: systemClock, ...timeouts });
     return new PrometheusClient(base.href, http);
   }
 

@@ -34,8 +34,6 @@ export interface HttpClientOptions {
   /** Idle connections are kept so long. */
   idleMs: number;
   connectTimeoutMs: number;
-  /** Of requests for tokens. */
-  userAgent?: string;
 }
 
 /** What to ask for, and how much of an answer to take. */
@@ -80,14 +78,12 @@ export class HttpClient {
   readonly #tokenClient: HttpClient | undefined;
 
   constructor(options: HttpClientOptions) {
-    const { config, clock, idleMs, connectTimeoutMs, userAgent } = options;
+    const { config, clock, idleMs, connectTimeoutMs } = options;
     this.#config = config;
     this.#clock = clock;
     const files = new SecretFiles(clock);
     if (config.oauth2) this.#tokenClient = new HttpClient({ ...options, config: tokenConfig(config, config.oauth2) });
-    const postForm = (form: string, headers: Record<string, string>): Promise<CollectedResponse> =>
-      this.#fetchToken(form, userAgent === undefined ? headers : { ...headers, 'user-agent': userAgent });
-    this.#headers = new RequestHeaders(config, files, clock, postForm);
+    this.#headers = new RequestHeaders(config, files, clock, (form, headers) => this.#fetchToken(form, headers));
     this.#transport = new Transport({
       tls: new TlsSettings(config.tls_config, files),
       proxyOf: proxyRule(config, process.env),
@@ -166,6 +162,9 @@ export class HttpClient {
     const to = whereTo(at.method, location, at.to.href);
     if (!isSameSite(to.hostname, original.hostname)) at.headers = withoutSecrets(at.headers);
     else if (to.username !== '' && at.headers.authorization === undefined) at.headers = withUser(at.headers, to);
+    // As Go does: where one came from is told, but not what was said over TLS to one that hears without.
+    if (at.to.protocol === 'http:' || to.protocol === 'https:')
+      at.headers = { ...at.headers, referer: withoutUser(at.to.href) };
     at.to = to;
     at.shown = withoutPassword(to.href);
   }
@@ -255,6 +254,10 @@ function withUser(headers: Headers, { username, password }: Destination): Header
 /** A password in a URL is told to nobody. */
 function withoutPassword(url: string): string {
   return url.replace(/^([^/?#]*:\/\/[^/?#@]*?:)[^/?#]*@/, '$1***@');
+}
+
+function withoutUser(url: string): string {
+  return url.replace(/^([^/?#]*:\/\/)[^/?#@]*@/, '$1');
 }
 
 /** @throws HttpFailure where it is none that a request can go to */

@@ -11,6 +11,8 @@ import { ManualClock, systemClock } from '../util/index.ts';
 import { HttpClient } from './index.ts';
 import { CERTIFICATE, cleanups, RSA_KEY, serve, serveTls } from './servers.fixture.ts';
 
+const HEADERS = { 'user-agent': 'Narthex/test' };
+
 interface Asked {
   form: Record<string, string>;
   headers: IncomingHttpHeaders;
@@ -60,13 +62,13 @@ class Setup {
     const text = `scrape_configs:\n- job_name: j\n  oauth2:\n    client_id: id\n    token_url: ${this.tokenUrl}\n${yaml}`;
     const [config] = parseConfig(text, 'test.yml').scrapeConfigs;
     if (!config) throw new Error('no configuration');
-    const client = new HttpClient({ config, clock, idleMs: 1000, connectTimeoutMs: 1000, userAgent: 'Narthex/test' });
+    const client = new HttpClient({ config, clock, idleMs: 1000, connectTimeoutMs: 1000 });
     cleanups.push(() => client.destroy());
     return client;
   }
 
   async ask(client: HttpClient, timeoutMs = 5000): Promise<string> {
-    const request = { method: 'GET' as const, url: this.target, headers: {}, timeoutMs, maxBytes: 1000 };
+    const request = { method: 'GET' as const, url: this.target, headers: HEADERS, timeoutMs, maxBytes: 1000 };
     try {
       const { pieces } = await client.request(request);
       return Buffer.concat(pieces).toString();

@@ -29,6 +29,7 @@ export class TokenSource {
   #token: Token | undefined;
   #expiresMs = Number.POSITIVE_INFINITY;
   #fetching: Promise<string> | undefined;
+  #userAgent: string | undefined;
 
   constructor(config: Oauth2Config, files: SecretFiles, clock: Clock, post: PostForm) {
     this.#config = config;
@@ -45,8 +46,9 @@ export class TokenSource {
         : secretOf(files, config.client_secret, config.client_secret_file, config.client_secret_ref);
   }
 
-  /** The Authorization header for a request now; rejects in Go's words. */
-  async authorization(): Promise<string> {
+  /** The Authorization header for a request now, which says to come from `userAgent`; rejects in Go's words. */
+  async authorization(userAgent: string | undefined): Promise<string> {
+    this.#userAgent = userAgent;
     const secret = await readSecret(this.#secret, 'unable to read oauth2 client secret');
     if (secret !== this.#lastSecret) {
       this.#lastSecret = secret;
@@ -147,7 +149,9 @@ export class TokenSource {
 
   #send(form: URLSearchParams, headers: Record<string, string> = {}): Promise<CollectedResponse> {
     form.sort();
-    return this.#post(form.toString(), { 'content-type': 'application/x-www-form-urlencoded', ...headers });
+    const userAgent = this.#userAgent === undefined ? {} : { 'user-agent': this.#userAgent };
+    const type = { 'content-type': 'application/x-www-form-urlencoded' };
+    return this.#post(form.toString(), { ...type, ...userAgent, ...headers });
   }
 }
 

@@ -46,7 +46,10 @@ export class RequestHeaders {
   /** `given` and what the configuration adds, or puts in its place; rejects in Prometheus' words. */
   async of(given: Headers): Promise<Headers> {
     const headers: Record<string, string | string[]> = { ...given };
-    const authorization = (await this.#tokens?.authorization()) ?? (await this.#authorization());
+    const userAgent = given['user-agent'];
+    const authorization =
+      (await this.#tokens?.authorization(typeof userAgent === 'string' ? userAgent : undefined)) ??
+      (await this.#authorization());
     if (authorization !== undefined) headers.authorization = authorization;
     for (const [name, header] of Object.entries(this.#config.http_headers)) {
       const files = await Promise.all(header.files.map((file) => this.#headerFile(file)));
