@@ -55,7 +55,6 @@ export class PoolClient {
       clock,
       idleMs: Math.max(IDLE_MS_MIN, Math.ceil(config.scrape_interval * 1.5)),
       connectTimeoutMs: Math.max(CONNECT_MS_MIN, config.scrape_timeout),
-      userAgent,
     });
     this.#headers = {
       accept: acceptHeader(config.scrape_protocols, config.metric_name_escaping_scheme),

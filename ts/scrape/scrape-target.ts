@@ -67,6 +67,11 @@ export class ScrapeTarget {
     return this.allLabels.__scrape_timeout__ ?? '';
   }
 
+  /** Whether a loop has had it. */
+  get isUsed(): boolean {
+    return this.#memory !== undefined;
+  }
+
   /** The core's memory of the target, for its metadata. */
   attach(memory: Target): void {
     this.#memory = memory;
