@@ -58,6 +58,8 @@ interface Controller {
 export class ResponseCollector {
   /** Settles with the response; rejects with a CollectError. */
   readonly promise: Promise<CollectedResponse>;
+  /** Called when it is about to settle. */
+  onSettled: (() => void) | undefined;
   readonly #options: CollectOptions;
   #resolve: (response: CollectedResponse) => void = () => undefined;
   #reject: (error: CollectError) => void = () => undefined;
@@ -81,6 +83,7 @@ export class ResponseCollector {
     this.#ended = true;
     this.#reject(new CollectError(error, this.#response !== undefined, refused));
     this.#controller?.abort(error);
+    this.onSettled?.();
   }
 
   onRequestStart(controller: Controller): void {
@@ -101,14 +104,17 @@ export class ResponseCollector {
     if (this.#isKept) response.pieces.push(piece);
     response.byteLength += piece.byteLength;
     if (response.byteLength <= this.#maxBytes) return;
-    this.onResponseEnd();
+    this.#ended = true;
+    this.#resolve(response);
     controller.abort(new Error('body is too large'));
+    this.onSettled?.();
   }
 
   onResponseEnd(): void {
     if (this.#ended || !this.#response) return;
     this.#ended = true;
     this.#resolve(this.#response);
+    this.onSettled?.();
   }
 
   onResponseError(_: Controller, error: Error): void {

@@ -57,6 +57,40 @@ async function until(what: string, condition: () => boolean): Promise<void> {
   }
 }
 
+describe('HTTP/1.1', () => {
+  it('keeps connections, as many as there were requests at a time; one that hangs holds up no other', async () => {
+    const { address, server } = await serve(({ url }, response) => {
+      if (url !== '/hang') response.end(url);
+    });
+    let connections = 0;
+    server.on('connection', () => connections++);
+    const client = clientOf('');
+    const ask = (path: string) => get(client, `http://${address}${path}`);
+    const hang = failureOf(get(client, `http://${address}/hang`, { timeoutMs: 300 }));
+    const answers = await Promise.all(['/a', '/b', '/c'].map(ask));
+    expect(answers).toEqual(['200 OK: /a', '200 OK: /b', '200 OK: /c']);
+    for (let i = 0; i < 10; i++) await Promise.all(['/a', '/b'].map(ask));
+    expect(connections).toBe(4);
+    expect(await hang).toBe(`Get "http://${address}/hang": context deadline exceeded`);
+    await ask('/a');
+    expect(connections).toBe(4);
+    client.close();
+    await until('the end of all connections', () => {
+      server.getConnections((_, count) => {
+        connections = count;
+      });
+      return connections === 0;
+    });
+  });
+
+  it('goes on after a connection that ends with its answer', async () => {
+    const { address } = await serve(({ url }, response) => response.setHeader('connection', 'close').end(url));
+    const client = clientOf('');
+    for (const path of ['/a', '/b', '/c'])
+      expect(await get(client, `http://${address}${path}`)).toBe(`200 OK: ${path}`);
+  });
+});
+
 describe('HTTP/2', () => {
   it('is spoken where the other side chooses it, by all requests over one connection', async () => {
     const host = await serveHttp2((request, response) => {
@@ -350,6 +384,8 @@ describe('a user in a URL', () => {
     expect(await get(client, url)).toBe(`200 OK: Basic ${Buffer.from('u:secret').toString('base64')}`);
     server.closeAllConnections();
     await new Promise((resolve) => server.close(resolve));
-    expect(await failureOf(get(client, url))).toContain(`Get "http://u:***@${address}/": dial tcp ${address}: `);
+    expect(await failureOf(get(client, url, { retryStale: true }))).toContain(
+      `Get "http://u:***@${address}/": dial tcp ${address}: `,
+    );
   });
 });

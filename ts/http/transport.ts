@@ -5,11 +5,12 @@
 
 import type { Duplex } from 'node:stream';
 import type { TLSSocket } from 'node:tls';
-import type { Agent, buildConnector } from 'undici';
+import type { buildConnector, Client } from 'undici';
 import type { Attempt } from './attempt.ts';
 import type { Destination, Place } from './destination.ts';
 import { type DialOptions, dial, isSocks, proxyAuthorization, type Route } from './dial.ts';
 import { HEADER_BYTES_MAX, networkError } from './go-errors.ts';
+import { H1Clients } from './h1-clients.ts';
 import { H2Session } from './h2-session.ts';
 import type { CollectedResponse, CollectOptions, Sent } from './response-collector.ts';
 import type { TlsMaterial, TlsSettings } from './tls.ts';
@@ -20,7 +21,7 @@ const CLOSED_IDLE_MS = 1000;
 /** So many hosts are remembered for what they speak; then all are forgotten, and asked anew. */
 const REMEMBERED_MAX = 50_000;
 
-/** Names the agent for requests that a proxy answers; no path of a socket has a NUL. */
+/** Names the connections for requests that a proxy answers; no path of a socket has a NUL. */
 const PROXY = '\0proxy';
 
 type Undici = typeof import('undici');
@@ -59,7 +60,7 @@ export interface Exchange extends CollectOptions {
 export class Transport {
   readonly #options: TransportOptions;
   /** By the Unix socket they connect to, '' for none. */
-  readonly #agents = new Map<string, Agent>();
+  readonly #clients = new Map<string, H1Clients>();
   // What follows is keyed by socket and origin.
   readonly #sessions = new Map<string, H2Session>();
   readonly #meetings = new Map<string, Promise<H2Session | undefined>>();
@@ -98,9 +99,9 @@ export class Transport {
       const headers = { ...sent.headers, host: to.host };
       const authorized = authorization === undefined ? headers : { ...headers, 'proxy-authorization': authorization };
       const request = { origin: proxy.origin, path: to.origin + to.path, method, headers: authorized, body };
-      this.#agent(library, PROXY).dispatch(request, collector);
+      this.#h1(library, PROXY).dispatch(request, collector);
     } else {
-      this.#agent(library, socketPath).dispatch(
+      this.#h1(library, socketPath).dispatch(
         { origin: to.origin, path: to.path, method, headers: sent.headers, body },
         collector,
       );
@@ -117,19 +118,19 @@ export class Transport {
   /** Closes all connections at once; requests under way fail. */
   destroy(): void {
     this.#isDestroyed = true;
-    for (const agent of this.#agents.values()) void agent.destroy().catch(() => undefined);
+    for (const clients of this.#clients.values()) clients.destroy();
     for (const session of this.#sessions.values()) session.destroy();
-    this.#agents.clear();
+    this.#clients.clear();
     this.#sessions.clear();
     this.#retire();
   }
 
   /** New requests get new connections. */
   #retire(): void {
-    for (const agent of this.#agents.values()) void agent.close().catch(() => undefined);
+    for (const clients of this.#clients.values()) clients.close();
     for (const session of this.#sessions.values()) session.close();
     for (const socket of this.#spare.values()) socket.destroy();
-    for (const kept of [this.#agents, this.#sessions, this.#meetings, this.#plainSpoken, this.#spare]) kept.clear();
+    for (const kept of [this.#clients, this.#sessions, this.#meetings, this.#plainSpoken, this.#spare]) kept.clear();
   }
 
   async #refreshTls(attempt: Attempt): Promise<void> {
@@ -182,10 +183,10 @@ export class Transport {
     return undefined;
   }
 
-  #agent({ Agent }: Undici, name: string): Agent {
-    let agent = this.#agents.get(name);
-    if (!agent) {
-      agent = new Agent({
+  #h1({ Client }: Undici, name: string): H1Clients {
+    let clients = this.#clients.get(name);
+    if (!clients) {
+      const options: Client.Options = {
         keepAliveTimeout: this.#idleMs,
         keepAliveMaxTimeout: this.#idleMs,
         pipelining: 1,
@@ -194,10 +195,11 @@ export class Transport {
         headersTimeout: 0,
         bodyTimeout: 0,
         connect: this.#connector(name),
-      });
-      this.#agents.set(name, agent);
+      };
+      clients = new H1Clients((origin) => new Client(origin, options));
+      this.#clients.set(name, clients);
     }
-    return agent;
+    return clients;
   }
 
   /** Makes connections for undici. */
