@@ -22,7 +22,7 @@ mod wal;
 
 pub use db::{
     Db, DbOptions, DbSettings, HeadStats, LabelCount, Log, LogLevel, Metric, MetricKind, ReplayProgress,
-    WalCompression, WalSync,
+    WalCompression, WalSync, cut_chunk,
 };
 pub use head::ReplayReport;
 pub use wal::tail;

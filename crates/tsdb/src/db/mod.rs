@@ -2,6 +2,7 @@
 
 mod admin;
 mod blocks;
+mod chunks;
 mod compact;
 mod metrics;
 mod ooo;
@@ -35,6 +36,7 @@ use compact::Upkeep;
 pub(crate) use compact::{Cutter, new_ulid};
 use metrics::DbCounters;
 
+pub use chunks::cut_chunk;
 pub(crate) use options::SAMPLES_PER_CHUNK;
 pub use options::{DbOptions, DbSettings, Log, LogLevel, ReplayProgress, WalCompression, WalSync};
 pub use read_only::{last_block, read_blocks};
@@ -206,6 +208,12 @@ impl Db {
     pub fn head_range_ms(&self) -> Option<(TimestampMs, TimestampMs)> {
         let head = &self.inner.head;
         head.initialized().then(|| (head.min_ms(), head.max_ms()))
+    }
+
+    /// The start of the first block, `None` where there is none.
+    #[must_use]
+    pub fn first_block_ms(&self) -> Option<TimestampMs> {
+        self.inner.blocks.start_ms()
     }
 
     /// What the blocks say about themselves, in order of time.
