@@ -7,6 +7,7 @@
  * passed in belongs to the core until the promise settles: do not write to it before.
  */
 
+import type { RemoteReadAnswer, RemoteReader, RemoteReadRequest } from './remote-read.ts';
 import type { Sender, SenderOptions } from './sender.ts';
 
 /** Label names and values; the metric name stands under `__name__`. */
@@ -272,6 +273,11 @@ export interface Body {
 /** How a query is cut short. Aborting rejects with code `QUERY_CANCELED`. */
 export interface CallOptions {
   signal?: AbortSignal;
+  /**
+   * Servers that queries, and questions for series, are answered from besides the database; an answer of labels says where
+   * they are left out. Native only.
+   */
+  remote?: RemoteReader;
 }
 
 /** What instant and range queries share. */
@@ -472,6 +478,12 @@ export interface Engine {
   openSender(options: SenderOptions): Promise<Sender>;
   /** The body of a request of remote write 1.0 that has nothing but metadata. Native only. */
   remoteMetadata(metadata: MetricMetadata[]): Promise<Uint8Array>;
+
+  /**
+   * Answers a request of remote read, without a deadline. Rejects only where the database cannot read; whatever is wrong
+   * with the request is in the answer. Native only.
+   */
+  remoteRead(request: RemoteReadRequest, options?: CallOptions): Promise<RemoteReadAnswer>;
 
   /** The whole JSON envelope of GET /api/v1/query. */
   queryJson(query: InstantQuery, options?: CallOptions): Promise<Body>;

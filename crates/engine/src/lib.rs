@@ -24,6 +24,7 @@ pub mod pool;
 pub mod query;
 pub mod query_log;
 mod query_metrics;
+pub mod remote_read;
 pub mod remote_send;
 pub mod remote_write;
 mod running;

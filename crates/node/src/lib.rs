@@ -18,6 +18,8 @@ mod options;
 mod otlp;
 mod promise;
 mod relabel;
+mod remote_read;
+mod remote_reads;
 mod remote_write;
 mod sender;
 mod syntax;
