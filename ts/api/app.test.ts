@@ -17,6 +17,7 @@ function contextWithoutEngine(state: { readiness: Readiness; answers: RequestRec
       enableRemoteWriteReceiver: false,
       remoteWriteMessages: [],
       enableOtlpReceiver: false,
+      remoteRead: { sampleLimit: 0, concurrentLimit: 10, maxBytesInFrame: 1_048_576 },
       pageTitle: '<title>',
     },
     flags: { 'web.page-title': '<title>' },
@@ -55,6 +56,7 @@ function contextWithoutEngine(state: { readiness: Readiness; answers: RequestRec
     },
     queryCeilings: () => undefined,
     scrapeIntervalMs: () => 15_000,
+    addMetrics: () => undefined,
     onInternalError: () => undefined,
   };
 }

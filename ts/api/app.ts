@@ -14,6 +14,7 @@ import { managementRoutes } from './management.ts';
 import { otlpRoute } from './otlp.ts';
 import { pageRoutes } from './page.ts';
 import { queryRoutes } from './query.ts';
+import { remoteReadRoute } from './remote-read.ts';
 import { remoteWriteRoute } from './remote-write.ts';
 import { sendError, vary } from './respond.ts';
 import { readinessGate } from './route.ts';
@@ -111,6 +112,7 @@ async function routes(app: FastifyInstance, context: ApiContext): Promise<void> 
         ruleRoutes(gated, context);
         statusRoutes(gated, context);
         adminRoutes(gated, context);
+        remoteReadRoute(gated, context);
         remoteWriteRoute(gated, context);
         otlpRoute(gated, context);
       });

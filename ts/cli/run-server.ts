@@ -152,6 +152,11 @@ function serverOptions(
       enableRemoteWriteReceiver: flags.bool('web.enable-remote-write-receiver'),
       remoteWriteMessages: remoteWriteMessages(flags),
       enableOtlpReceiver: flags.bool('web.enable-otlp-receiver'),
+      remoteRead: {
+        sampleLimit: flags.number('storage.remote.read-sample-limit'),
+        concurrentLimit: flags.number('storage.remote.read-concurrent-limit'),
+        maxBytesInFrame: flags.number('storage.remote.read-max-bytes-in-frame'),
+      },
     },
     features: features.filter((name): name is EngineFeature => (FEATURES.engine as readonly string[]).includes(name)),
     extraScrapeMetrics: features.includes('extra-scrape-metrics'),

@@ -138,9 +138,19 @@ const AGENT_FLAGS: FlagSpec[] = [
 
 const REMOTE_AND_RULE_FLAGS: FlagSpec[] = [
   flag('storage.remote.flush-deadline', 'duration', '1m', 'How long to flush samples at shutdown.'),
-  flag('storage.remote.read-sample-limit', 'number', '5e7', 'Most samples in one remote read.', inert),
-  flag('storage.remote.read-concurrent-limit', 'int', '10', 'Most concurrent remote reads.', inert),
-  flag('storage.remote.read-max-bytes-in-frame', 'int', '1048576', 'Most bytes in a frame of remote read.', inert),
+  flag(
+    'storage.remote.read-sample-limit',
+    'number',
+    '5e7',
+    'Most samples in an answer of remote read to a single query, unless it is streamed. 0 means no limit.',
+  ),
+  flag('storage.remote.read-concurrent-limit', 'int', '10', 'Most concurrent remote reads. 0 means no limit.'),
+  flag(
+    'storage.remote.read-max-bytes-in-frame',
+    'int',
+    '1048576',
+    'Most bytes in a frame of a streamed answer of remote read; a client may have a limit as well.',
+  ),
   flag('rules.alert.for-outage-tolerance', 'duration', '1h', 'Longest outage after which "for" is restored.', inert),
   flag('rules.alert.for-grace-period', 'duration', '10m', 'Least time between an alert and restored "for".', inert),
   flag('rules.alert.resend-delay', 'duration', '1m', 'Least time before an alert is sent again.', inert),

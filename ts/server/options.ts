@@ -1,5 +1,6 @@
 /** What a server is started with: the command line's flags in the program's own units. */
 
+import type { RemoteReadOptions } from '../api/index.ts';
 import type { EngineFeature, EngineOptions } from '../core/engine.ts';
 import type { Clock } from '../util/index.ts';
 import type { ConfigSource } from './config-source.ts';
@@ -47,6 +48,7 @@ export interface WebOptions {
   /** The messages of remote write that are taken. */
   remoteWriteMessages: string[];
   enableOtlpReceiver: boolean;
+  remoteRead: RemoteReadOptions;
 }
 
 export interface ServerOptions {

@@ -292,6 +292,7 @@ export class Server {
       enableRemoteWriteReceiver: web.enableRemoteWriteReceiver,
       remoteWriteMessages: web.remoteWriteMessages,
       enableOtlpReceiver: web.enableOtlpReceiver,
+      remoteRead: web.remoteRead,
       pageTitle: web.pageTitle,
     };
   }
@@ -316,6 +317,7 @@ export class Server {
       metricsText: async () => metrics.text(await this.#coreMetrics()),
       reload: () => this.reload(),
       quit: () => this.#quit(),
+      addMetrics: (source) => metrics.addSource(source),
       onRoute: (handler) => metrics.addHandler(handler),
       onAnswer: (record) => metrics.onAnswer(record),
       onInternalError: (error, request) => logger.error({ ...request, err: error.message }, 'Request failed'),
