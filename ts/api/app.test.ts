@@ -56,6 +56,7 @@ function contextWithoutEngine(state: { readiness: Readiness; answers: RequestRec
     },
     queryCeilings: () => undefined,
     scrapeIntervalMs: () => 15_000,
+    remoteReader: () => undefined,
     addMetrics: () => undefined,
     onInternalError: () => undefined,
   };

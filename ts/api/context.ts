@@ -1,6 +1,7 @@
 /** What the API asks of the program around it. The server passes one such object in. */
 
 import type { Engine, LabelSet, MetricMetadata, ReplayProgress } from '../core/engine.ts';
+import type { RemoteReader } from '../core/index.ts';
 import type { Clock, MetricsSource } from '../util/index.ts';
 
 /** Before the log is replayed, in service, and on the way down. */
@@ -127,6 +128,8 @@ export interface ApiContext {
   /** The configuration in force, as YAML with all defaults. */
   configYaml(): string;
   externalLabels(): LabelSet;
+  /** What queries are answered from besides the database; `undefined` where that is nothing. */
+  remoteReader(): RemoteReader | undefined;
   /** `global.scrape_interval`. */
   scrapeIntervalMs(): number;
   /** What a query's own limits may not exceed, 0 for any; `undefined` without the feature `query-cost`. */

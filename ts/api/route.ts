@@ -1,7 +1,7 @@
 /** How a route is put together: readiness, the engine, cancellation, one place for each. */
 
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import type { Engine } from '../core/engine.ts';
+import type { CallOptions, Engine } from '../core/engine.ts';
 import type { ApiContext } from './context.ts';
 import { ApiError } from './errors.ts';
 import { sendText } from './respond.ts';
@@ -21,6 +21,13 @@ export function engineOf(context: ApiContext): Engine {
   const engine = context.engine();
   if (engine === undefined) throw new ApiError('unavailable', 'TSDB not ready', { status: 503 });
   return engine;
+}
+
+/** Ends a call when the client goes away, and has it ask other servers too where the configuration names any. */
+export function askOptions(context: ApiContext, reply: FastifyReply): CallOptions {
+  const remote = context.remoteReader();
+  const signal = requestSignal(reply);
+  return remote === undefined ? { signal } : { signal, remote };
 }
 
 /** Aborts when the client goes away before the answer is out. */

@@ -118,12 +118,12 @@ function plan(configs: readonly RemoteWriteConfig[], externalLabels: LabelSet): 
   });
 }
 
-function digest(text: string): string {
+export function digest(text: string): string {
   return createHash('sha256').update(text).digest('hex');
 }
 
 /** A URL whose password, if it has one, is not told. */
-function redacted(text: string): string {
+export function redacted(text: string): string {
   const url = new URL(text);
   if (url.password !== '') url.password = 'xxxxx';
   return url.href;

@@ -13,6 +13,7 @@ import { ServerMetrics } from './metrics.ts';
 import type { ServerOptions } from './options.ts';
 import { otlpSettings } from './otlp-settings.ts';
 import { queryCeilings, querySettings } from './query-settings.ts';
+import { Reading } from './reading.ts';
 import { runtimeInfo } from './runtime-info.ts';
 import { Scraping } from './scraping.ts';
 import { Sending } from './sending.ts';
@@ -30,6 +31,7 @@ export class Server {
   readonly #metrics = new ServerMetrics();
   readonly #scraping: Scraping;
   readonly #sending: Sending;
+  readonly #reading: Reading;
   readonly #startMs: number;
   readonly #flagLevel: string;
   #config: LoadResult;
@@ -50,7 +52,12 @@ export class Server {
     this.#flagLevel = options.logger.level;
     this.#scraping = new Scraping(options);
     this.#sending = new Sending(options);
-    this.#metrics.addSource(() => [...this.#scraping.metrics(), ...this.#sending.metrics()]);
+    this.#reading = new Reading(options);
+    this.#metrics.addSource(() => [
+      ...this.#scraping.metrics(),
+      ...this.#sending.metrics(),
+      ...this.#reading.metrics(),
+    ]);
     this.#noteReload(true);
     this.#setLogLevel(config);
   }
@@ -159,6 +166,7 @@ export class Server {
     logRetention(logger, settings, undefined);
     logger.info({ dir: storage.dir, duration: `${Math.round(clock.monotonicMs() - started)}ms` }, 'TSDB started');
     if (this.#stopping !== undefined) return;
+    await this.#reading.apply(this.#config);
     await this.#sending.start(this.#engine, this.#config);
     await this.#scraping.start(this.#engine, this.#config);
     await this.#watch();
@@ -211,11 +219,13 @@ export class Server {
     await this.#engine?.applyStorage(settings);
     try {
       this.#engine?.applyQueries(querySettings(next.config));
+      await this.#reading.apply(next);
       await this.#scraping.reload(next);
       this.#engine?.applyOtlp(otlpSettings(next.config));
       await this.#sending.reload(next);
     } catch (error) {
       this.#engine?.applyQueries(querySettings(this.#config.config));
+      await this.#reading.apply(this.#config);
       await this.#engine?.applyStorage(before);
       throw error;
     }
@@ -243,6 +253,7 @@ export class Server {
     await this.#opening.catch(() => undefined);
     this.#stopWatching();
     await this.#sending.stop();
+    this.#reading.stop();
     this.#stopForwarding();
     this.#metrics.stop();
     if (this.#engine === undefined) return;
@@ -311,6 +322,7 @@ export class Server {
       walReplay: () => this.#replay,
       configYaml: () => configToYaml(this.#config.config),
       externalLabels: () => this.#config.config.global.external_labels,
+      remoteReader: () => this.#reading.reader(),
       scrapeIntervalMs: () => this.#config.config.global.scrape_interval,
       queryCeilings: () => queryCeilings(this.#config.config, features, query.queryTimeoutMs ?? 0),
       runtimeInfo: () => this.#runtimeInfo(),
