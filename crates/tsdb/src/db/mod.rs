@@ -4,7 +4,7 @@ mod admin;
 mod blocks;
 mod chunks;
 mod compact;
-mod metrics;
+pub(crate) mod metrics;
 mod ooo;
 mod options;
 #[cfg(test)]

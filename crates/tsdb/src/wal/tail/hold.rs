@@ -1,7 +1,9 @@
-//! Segments that readers of the log still need.
+//! What readers of the log still need of it, and how far they have come in time.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use model::TimestampMs;
 
 /// The first segment that each reader needs. A clone shares them.
 #[derive(Clone, Debug, Default)]
@@ -10,7 +12,15 @@ pub(crate) struct LogHolds(Arc<Mutex<Holds>>);
 #[derive(Debug, Default)]
 struct Holds {
     last_id: u64,
-    needed: HashMap<u64, u32>,
+    readers: HashMap<u64, Reader>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Reader {
+    /// The first segment that it needs.
+    needed: u32,
+    /// The highest time of what it is done with; 0 before the first.
+    sent_ms: TimestampMs,
 }
 
 impl LogHolds {
@@ -23,13 +33,19 @@ impl LogHolds {
         let mut holds = self.lock();
         holds.last_id += 1;
         let id = holds.last_id;
-        holds.needed.insert(id, segment);
+        holds.readers.insert(id, Reader { needed: segment, sent_ms: 0 });
         LogHold { id, holds: self.clone() }
     }
 
     /// The first segment that anybody needs.
     pub(crate) fn first_needed(&self) -> Option<u32> {
-        self.lock().needed.values().min().copied()
+        self.lock().readers.values().map(|r| r.needed).min()
+    }
+
+    /// The highest time of what the slowest reader is done with; 0 where there is no reader.
+    #[cfg(not(target_family = "wasm"))]
+    pub(crate) fn lowest_sent_ms(&self) -> TimestampMs {
+        self.lock().readers.values().map(|r| r.sent_ms).min().unwrap_or(0)
     }
 }
 
@@ -43,13 +59,22 @@ pub(super) struct LogHold {
 impl LogHold {
     /// From now on only those from `segment` on.
     pub(super) fn advance(&self, segment: u32) {
-        self.holds.lock().needed.insert(self.id, segment);
+        if let Some(reader) = self.holds.lock().readers.get_mut(&self.id) {
+            reader.needed = segment;
+        }
+    }
+
+    /// What has the time `t` is done with.
+    pub(super) fn sent(&self, t: TimestampMs) {
+        if let Some(reader) = self.holds.lock().readers.get_mut(&self.id) {
+            reader.sent_ms = reader.sent_ms.max(t);
+        }
     }
 }
 
 impl Drop for LogHold {
     fn drop(&mut self) {
-        self.holds.lock().needed.remove(&self.id);
+        self.holds.lock().readers.remove(&self.id);
     }
 }
 
@@ -83,7 +108,13 @@ mod tests {
         assert_eq!(holds.first_needed(), Some(3));
         a.advance(9);
         assert_eq!(holds.first_needed(), Some(5));
+        assert_eq!(holds.lowest_sent_ms(), 0);
+        a.sent(70);
+        b.sent(30);
+        b.sent(20);
+        assert_eq!(holds.lowest_sent_ms(), 30);
         drop(b);
+        assert_eq!(holds.lowest_sent_ms(), 70);
         assert_eq!(holds.first_needed(), Some(9));
         drop(a);
         assert_eq!(holds.first_needed(), None);

@@ -172,6 +172,11 @@ impl Tail {
         self.hold.advance(position.wal.segment);
     }
 
+    /// Samples up to the time `t` are done with. A database without blocks forgets by it.
+    pub fn sent(&self, t: TimestampMs) {
+        self.hold.sent(t);
+    }
+
     /// The next item. `knows` says whether a series has come; a late record whose series have not waits for them as long
     /// as there is something to read.
     ///
@@ -221,10 +226,13 @@ impl Tail {
             }
             Step::Damaged(why) => return Ok(Read::Item(TailItem::Trouble(why))),
             Step::Lost(first, last) => {
-                let text = format!(
-                    "WAL segments {first} to {last} were removed before they were read; samples in them are not sent"
-                );
-                self.trouble = Some(text);
+                // Before the start only series are wanted, and the checkpoint has those.
+                let first = first.max(self.start.wal.segment);
+                self.trouble = (first <= last).then(|| {
+                    format!(
+                        "WAL segments {first} to {last} were removed before they were read; samples in them are not sent"
+                    )
+                });
                 if let Some(number) = newest_checkpoint(&*self.fs, &self.wal_dir)? {
                     self.read_checkpoint(number, Purpose::Series);
                 }
