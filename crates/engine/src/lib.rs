@@ -18,6 +18,7 @@ pub mod federate;
 mod gzip;
 pub mod labels_api;
 pub mod metrics;
+mod open_store;
 pub mod options;
 pub mod otlp;
 pub mod pool;
@@ -32,6 +33,7 @@ pub mod scrape;
 mod series_cache;
 pub mod status;
 mod stop;
+mod store;
 pub mod syntax;
 pub mod tools;
 

@@ -61,6 +61,9 @@ impl Engine {
         let m = &self.inner.metrics;
         let mut out = String::with_capacity(8192);
         let load = |c: &AtomicU64| c.load(Ordering::Relaxed) as f64;
+        // An agent has no queries to count.
+        let has_queries = !self.inner.db.is_agent();
+        let counts = |name: &str| has_queries || !name.starts_with("prometheus_engine_");
         for (name, help, value) in [
             (
                 "prometheus_api_remote_write_invalid_labels_samples_total",
@@ -98,7 +101,9 @@ impl Engine {
                 self.inner.query_log.failures() as f64,
             ),
         ] {
-            family(&mut out, name, help, "counter", value);
+            if counts(name) {
+                family(&mut out, name, help, "counter", value);
+            }
         }
         let name = "prometheus_api_otlp_translation_warnings_total";
         let help = "The total number of warnings produced while translating OTLP metrics to the Prometheus model, by category.";
@@ -130,11 +135,15 @@ impl Engine {
             ("narthex_ingest_jobs", "Ingest calls that wait or run.", self.inner.ingest.jobs() as f64),
         ];
         for (name, help, value) in gauges {
-            family(&mut out, name, help, "gauge", value);
+            if counts(name) {
+                family(&mut out, name, help, "gauge", value);
+            }
         }
         let now_ns = self.inner.clock.monotonic_ns();
         let with_costs = self.inner.options.features.query_cost;
-        self.inner.query_metrics.write(now_ns, with_costs, &mut out);
+        if has_queries {
+            self.inner.query_metrics.write(now_ns, with_costs, &mut out);
+        }
         let mut last = "";
         for m in self.inner.db.metrics() {
             let kind = match m.kind {

@@ -185,11 +185,30 @@ pub struct QuerySettings {
     pub duration_max_ms: i64,
 }
 
+/// What makes an engine an agent's: it only passes samples on, and answers no queries. Of a duration or number that is 0
+/// the usual is taken.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct AgentSettings {
+    /// How often the log is truncated.
+    pub truncate_frequency_ms: i64,
+    /// What is younger stays in the log.
+    pub min_wal_ms: i64,
+    /// What is older goes even where it has not been sent.
+    pub max_wal_ms: i64,
+    /// Whether checkpoints are written from the series in memory.
+    pub checkpoint_from_memory: bool,
+    /// Series in a record of such a checkpoint.
+    pub checkpoint_batch: usize,
+}
+
 /// Settings; the defaults are Prometheus'.
 #[derive(Clone, Debug)]
 pub struct EngineOptions {
     /// The data directory.
     pub dir: PathBuf,
+    /// Opens an agent's database in place of one that can be asked. What is said here of blocks and queries has no effect
+    /// then, and [`StorageSettings`] count as they are at the start.
+    pub agent: Option<AgentSettings>,
     /// Smallest block, and how often the head is cut.
     pub min_block_duration_ms: i64,
     /// Longest block that compaction makes; 0: a tenth of the retention, 31 days at most.
@@ -238,6 +257,7 @@ impl Default for EngineOptions {
     fn default() -> Self {
         Self {
             dir: PathBuf::from("data"),
+            agent: None,
             min_block_duration_ms: 2 * 60 * 60 * 1000,
             max_block_duration_ms: 0,
             overlapping_compaction: true,

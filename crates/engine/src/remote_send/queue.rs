@@ -6,7 +6,6 @@ use std::sync::Arc;
 use model::histogram::is_custom_buckets_schema;
 use model::{Labels, TimestampMs};
 use storage::Clock;
-use tsdb::Db;
 use tsdb::tail::{OwnedHistogram, Tail, TailItem};
 
 use super::entry::{BodyWriter, Counts, Entry, Kind, Protocol, RequestBody, Value};
@@ -15,6 +14,7 @@ use super::series::SeriesMap;
 use super::tally::Tally;
 use super::{Poll, PollReport, SendBatch, SenderOptions};
 use crate::error::{EngineError, ErrorCode};
+use crate::store::Store;
 
 /// Records that one call reads.
 const READ_ITEMS_MAX: usize = 512;
@@ -46,7 +46,7 @@ struct Shard {
 
 pub(super) struct Queue {
     options: SenderOptions,
-    db: Db,
+    db: Store,
     clock: Arc<dyn Clock>,
     file: PositionFile,
     tail: Option<Tail>,
@@ -72,7 +72,7 @@ impl Queue {
     /// Goes on where the queue of that key stopped, or begins with what comes from now on.
     pub(super) fn open(
         options: SenderOptions,
-        db: Db,
+        db: Store,
         clock: Arc<dyn Clock>,
         file: PositionFile,
     ) -> Result<Self, EngineError> {
@@ -170,6 +170,9 @@ impl Queue {
 
     fn finish(&mut self, batch: u64) {
         if let Some(entries) = self.in_flight.remove(&batch) {
+            if let (Some(tail), Some(t)) = (&self.tail, entries.iter().map(|e| e.t).max()) {
+                tail.sent(t);
+            }
             self.done_with(&entries);
         }
     }
