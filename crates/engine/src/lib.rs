@@ -22,6 +22,7 @@ mod open_store;
 pub mod options;
 pub mod otlp;
 pub mod pool;
+pub mod push;
 pub mod query;
 pub mod query_log;
 mod query_metrics;

@@ -17,6 +17,7 @@ mod engine;
 mod options;
 mod otlp;
 mod promise;
+mod push;
 mod relabel;
 mod remote_read;
 mod remote_reads;
