@@ -19,6 +19,7 @@ function contextWithoutEngine(state: { readiness: Readiness; answers: RequestRec
       enableOtlpReceiver: false,
       remoteRead: { sampleLimit: 0, concurrentLimit: 10, maxBytesInFrame: 1_048_576 },
       pageTitle: '<title>',
+      isAgent: false,
     },
     flags: { 'web.page-title': '<title>' },
     buildInfo: {

@@ -103,6 +103,8 @@ export interface ApiOptions {
   enableOtlpReceiver: boolean;
   remoteRead: RemoteReadOptions;
   pageTitle: string;
+  /** Nothing can be asked of an agent's storage. */
+  isAgent: boolean;
 }
 
 /** Bounds of remote read. */

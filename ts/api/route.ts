@@ -16,6 +16,13 @@ export function readinessGate(context: ApiContext) {
   };
 }
 
+/** 422 with Prometheus' text where the server is an agent, which has no such thing; a `preHandler` hook. */
+export function serverOnly(context: ApiContext) {
+  return async (): Promise<void> => {
+    if (context.options.isAgent) throw new ApiError('execution', 'unavailable with Prometheus Agent');
+  };
+}
+
 /** The open engine; behind the readiness gate it is there. */
 export function engineOf(context: ApiContext): Engine {
   const engine = context.engine();

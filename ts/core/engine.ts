@@ -46,10 +46,29 @@ export interface QuerySettings {
   queryMaxDurationMs?: number;
 }
 
+/** What makes a database an agent's: what it takes in it only passes on. A duration or number of 0 stands for the usual. */
+export interface AgentSettings {
+  /** How often the log is truncated. Default two hours. */
+  truncateFrequencyMs?: number;
+  /** What is younger stays in the log. Default five minutes. */
+  minWalMs?: number;
+  /** What is older goes even where it has not been sent. Default four hours. */
+  maxWalMs?: number;
+  /** Whether checkpoints are written from the series in memory. Default false. */
+  checkpointFromMemory?: boolean;
+  /** Series in a record of such a checkpoint. Default 1,000. */
+  checkpointBatch?: number;
+}
+
 /** What a database is opened with. All sizes in bytes. */
 export interface EngineOptions extends StorageSettings, QuerySettings {
   /** The data directory; it is made where it does not exist. `:memory:` keeps everything in memory. */
   dir: string;
+  /**
+   * Opens an agent's database: a log and nothing else, of which nothing can be asked. What is said of blocks and queries
+   * has no effect then, and storage settings count as they are at the start.
+   */
+  agent?: AgentSettings;
   /** Smallest block, and how often the head is cut. Default two hours. */
   minBlockDurationMs?: number;
   /** Longest block that compaction makes. Default: a tenth of the retention, 31 days at most. */

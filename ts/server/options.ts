@@ -1,7 +1,7 @@
 /** What a server is started with: the command line's flags in the program's own units. */
 
 import type { RemoteReadOptions } from '../api/index.ts';
-import type { EngineFeature, EngineOptions } from '../core/engine.ts';
+import type { AgentSettings, EngineFeature, EngineOptions } from '../core/engine.ts';
 import type { Clock } from '../util/index.ts';
 import type { ConfigSource } from './config-source.ts';
 import type { LeveledLogger } from './log.ts';
@@ -56,6 +56,8 @@ export interface ServerOptions {
   /** How often to look whether the configuration's files have changed; 0: never. */
   autoReloadMs: number;
   storage: StorageOptions;
+  /** Makes the server an agent: it scrapes, receives and sends on, and answers no queries. */
+  agent?: AgentSettings;
   query: QueryOptions;
   web: WebOptions;
   features: EngineFeature[];
