@@ -6,6 +6,7 @@ import { narthexVersion, PROMETHEUS_VERSION } from '../server/index.ts';
 import { messageOf } from '../util/index.ts';
 import { addFlags, flagValues, isHelp, plainSwitches } from './flag-parser.ts';
 import { addPromqlCommands } from './promql.ts';
+import { addPushCommands } from './push.ts';
 import { runServer } from './run-server.ts';
 import { SERVER_FLAGS } from './server-flags.ts';
 import { startOptions } from './start.ts';
@@ -76,6 +77,7 @@ function commands(args: readonly string[], finish: (exitCode: number) => void): 
     .option('--agent', 'Check them as those of an agent.')
     .action(async (files: string[], { agent }: { agent?: boolean }) => finish(await checkConfig(files, agent)));
   addPromqlCommands(tool, finish);
+  addPushCommands(tool, finish);
   for (const parent of [program, tool]) addTsdbCommands(parent, finish);
   return program;
 }

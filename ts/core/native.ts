@@ -114,6 +114,7 @@ interface Addon {
   compileRelabeler(rules: RelabelRule[], scheme: ValidationScheme): Relabeler;
   checkQuery(query: string): string | null;
   ruleGroupHash(file: string, name: string): bigint;
+  pushBody(text: Uint8Array, labels: [string, string][], isV2: boolean, nowMs: number): Uint8Array<ArrayBuffer>;
 }
 
 let loaded: Addon | undefined;
@@ -150,6 +151,19 @@ export async function open(
 /** Compiles relabelling rules where no database is open. @throws EngineError naming what is wrong with them */
 export function compileRelabeler(rules: RelabelRule[], scheme: ValidationScheme): Relabeler {
   return checked(() => addon().compileRelabeler(rules, scheme));
+}
+
+/**
+ * The body of a request of remote write, 1.0 or 2.0, with the metrics of a text of format 0.0.4. Series get `labels`, and
+ * samples without a time `nowMs`. Takes as long as the text is: for tools.
+ * @throws EngineError naming what is wrong with the text, and the line
+ */
+export function pushBody(
+  text: Uint8Array,
+  labels: [name: string, value: string][],
+  { isV2, nowMs }: { isV2: boolean; nowMs: number },
+): Uint8Array<ArrayBuffer> {
+  return checked(() => addon().pushBody(text, labels, isV2, nowMs));
 }
 
 /** Starts a tool on a data directory. */
