@@ -86,6 +86,18 @@ impl Labels {
         Iter { rest: &self.0 }
     }
 
+    /// As [`Labels::iter`], as bytes: for those who copy them, and need not know that they are UTF-8.
+    pub fn pairs(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
+        let mut rest = &self.0[..];
+        std::iter::from_fn(move || {
+            if rest.is_empty() {
+                return None;
+            }
+            let name = take_bytes(&mut rest);
+            Some((name, take_bytes(&mut rest)))
+        })
+    }
+
     /// The value of `name`, if the set has it. Linear in the number of labels.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&str> {
