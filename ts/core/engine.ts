@@ -124,6 +124,7 @@ export type EngineFeature =
   | 'otlp-deltatocumulative'
   | 'otlp-native-delta-ingestion'
   | 'st-storage'
+  | 'st-synthesis'
   | 'xor2-encoding'
   | 'zstd-scrape'
   | 'promql-experimental-functions'

@@ -35,6 +35,8 @@ pub struct Features {
     pub metadata_wal_records: bool,
     /// `st-storage`: start timestamps are kept; implies the two encodings that hold them.
     pub st_storage: bool,
+    /// `st-synthesis`: where a target tells no start timestamps, its first samples become the starts.
+    pub st_synthesis: bool,
     /// `created-timestamp-zero-ingestion`: a zero is stored where a series began.
     pub created_timestamp_zero_ingestion: bool,
     /// `zstd-scrape`: targets may answer in zstd.
@@ -70,6 +72,7 @@ impl Features {
             "memory-snapshot-on-shutdown" => &mut self.memory_snapshot_on_shutdown,
             "metadata-wal-records" => &mut self.metadata_wal_records,
             "st-storage" => &mut self.st_storage,
+            "st-synthesis" => &mut self.st_synthesis,
             "created-timestamp-zero-ingestion" => &mut self.created_timestamp_zero_ingestion,
             "zstd-scrape" => &mut self.zstd_scrape,
             "delayed-compaction" => &mut self.delayed_compaction,

@@ -110,6 +110,7 @@ impl TargetState {
                         ahead_ms: inner.ahead_ms(),
                         starts: features.st_storage || features.created_timestamp_zero_ingestion,
                         zeroes: features.created_timestamp_zero_ingestion,
+                        synthesis: features.st_synthesis,
                         metadata: features.metadata_wal_records,
                         // An agent keeps none, but passes them on.
                         exemplars: features.exemplar_storage || inner.db.is_agent(),

@@ -11,6 +11,8 @@ mod inflate;
 mod ingest;
 mod intake;
 mod metadata;
+mod start;
+mod synthesis;
 mod target;
 
 use std::sync::{Arc, Mutex, PoisonError};

@@ -457,6 +457,7 @@ impl Appender for HeadAppender {
                     Ok(())
                 })
             }
+            Err(AppendError::UnknownSeries) => Err(AppendError::UnknownSeries),
             _ => Ok(series),
         };
         self.late.refuse = refuse;
