@@ -2,7 +2,7 @@
 
 import { request as requestHttp, STATUS_CODES } from 'node:http';
 import { request as requestHttps } from 'node:https';
-import { connect as connectTcp, isIP, type NetConnectOpts } from 'node:net';
+import { connect as connectTcp, isIP, type LookupFunction, type NetConnectOpts } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { type ConnectionOptions, connect as connectTls } from 'node:tls';
 import { type Place, portOf } from './destination.ts';
@@ -29,6 +29,8 @@ export interface DialOptions {
   protocols: readonly string[];
   /** For places that ask for TLS, and proxies that are spoken to over it. */
   tls: TlsMaterial | undefined;
+  /** How names become addresses, where nothing stands between; the system's way where it is undefined. */
+  lookup: LookupFunction | undefined;
 }
 
 /** Connects to a place; rejects with the system's error, or one in Go's words. */
@@ -53,7 +55,8 @@ async function reach(place: Place, { socketPath, proxy }: Route, options: DialOp
   if (socketPath !== '') return connected({ path: socketPath }, options.timeoutMs);
   const host = plainHost(place);
   const port = Number(portOf(place));
-  if (!proxy) return connected({ host, port }, options.timeoutMs);
+  const { lookup } = options;
+  if (!proxy) return connected({ host, port, ...(lookup && { lookup }) }, options.timeoutMs);
   if (!isSocks(proxy)) return tunnel(proxy, `${place.hostname}:${port}`, options);
   const socket = await connected({ host: plainHost(proxy), port: Number(proxy.port || 1080) }, options.timeoutMs);
   return throughSocks5(socket, proxy, host, port, options.timeoutMs);

@@ -3,6 +3,7 @@
  * in Go's words.
  */
 
+import type { LookupFunction } from 'node:net';
 import type { HttpClientConfig } from '../config/index.ts';
 import type { Clock } from '../util/index.ts';
 import { Attempt } from './attempt.ts';
@@ -34,6 +35,8 @@ export interface HttpClientOptions {
   /** Idle connections are kept so long. */
   idleMs: number;
   connectTimeoutMs: number;
+  /** How names become addresses, where nothing stands between; the system's way where absent. */
+  lookup?: LookupFunction;
 }
 
 /** What to ask for, and how much of an answer to take. */
@@ -91,6 +94,7 @@ export class HttpClient {
       http2: config.enable_http2,
       idleMs,
       connectTimeoutMs,
+      lookup,
     });
   }
 

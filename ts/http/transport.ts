@@ -3,6 +3,7 @@
  * through a Unix socket, or through a proxy. Connections are kept for the next request.
  */
 
+import type { LookupFunction } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { TLSSocket } from 'node:tls';
 import type { buildConnector, Client } from 'undici';
@@ -47,6 +48,8 @@ export interface TransportOptions {
   /** Idle connections are kept so long. */
   idleMs: number;
   connectTimeoutMs: number;
+  /** How names become addresses, where nothing stands between; the system's way where it is undefined. */
+  lookup: LookupFunction | undefined;
 }
 
 /** One request, and how its answer is collected. */
@@ -227,8 +230,8 @@ export class Transport {
   }
 
   #dialOptions(protocols: readonly string[]): DialOptions {
-    const { connectTimeoutMs, connectHeaders } = this.#options;
-    return { timeoutMs: connectTimeoutMs, connectHeaders, protocols, tls: this.#tls };
+    const { connectTimeoutMs, connectHeaders, lookup } = this.#options;
+    return { timeoutMs: connectTimeoutMs, connectHeaders, protocols, tls: this.#tls, lookup };
   }
 }
 
