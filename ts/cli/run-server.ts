@@ -209,6 +209,7 @@ function storageOptions(flags: FlagValues, defaults: StartOptions): ServerOption
     walCompression: flags.bool('storage.tsdb.wal-compression') ? compression : 'none',
     noLockfile: flags.bool('storage.tsdb.no-lockfile'),
     ...(walSegmentBytes > 0 ? { walSegmentBytes } : {}),
+    walHeldBytesMax: flags.number('storage.remote.wal-held-size'),
     samplesPerChunk: Math.max(flags.number('storage.tsdb.samples-per-chunk'), 0),
     ...(chunkSegmentBytes > 0 ? { maxBlockChunkSegmentBytes: chunkSegmentBytes } : {}),
     // Looking more often gains nothing; the same bound as Prometheus'.

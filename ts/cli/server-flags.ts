@@ -140,6 +140,12 @@ const AGENT_FLAGS: FlagSpec[] = [
 
 const REMOTE_AND_RULE_FLAGS: FlagSpec[] = [
   flag('storage.remote.flush-deadline', 'duration', '1m', 'How long to flush samples at shutdown.'),
+  flag(
+    'storage.remote.wal-held-size',
+    'bytes',
+    '4GiB',
+    'Most bytes of each log that are kept for remote write that is behind, where they would be removed otherwise.',
+  ),
   ...[
     flag(
       'storage.remote.read-sample-limit',

@@ -79,6 +79,8 @@ export interface EngineOptions extends StorageSettings, QuerySettings {
   walCompression?: 'none' | 'snappy' | 'zstd';
   /** Size of a segment of the write-ahead log. Default 128 MiB. */
   walSegmentBytes?: number;
+  /** How many bytes of each log may stay for queues of remote write that are behind. 4 GiB. */
+  walHeldBytesMax?: number;
   /** Do not take the lock file. */
   noLockfile?: boolean;
   /** Samples that a chunk of floats in the head is meant to have. Default 120. */

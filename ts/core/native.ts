@@ -264,6 +264,7 @@ class AddonEngine implements Engine {
     return {
       poll: (ask) => settled(() => sender.poll(ask)),
       rebuild: (batch) => settled(() => sender.rebuild(batch)),
+      describe: (batch) => settled(() => sender.describe(batch)),
       close: (finished) => settled(() => sender.close(finished)),
     };
   }

@@ -66,6 +66,7 @@ async function sender(
     userAgent: 'Narthex/test',
     flushDeadlineMs: 5000,
     typeAndUnitLabels: false,
+    targetMetadata: () => [],
   });
   const text = `global: {external_labels: {dc: eu}}\nremote_write:\n- url: ${url}\n  remote_timeout: 500ms\n  queue_config: {batch_send_deadline: 50ms, max_samples_per_send: 7, min_shards: 3, max_backoff: 100ms, retry_on_http_429: true}\n${yaml}`;
   await storage.applyConfig(parseConfig(text, 'test.yml').config);

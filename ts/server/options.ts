@@ -17,6 +17,7 @@ export type StorageOptions = Pick<
   | 'retentionBytes'
   | 'walCompression'
   | 'walSegmentBytes'
+  | 'walHeldBytesMax'
   | 'noLockfile'
   | 'samplesPerChunk'
   | 'maxBlockChunkSegmentBytes'

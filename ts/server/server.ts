@@ -51,7 +51,7 @@ export class Server {
     this.#startMs = options.clock.nowMs();
     this.#flagLevel = options.logger.level;
     this.#scraping = new Scraping(options);
-    this.#sending = new Sending(options);
+    this.#sending = new Sending(options, () => this.#scraping.metadata());
     this.#reading = new Reading(options);
     this.#metrics.addSource(() => [
       ...this.#scraping.metrics(),

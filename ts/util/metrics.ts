@@ -184,6 +184,11 @@ export class Histogram {
     this.#children = new Children(labelNames, () => ({ counts: Array(bounds.length + 1).fill(0), sum: 0 }));
   }
 
+  /** Makes the child exist before its first observation. */
+  touch(values: readonly string[] = []): void {
+    this.#children.get(values);
+  }
+
   observe(values: readonly string[], value: number): void {
     const { state } = this.#children.get(values);
     const at = this.#bounds.findIndex((bound) => value <= bound);

@@ -18,6 +18,7 @@ use crate::otlp;
 use crate::pool::{Pool, PoolLimits};
 use crate::query_log::QueryLog;
 use crate::query_metrics::QueryMetrics;
+use crate::remote_send::NamePool;
 use crate::remote_write::Receiver;
 use crate::running::Running;
 use crate::scrape::BodyBuffers;
@@ -87,6 +88,8 @@ pub(crate) struct Inner {
     pub(crate) running: Running,
     pub(crate) bodies: BodyBuffers,
     pub(crate) remote_write: Receiver,
+    /// Names of series as queues of remote write send them.
+    pub(crate) sent_names: NamePool,
     pub(crate) otlp: otlp::Receiver,
     logs: Logs,
     refusal_logged: AtomicBool,
@@ -150,6 +153,7 @@ impl Engine {
                 running: Running::default(),
                 bodies: BodyBuffers::default(),
                 remote_write: Receiver::new(!seed),
+                sent_names: NamePool::default(),
                 otlp: otlp::Receiver::new(seed.rotate_left(32)),
                 logs,
                 refusal_logged: AtomicBool::new(false),

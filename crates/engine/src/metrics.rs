@@ -144,8 +144,10 @@ impl Engine {
         if has_queries {
             self.inner.query_metrics.write(now_ns, with_costs, &mut out);
         }
+        let database = self.inner.db.metrics();
+        self.write_incoming(&database, &mut out);
         let mut last = "";
-        for m in self.inner.db.metrics() {
+        for m in database {
             let kind = match m.kind {
                 tsdb::MetricKind::Counter => "counter",
                 tsdb::MetricKind::Gauge => "gauge",
@@ -159,6 +161,50 @@ impl Engine {
             let _ = writeln!(out, "{}{labels} {}", m.name, m.value);
         }
         out
+    }
+}
+
+impl Engine {
+    /// What comes in, as Prometheus' remote storage counts it, whether or not it is sent on.
+    fn write_incoming(&self, database: &[tsdb::Metric], out: &mut String) {
+        let value = |name: &str, kind: &str| {
+            let is_it = |m: &&tsdb::Metric| m.name == name && m.labels.iter().all(|(_, v)| *v == kind);
+            database.iter().find(is_it).map_or(0.0, |m| m.value)
+        };
+        let (samples, exemplars) = if self.inner.db.is_agent() {
+            ("prometheus_agent_samples_appended_total", "prometheus_agent_exemplars_appended_total")
+        } else {
+            ("prometheus_tsdb_head_samples_appended_total", "prometheus_tsdb_exemplar_exemplars_appended_total")
+        };
+        for (name, help, value) in [
+            (
+                "prometheus_remote_storage_samples_in_total",
+                "Samples in to remote storage, compare to samples out for queue managers. Deprecated, check prometheus_wal_watcher_records_read_total and prometheus_remote_storage_samples_dropped_total",
+                value(samples, "float"),
+            ),
+            (
+                "prometheus_remote_storage_histograms_in_total",
+                "HistogramSamples in to remote storage, compare to histograms out for queue managers. Deprecated, check prometheus_wal_watcher_records_read_total and prometheus_remote_storage_histograms_dropped_total",
+                value(samples, "histogram"),
+            ),
+            (
+                "prometheus_remote_storage_exemplars_in_total",
+                "Exemplars in to remote storage, compare to exemplars out for queue managers. Deprecated, check prometheus_wal_watcher_records_read_total and prometheus_remote_storage_exemplars_dropped_total",
+                value(exemplars, ""),
+            ),
+            (
+                "prometheus_remote_storage_string_interner_zero_reference_releases_total",
+                "The number of times release has been called for strings that are not interned.",
+                // Names are shared by counted references, which cannot be released once too often.
+                0.0,
+            ),
+        ] {
+            family(out, name, help, "counter", value);
+        }
+        let name = "prometheus_remote_storage_highest_timestamp_in_seconds";
+        let help = "Highest timestamp that has come into the remote storage via the Appender interface, in seconds since epoch. Initialized to 0 when no data has been received yet. Deprecated, check prometheus_remote_storage_queue_highest_timestamp_seconds which is more accurate.";
+        let newest_ms = self.inner.db.newest_ms();
+        family(out, name, help, "gauge", (newest_ms / 1000) as f64);
     }
 }
 

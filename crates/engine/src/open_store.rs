@@ -110,6 +110,7 @@ fn db_options(o: &EngineOptions, host: &Host, seed: u64, hear: Hear) -> Result<D
     d.metadata_records = o.features.metadata_wal_records;
     d.snapshot_on_close = o.features.memory_snapshot_on_shutdown;
     d.wal_segment_bytes = o.wal_segment_bytes;
+    d.wal_held_bytes_max = o.wal_held_bytes_max;
     d.no_lockfile = o.no_lockfile;
     d.wal_compression = wal_compression(o);
     (d.on_replay, d.log) = (Some(hear.replay), Some(hear.log));

@@ -234,6 +234,8 @@ pub struct EngineOptions {
     pub wal_compression: WalCompression,
     /// Size of a segment of the write-ahead log.
     pub wal_segment_bytes: u64,
+    /// How many bytes of each log may stay for queues of remote write that are behind, where they would be removed.
+    pub wal_held_bytes_max: u64,
     /// Take no lock file.
     pub no_lockfile: bool,
     /// How far back an instant looks for a sample.
@@ -272,6 +274,7 @@ impl Default for EngineOptions {
             storage: StorageSettings::default(),
             wal_compression: WalCompression::Snappy,
             wal_segment_bytes: 128 << 20,
+            wal_held_bytes_max: 4 << 30,
             no_lockfile: false,
             lookback_delta_ms: 5 * 60 * 1000,
             query_timeout_ms: 2 * 60 * 1000,

@@ -69,6 +69,15 @@ impl Store {
         both!(self.num_series())
     }
 
+    /// The highest time of a sample, milliseconds; 0 before the first.
+    pub(crate) fn newest_ms(&self) -> TimestampMs {
+        match self {
+            Self::Server(db) => db.head_range_ms().map_or(0, |(_, newest_ms)| newest_ms.max(0)),
+            #[cfg(not(target_family = "wasm"))]
+            Self::Agent(db) => db.newest_ms(),
+        }
+    }
+
     pub(crate) fn metrics(&self) -> Vec<Metric> {
         both!(self.metrics())
     }

@@ -131,6 +131,12 @@ impl Labels {
         xxh3_64(&self.0)
     }
 
+    /// Whether this handle is not the only one on its memory.
+    #[must_use]
+    pub fn is_shared(&self) -> bool {
+        Arc::strong_count(&self.0) > 1
+    }
+
     /// A 128-bit hash under a secret seed, for caches that compare no keys.
     #[must_use]
     pub fn hash128(&self, seed: u64) -> u128 {

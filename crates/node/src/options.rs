@@ -35,6 +35,7 @@ pub struct NativeOptions {
     pub allow_overlapping_compaction: Option<bool>,
     pub wal_compression: Option<String>,
     pub wal_segment_bytes: Option<f64>,
+    pub wal_held_bytes_max: Option<f64>,
     pub no_lockfile: Option<bool>,
     pub samples_per_chunk: Option<f64>,
     pub max_block_chunk_segment_bytes: Option<f64>,
@@ -147,6 +148,7 @@ pub(crate) fn resolve(
         storage: storage_settings(storage)?,
         wal_compression,
         wal_segment_bytes: whole("walSegmentBytes", o.wal_segment_bytes, d.wal_segment_bytes)?,
+        wal_held_bytes_max: whole("walHeldBytesMax", o.wal_held_bytes_max, d.wal_held_bytes_max)?,
         no_lockfile: o.no_lockfile.unwrap_or(false),
         samples_per_chunk: whole("samplesPerChunk", o.samples_per_chunk, d.samples_per_chunk)?,
         chunk_segment_bytes: match o.max_block_chunk_segment_bytes {

@@ -15,7 +15,7 @@ mod head;
 mod head_chunks;
 mod histogram;
 pub mod index;
-mod int_map;
+pub mod int_map;
 mod metadata;
 mod projection;
 pub mod retention;

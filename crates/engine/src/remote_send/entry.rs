@@ -1,6 +1,7 @@
 //! What waits to be sent, and the request bodies it becomes.
 
 use std::borrow::Cow;
+use std::fmt::Write;
 use std::sync::Arc;
 
 use model::{Labels, Metadata, TimestampMs};
@@ -49,13 +50,19 @@ pub(super) enum Kind {
     Exemplar,
 }
 
+impl Value {
+    pub(super) fn kind(&self) -> Kind {
+        match self {
+            Self::Float(_) => Kind::Sample,
+            Self::Histogram(_) => Kind::Histogram,
+            Self::Exemplar(_) => Kind::Exemplar,
+        }
+    }
+}
+
 impl Entry {
     pub(super) fn kind(&self) -> Kind {
-        match self.value {
-            Value::Float(_) => Kind::Sample,
-            Value::Histogram(_) => Kind::Histogram,
-            Value::Exemplar(_) => Kind::Exemplar,
-        }
+        self.value.kind()
     }
 }
 
@@ -144,11 +151,11 @@ impl BodyWriter {
 }
 
 fn put_v1(out: &mut Vec<u8>, e: &Entry) {
-    write_v1::put_series(out, e.labels.iter(), |w| match &e.value {
+    write_v1::put_series(out, e.labels.pairs(), |w| match &e.value {
         Value::Float(v) => w.sample(e.t, *v),
         Value::Histogram(OwnedHistogram::Integer(h)) => w.histogram(e.t, h),
         Value::Histogram(OwnedHistogram::Float(h)) => w.float_histogram(e.t, h),
-        Value::Exemplar(x) => w.exemplar(x.0.iter(), x.1, e.t),
+        Value::Exemplar(x) => w.exemplar(x.0.pairs(), x.1, e.t),
     });
 }
 
@@ -158,12 +165,38 @@ fn put_v2(out: &mut write_v2::RequestWriter, e: &Entry) {
         help: Cow::Borrowed(&m.help),
         unit: Cow::Borrowed(&m.unit),
     });
-    out.put_series(e.labels.iter(), &metadata, |w| match &e.value {
+    out.put_series(e.labels.pairs(), &metadata, |w| match &e.value {
         Value::Float(v) => w.sample(e.t, *v, e.st),
         Value::Histogram(OwnedHistogram::Integer(h)) => w.histogram(e.t, e.st, h),
         Value::Histogram(OwnedHistogram::Float(h)) => w.float_histogram(e.t, e.st, h),
-        Value::Exemplar(x) => w.exemplar(x.0.iter(), x.1, e.t),
+        Value::Exemplar(x) => w.exemplar(x.0.pairs(), x.1, e.t),
     });
+}
+
+/// A description is cut behind so many bytes.
+const DESCRIPTION_BYTES_MAX: usize = 64 << 10;
+
+/// What a request has, one sample after another: series, value, time, start time where there is one.
+pub(super) fn describe(entries: &[Entry]) -> String {
+    let mut text = String::new();
+    for (i, e) in entries.iter().enumerate() {
+        if text.len() >= DESCRIPTION_BYTES_MAX {
+            let _ = write!(text, " and {} more", entries.len() - i);
+            break;
+        }
+        let _ = write!(text, "{}{} ", if i > 0 { ", " } else { "" }, e.labels);
+        let _ = match &e.value {
+            Value::Float(v) => write!(text, "{v}"),
+            Value::Histogram(OwnedHistogram::Integer(h)) => write!(text, "{h}"),
+            Value::Histogram(OwnedHistogram::Float(h)) => write!(text, "{h}"),
+            Value::Exemplar(x) => write!(text, "exemplar {} {}", x.0, x.1),
+        };
+        let _ = write!(text, " @{}", e.t);
+        if e.st != 0 {
+            let _ = write!(text, " since {}", e.st);
+        }
+    }
+    text
 }
 
 /// A family as its targets describe it.

@@ -268,6 +268,8 @@ impl AgentAppender {
         for (page, range) in self.batch.histogram_runs.iter() {
             move_ends(page, self.batch.histograms[range].iter().map(|h| (h.series, h.t)), late);
         }
+        let times = self.batch.samples.iter().map(|s| s.t).chain(self.batch.histograms.iter().map(|h| h.t));
+        self.inner.counters.newest_ms.raise(times.max().and_then(|t| u64::try_from(t).ok()).unwrap_or(0));
         for m in &self.batch.metadata {
             if let Some(page) = self.inner.series.page_of(m.series) {
                 let shared = self.inner.series.metadata.share(&m.metadata);

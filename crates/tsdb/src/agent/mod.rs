@@ -14,11 +14,13 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
+use model::TimestampMs;
 use storage::{Appender, FileLock, StorageError};
 
 use crate::counter::Counter;
 use crate::db::Metric;
-use crate::wal::tail::{LogHolds, Tail, TailPosition};
+use crate::db::tail::kept_dir;
+use crate::wal::tail::{LogDirs, LogHolds, Tail, TailPosition};
 use crate::wal::{Wal, WalOptions};
 use append::{AgentAppender, Batch};
 pub use options::AgentOptions;
@@ -50,6 +52,8 @@ struct Counters {
     histograms: Counter,
     exemplars: Counter,
     out_of_order: Counter,
+    /// The highest time of a sample, milliseconds; 0 before the first.
+    newest_ms: Counter,
     corruptions: Counter,
     replay_ns: Counter,
     truncations: Counter,
@@ -140,14 +144,25 @@ impl AgentDb {
     /// Where the log's directory cannot be read.
     pub fn tail(&self, from: Option<TailPosition>) -> Result<Tail, StorageError> {
         let options = &self.inner.options;
-        let dirs = (self.inner.wal_dir(), options.dir.join(WBL_DIR));
-        Tail::open(options.fs.clone(), dirs, from, &self.inner.holds)
+        let dirs = LogDirs {
+            wal: self.inner.wal_dir(),
+            // An agent has no late samples.
+            wbl: options.dir.join(WBL_DIR),
+            kept: kept_dir(&options.dir),
+        };
+        Tail::open(options.fs.clone(), dirs, from, &self.inner.holds, 0)
     }
 
     /// Number of series.
     #[must_use]
     pub fn num_series(&self) -> u64 {
         self.inner.series.count.get()
+    }
+
+    /// The highest time of what was appended since the start, milliseconds; 0 before the first.
+    #[must_use]
+    pub fn newest_ms(&self) -> TimestampMs {
+        TimestampMs::try_from(self.inner.counters.newest_ms.get()).unwrap_or(TimestampMs::MAX)
     }
 
     /// What opening found and repaired.

@@ -13,7 +13,7 @@ mod read_only;
 mod snapshot;
 mod stale;
 mod stats;
-mod tail;
+pub(crate) mod tail;
 mod uploads;
 
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -9,7 +9,7 @@ use super::{Db, WAL_DIR};
 use crate::wal::tail::{LogDirs, Tail, TailPosition};
 
 /// Late samples that blocks have and readers of the log have not. Prometheus leaves alone what it does not know.
-pub(super) fn kept_dir(data_dir: &Path) -> PathBuf {
+pub(crate) fn kept_dir(data_dir: &Path) -> PathBuf {
     data_dir.join("remote_write").join(WBL_DIR)
 }
 
