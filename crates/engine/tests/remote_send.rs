@@ -239,3 +239,55 @@ fn what_is_in_a_request_can_be_told() {
     assert_eq!(text, format!("{series} 1000 @1000, {series} 1001 @1001"));
     assert_eq!(wait(|done| sender.describe(77, done)), "");
 }
+
+/// By 2.0 no exemplar may come without a sample of its series.
+#[test]
+fn exemplars_go_with_their_samples() {
+    let mut features = engine::options::Features::default();
+    features.enable("exemplar-storage").unwrap();
+    let fs = storage::MemFs::new();
+    let all = engine::EngineOptions { features, ..engine::EngineOptions::default() };
+    let world =
+        Bench::on(std::sync::Arc::new(fs.clone()), fs, common::T0, all, std::sync::Arc::new(storage::Inline));
+    let sender = open(&world.engine, SenderOptions { samples_per_send_max: 4, ..options(Protocol::V2) });
+    let mut writer = write_v2::RequestWriter::default();
+    for i in 0..5 {
+        let name = format!("s{i}");
+        writer.put_series([("__name__", name.as_str())], &write_v2::Metadata::default(), |w| {
+            w.sample(common::T0, 1.0, 0);
+            w.exemplar([("id", name.as_str())], 0.5, common::T0);
+        });
+    }
+    let (mut raw, mut body) = (Vec::new(), Vec::new());
+    writer.finish(&mut raw);
+    wire::snappy::Compressor::default().compress(&raw, &mut body).unwrap();
+    let request = engine::remote_write::RemoteWriteRequest {
+        pieces: vec![body],
+        content_type: "application/x-protobuf;proto=io.prometheus.write.v2.Request".to_owned(),
+        content_encoding: "snappy".to_owned(),
+        accepted: Vec::new(),
+    };
+    wait(|done| world.engine.ingest_remote_write(request, done));
+    let mut sent = Vec::new();
+    let mut finished = Vec::new();
+    loop {
+        let report = poll(&sender, 2, std::mem::take(&mut finished), true);
+        for batch in &report.batches {
+            let mut buffer = Vec::new();
+            let raw = decompress(&batch.body.bytes, 1 << 20, &mut buffer).unwrap();
+            let (mut spans, mut refs, mut columns) =
+                (SymbolSpans::default(), Vec::new(), SampleColumns::default());
+            let mut walk = write_v2::Request::new(raw, &mut spans).unwrap();
+            while let Some(s) = walk.next_series(&mut refs, &mut columns).unwrap() {
+                sent.push((s.samples.len(), s.exemplar_count));
+            }
+            assert!(batch.body.counts.total() <= 4, "{:?}", batch.body.counts);
+            finished.push(batch.id);
+        }
+        if report.is_idle {
+            assert_eq!((report.read.exemplars, report.pending.total()), (5, 0));
+            break;
+        }
+    }
+    assert_eq!(sent, [(1, 1); 5]);
+}

@@ -32,6 +32,19 @@ pub(super) struct Entry {
     /// Start timestamp, 0 if unknown.
     pub(super) st: TimestampMs,
     pub(super) value: Value,
+    /// Exemplars that go with it.
+    #[allow(clippy::box_collection, reason = "most have none, and many entries wait")]
+    pub(super) exemplars: Option<Box<Vec<Attached>>>,
+}
+
+/// An exemplar that goes with a sample of its series: by 2.0 none may come alone.
+#[derive(Clone, Debug)]
+pub(super) struct Attached {
+    /// The log's record that it comes from.
+    pub(super) record: u64,
+    pub(super) labels: Labels,
+    pub(super) value: f64,
+    pub(super) t: TimestampMs,
 }
 
 #[derive(Clone, Debug)]
@@ -63,6 +76,11 @@ impl Value {
 impl Entry {
     pub(super) fn kind(&self) -> Kind {
         self.value.kind()
+    }
+
+    /// Those that go with it.
+    pub(super) fn attached(&self) -> &[Attached] {
+        self.exemplars.as_deref().map_or(&[], Vec::as_slice)
     }
 }
 
@@ -127,9 +145,11 @@ impl BodyWriter {
         for e in entries {
             if e.t < from_ms {
                 *too_old.of(e.kind()) += 1;
+                too_old.exemplars += e.attached().len() as u64;
                 continue;
             }
             *body.counts.of(e.kind()) += 1;
+            body.counts.exemplars += e.attached().len() as u64;
             body.span_ms = (body.span_ms.0.min(e.t), body.span_ms.1.max(e.t));
             match protocol {
                 Protocol::V1 => put_v1(&mut self.raw, e),
@@ -165,11 +185,16 @@ fn put_v2(out: &mut write_v2::RequestWriter, e: &Entry) {
         help: Cow::Borrowed(&m.help),
         unit: Cow::Borrowed(&m.unit),
     });
-    out.put_series(e.labels.pairs(), &metadata, |w| match &e.value {
-        Value::Float(v) => w.sample(e.t, *v, e.st),
-        Value::Histogram(OwnedHistogram::Integer(h)) => w.histogram(e.t, e.st, h),
-        Value::Histogram(OwnedHistogram::Float(h)) => w.float_histogram(e.t, e.st, h),
-        Value::Exemplar(x) => w.exemplar(x.0.pairs(), x.1, e.t),
+    out.put_series(e.labels.pairs(), &metadata, |w| {
+        match &e.value {
+            Value::Float(v) => w.sample(e.t, *v, e.st),
+            Value::Histogram(OwnedHistogram::Integer(h)) => w.histogram(e.t, e.st, h),
+            Value::Histogram(OwnedHistogram::Float(h)) => w.float_histogram(e.t, e.st, h),
+            Value::Exemplar(x) => w.exemplar(x.0.pairs(), x.1, e.t),
+        }
+        for x in e.attached() {
+            w.exemplar(x.labels.pairs(), x.value, x.t);
+        }
     });
 }
 
@@ -194,6 +219,9 @@ pub(super) fn describe(entries: &[Entry]) -> String {
         let _ = write!(text, " @{}", e.t);
         if e.st != 0 {
             let _ = write!(text, " since {}", e.st);
+        }
+        for x in e.attached() {
+            let _ = write!(text, " exemplar {} {} @{}", x.labels, x.value, x.t);
         }
     }
     text

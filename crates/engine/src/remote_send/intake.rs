@@ -3,7 +3,7 @@
 use model::{Labels, TimestampMs, is_stale_nan};
 use tsdb::tail::{RefExemplar, RefHistogram, RefSample, TailItem};
 
-use super::entry::{Entry, Protocol, Value};
+use super::entry::{Attached, Entry, Kind, Protocol, Value};
 use super::nhcb::{Classic, is_custom, is_stale};
 use super::queue::Queue;
 
@@ -125,11 +125,39 @@ impl Queue {
 
     fn take_exemplar(&mut self, e: RefExemplar, read: &Read, limits: Limits) {
         let bucket = self.converter.as_ref().and_then(|c| c.bucket_of(e.series, e.v)).cloned();
+        let sent_as = bucket.clone().or_else(|| self.series.get(e.series)?.labels.clone());
+        if self.options.protocol == Protocol::V2
+            && read.t >= limits.0
+            && let Some(labels) = &sent_as
+            && let Some(sample) = self.pending_sample(e.series, labels)
+        {
+            let attached = Attached { record: read.record, labels: e.labels, value: e.v, t: read.t };
+            sample.exemplars.get_or_insert_default().push(attached);
+            self.read.exemplars += 1;
+            self.pending.exemplars += 1;
+            return;
+        }
         let value = Value::Exemplar(Box::new((e.labels, e.v)));
         match bucket {
             Some(bucket) if read.t >= limits.0 => self.push(read, bucket, value, limits.1),
             _ => self.put(read, value, limits),
         }
+    }
+
+    /// The newest sample of a series, sent as `labels`, that is in no request yet.
+    fn pending_sample(&mut self, series: u64, labels: &Labels) -> Option<&mut Entry> {
+        let last = self.series.get(series)?.last;
+        let n = self.shards.len() as u64;
+        let shard = &mut self.shards[(series % n) as usize];
+        let mut at = last.wrapping_sub(shard.drained) as usize;
+        loop {
+            let e = shard.pending.get(at).filter(|e| e.series == series)?;
+            if e.labels == *labels && !matches!(e.value, Value::Exemplar(_)) {
+                break;
+            }
+            at = at.checked_sub(1)?;
+        }
+        shard.pending.get_mut(at)
     }
 
     /// Puts the samples of classic series into the shard of the series that they come from.
@@ -163,14 +191,21 @@ impl Queue {
     #[inline]
     fn push(&mut self, read: &Read, labels: Labels, value: Value, now_ns: u64) {
         let Read { series, record, t, st } = *read;
-        let metadata = self.series.get(series).and_then(|known| known.metadata.clone());
         let kind = value.kind();
         let n = self.shards.len() as u64;
         let shard = &mut self.shards[(series % n) as usize];
         if shard.pending.is_empty() {
             shard.since_ns = now_ns;
         }
-        shard.pending.push_back(Entry { series, record, labels, metadata, t, st, value });
+        let mut metadata = None;
+        if let Some(known) = self.series.get_mut(series) {
+            metadata = known.metadata.clone();
+            if kind != Kind::Exemplar {
+                known.last = shard.drained.wrapping_add(shard.pending.len() as u32);
+            }
+        }
+        let exemplars = None;
+        shard.pending.push_back(Entry { series, record, labels, metadata, t, st, value, exemplars });
         *self.read.of(kind) += 1;
         *self.pending.of(kind) += 1;
         self.highest_ms = self.highest_ms.max(t);

@@ -7,7 +7,7 @@ use model::TimestampMs;
 use storage::Clock;
 use tsdb::tail::{Tail, TailCounts, TailItem};
 
-use super::entry::{BodyWriter, Counts, Entry, RequestBody, describe};
+use super::entry::{BodyWriter, Counts, Entry, Kind, RequestBody, describe};
 use super::names::NamePool;
 use super::nhcb::ClassicConverter;
 use super::position::{PositionFile, Remembered};
@@ -45,6 +45,8 @@ pub(super) struct Shard {
     pub(super) pending: VecDeque<Entry>,
     /// Since when the first has been waiting, at the most.
     pub(super) since_ns: u64,
+    /// How many have gone into requests before the first, around 2^32.
+    pub(super) drained: u32,
 }
 
 pub(super) struct Queue {
@@ -214,6 +216,10 @@ impl Queue {
         for e in entries {
             *self.pending.of(e.kind()) -= 1;
             self.tally.finish(e.record);
+            for x in e.attached() {
+                self.pending.exemplars -= 1;
+                self.tally.finish(x.record);
+            }
         }
     }
 
@@ -226,6 +232,11 @@ impl Queue {
                 let to = &mut self.shards[(entry.series % shards as u64) as usize];
                 to.since_ns =
                     if to.pending.is_empty() { shard.since_ns } else { to.since_ns.min(shard.since_ns) };
+                if let Some(known) =
+                    self.series.get_mut(entry.series).filter(|_| entry.kind() != Kind::Exemplar)
+                {
+                    known.last = to.pending.len() as u32;
+                }
                 to.pending.push_back(entry);
             }
         }
@@ -289,7 +300,10 @@ impl Queue {
                 self.tail = Some(tail);
                 self.tally = Tally::new(done);
                 self.in_flight.clear();
-                self.shards.iter_mut().for_each(|s| s.pending.clear());
+                for s in &mut self.shards {
+                    s.drained = s.drained.wrapping_add(s.pending.len() as u32);
+                    s.pending.clear();
+                }
                 self.pending = Counts::default();
                 true
             }
@@ -314,8 +328,17 @@ impl Queue {
             if s.pending.is_empty() || s.pending.len() < most && !is_due {
                 return Ok(None);
             }
-            let n = s.pending.len().min(most);
+            let mut room = most;
+            let fits = |e: &&Entry| {
+                let size = 1 + e.attached().len();
+                // One that is too large alone goes alone.
+                let fits = size <= room || room == most;
+                room = room.saturating_sub(size);
+                fits
+            };
+            let n = s.pending.iter().take_while(fits).count();
             let entries: Vec<Entry> = s.pending.drain(..n).collect();
+            s.drained = s.drained.wrapping_add(n as u32);
             s.since_ns = now_ns;
             let from_ms = self.oldest_ms();
             let written =

@@ -28,6 +28,8 @@ pub(super) struct Known {
     pub(super) metadata: Option<Arc<Metadata>>,
     /// The last segment that named it.
     segment: u32,
+    /// Where its newest sample is in its shard, counted from the shard's first, around 2^32.
+    pub(super) last: u32,
 }
 
 /// All series by reference.
@@ -51,6 +53,11 @@ impl SeriesMap {
         self.series.get(&series)
     }
 
+    #[inline]
+    pub(super) fn get_mut(&mut self, series: u64) -> Option<&mut Known> {
+        self.series.get_mut(&series)
+    }
+
     pub(super) fn knows(&self, series: u64) -> bool {
         self.series.contains_key(&series)
     }
@@ -67,7 +74,7 @@ impl SeriesMap {
         }
         let labels = self.rename(labels).map(|labels| self.names.share(labels));
         let metadata = labels.as_ref().and_then(|l| self.described_by(l, None));
-        self.series.insert(series, Known { labels, metadata, segment });
+        self.series.insert(series, Known { labels, metadata, segment, last: 0 });
     }
 
     fn rename(&mut self, labels: Labels) -> Option<Labels> {
