@@ -47,7 +47,7 @@ it('does not send what it missed while it was slow', async () => {
     names.length === 3 ? new Promise((resolve) => (release = resolve)) : Promise.resolve(),
   );
   await clock.advance(60_000);
-  clock.advance(300_000);
+  await clock.advance(300_000);
   release();
   await settle();
   await clock.advance(0);
