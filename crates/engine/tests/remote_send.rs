@@ -209,7 +209,7 @@ fn histograms_with_custom_buckets_become_classic_ones() {
         world.scrape(&target, 15, "# TYPE g gauge\ng 1\n");
         let heard = drain(&sender, protocol, 2);
         let rest = "dc=\"eu\", instance=\"h:1\", job=\"j\"";
-        let names: Vec<&String> = heard.keys().filter(|name| name.contains("\"h")).collect();
+        let names: Vec<&String> = heard.keys().filter(|name| name.starts_with("{__name__=\"h_")).collect();
         assert_eq!(
             names,
             [
