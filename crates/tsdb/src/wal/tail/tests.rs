@@ -189,8 +189,10 @@ fn late_samples_in_blocks_are_still_read() {
     let mut heard = Heard::default();
     heard.read(&mut tail);
     heard.samples.sort();
+    // One that another overtook between append and commit is in both logs.
+    heard.samples.dedup();
     assert_eq!(heard.trouble, Vec::<String>::new());
-    assert_eq!(heard.samples, sent);
+    assert!(heard.samples == sent, "{} of {}", heard.samples.len(), sent.len());
     // What has been read is not kept.
     tail.release(tail.position());
     assert_eq!(kept(), []);
