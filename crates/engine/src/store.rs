@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use model::{Matcher, TimestampMs};
-use storage::{Appender, ExemplarQuerier, ExemplarSeries, Querier, Queryable, StorageError};
+use storage::{Appender, ChunkQuerier, ExemplarQuerier, ExemplarSeries, Querier, Queryable, StorageError};
 #[cfg(not(target_family = "wasm"))]
 use tsdb::agent::AgentDb;
 use tsdb::block::BlockMeta;
@@ -63,6 +63,23 @@ impl Store {
 
     pub(crate) fn tail(&self, from: Option<TailPosition>) -> Result<Tail, StorageError> {
         both!(self.tail(from))
+    }
+
+    /// Where the blocks begin; `None` where there are none.
+    pub(crate) fn first_block_ms(&self) -> Option<TimestampMs> {
+        match self {
+            Self::Server(db) => db.first_block_ms(),
+            #[cfg(not(target_family = "wasm"))]
+            Self::Agent(_) => None,
+        }
+    }
+
+    pub(crate) fn chunk_querier(
+        &self,
+        start_ms: TimestampMs,
+        end_ms: TimestampMs,
+    ) -> Result<Box<dyn ChunkQuerier>, StorageError> {
+        server!(self.chunk_querier(start_ms, end_ms))
     }
 
     pub(crate) fn num_series(&self) -> u64 {

@@ -5,7 +5,7 @@ use std::vec::IntoIter;
 
 use model::{Labels, TimestampMs};
 use storage::{ChunkSeriesSet, EncodedChunk};
-use tsdb::{Db, cut_chunk};
+use tsdb::cut_chunk;
 use wire::read_stream::{Chunk, put_chunked_series, put_frame};
 use wire::writer::varint_len;
 
@@ -13,6 +13,7 @@ use super::request::Question;
 use super::{asks_for_something, with_external};
 use crate::error::EngineError;
 use crate::stop::Stop;
+use crate::store::Store;
 
 /// A piece ends behind the frame with which it has so many bytes.
 const PIECE_BYTES: usize = 512 << 10;
@@ -54,7 +55,7 @@ impl Frames {
     }
 
     /// The next piece; empty only at the end.
-    pub(super) fn fill(&mut self, db: &Db, stop: &Stop) -> Result<Vec<u8>, EngineError> {
+    pub(super) fn fill(&mut self, db: &Store, stop: &Stop) -> Result<Vec<u8>, EngineError> {
         let mut out = Vec::new();
         while out.len() < PIECE_BYTES {
             stop.check()?;
@@ -82,7 +83,7 @@ impl Frames {
 }
 
 impl OpenSet {
-    fn new(db: &Db, question: &Question, stop: &Stop) -> Result<Self, EngineError> {
+    fn new(db: &Store, question: &Question, stop: &Stop) -> Result<Self, EngineError> {
         let Question { start_ms, end_ms, matchers, hints } = question;
         let querier = db.chunk_querier(*start_ms, *end_ms)?;
         let set = stop.select_chunks(querier.as_ref(), hints, matchers)?;

@@ -5,7 +5,6 @@ use chunk::{ChunkError, Encoding};
 use model::{Columns, Labels, TimestampMs};
 use promql::QueryError;
 use storage::{EncodedChunk, StorageError};
-use tsdb::Db;
 use wire::snappy::BlockWriter;
 use wire::write_v1::{SeriesWriter, put_series};
 use wire::writer::put_varint;
@@ -15,6 +14,7 @@ use super::{Fault, Refusal, asks_for_something, with_external};
 use crate::body::Body;
 use crate::error::{EngineError, ErrorCode};
 use crate::stop::Stop;
+use crate::store::Store;
 
 /// `ReadResponse.results`.
 const RESULT_TAG: u8 = 0x0a;
@@ -33,7 +33,7 @@ pub(super) struct Limits {
 
 /// Answers all questions.
 pub(super) fn answer(
-    db: &Db,
+    db: &Store,
     questions: &[Question],
     external: &Labels,
     limits: Limits,
@@ -60,7 +60,7 @@ pub(super) fn answer(
 
 #[allow(clippy::too_many_arguments)]
 fn put_result(
-    db: &Db,
+    db: &Store,
     question: &Question,
     external: &Labels,
     limits: Limits,

@@ -8,7 +8,6 @@ use model::{Columns, Labels, Matcher, TimestampMs};
 use storage::{
     LabelHints, LabelQuerier, Querier, Queryable, SelectHints, SeriesSet, StorageError, merge_queriers,
 };
-use tsdb::Db;
 
 use super::reads::{Found, Shared, Stores};
 
@@ -21,7 +20,7 @@ pub(super) struct Answers {
 }
 
 pub(super) struct RemoteStore<'a> {
-    pub(super) db: &'a Db,
+    pub(super) db: &'a Store,
     pub(super) shared: Arc<Shared>,
     pub(super) answers: Arc<Answers>,
 }
