@@ -28,6 +28,7 @@ function withBoth(
 }
 
 const now = Date.now();
+const MIB = 1024 * 1024;
 
 /** All samples of the last minutes, and exemplars. */
 async function stored(url: string): Promise<unknown> {
@@ -316,13 +317,33 @@ describe.skipIf(prometheus === undefined)('the same series as Prometheus', () =>
 });
 
 /** Requests that are refused. Where texts are Go's own, or tell both values of a duplicate, only the statuses are compared. */
-const bad: [name: string, body: () => string, headers: Record<string, string>, sameText: boolean][] = [
+const bad: [
+  name: string,
+  body: () => string | Uint8Array<ArrayBuffer>,
+  headers: Record<string, string>,
+  sameText: boolean,
+][] = [
   ['no JSON', () => '{', {}, false],
   ['another type', () => '', { 'content-type': 'text/plain' }, true],
   ['a type with a parameter', () => '{}', { 'content-type': 'application/json; charset=utf-8' }, true],
   ['another encoding', () => '', { 'content-encoding': 'zstd' }, true],
   ['no gzip', () => 'this is no gzip body', { 'content-encoding': 'gzip' }, true],
   ['cut gzip', () => '', { 'content-encoding': 'gzip' }, false],
+  [
+    'a gzip body without its end',
+    () => Uint8Array.from(gzipSync(otlpBody([metric({ gauge: { dataPoints: [] } })])).subarray(0, -12)),
+    { 'content-encoding': 'gzip' },
+    false,
+  ],
+  // Prometheus reads 32 MiB and finds no whole request in them; we say that it is too large.
+  ['too long a body', () => `{"a":"${'x'.repeat(33 * MIB)}"}`, {}, false],
+  ['a bomb', () => bomb(Buffer.alloc(64 * MIB, ' ')), { 'content-encoding': 'gzip' }, false],
+  [
+    'a bomb of protobuf',
+    () => bomb(Buffer.concat([Buffer.from('0a8080804012', 'hex'), Buffer.alloc(128 * MIB)])),
+    { 'content-encoding': 'gzip', 'content-type': 'application/x-protobuf' },
+    false,
+  ],
   ['no protobuf', () => '\x0a\x05\x01', { 'content-type': 'application/x-protobuf' }, false],
   ['a wrong wire type', () => '\x08\x01', { 'content-type': 'application/x-protobuf' }, false],
   ['numbers out of range', () => otlpBody([metric({ gauge: { dataPoints: [{ flags: '4294967296' }] } })]), {}, false],
@@ -391,6 +412,10 @@ const bad: [name: string, body: () => string, headers: Record<string, string>, s
     true,
   ],
 ];
+
+function bomb(of: Buffer): Uint8Array<ArrayBuffer> {
+  return Uint8Array.from(gzipSync(of));
+}
 
 function metric(of: object): SentResource {
   return { attributes: { 'service.name': 's' }, metrics: [{ name: 'm', ...of }] };

@@ -79,6 +79,7 @@ it.each(PEERS.filter(({ program }) => program !== undefined))('$name', { timeout
     userAgent: 'Narthex/test',
     flushDeadlineMs: 5000,
     typeAndUnitLabels: false,
+    targetMetadata: () => [],
   });
   const text = `global: {external_labels: {dc: eu}}\nremote_write:\n- url: http://${address}/api/v1/write\n  protobuf_message: ${peer.message}\n  queue_config: {batch_send_deadline: 100ms, min_shards: 2}\n`;
   await storage.applyConfig(parseConfig(text, 'test.yml').config);

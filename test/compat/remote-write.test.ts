@@ -45,6 +45,22 @@ const request = (...series: SentSeries[]) => encodeRequest(series);
 const plain = (text: string) => Uint8Array.from(Buffer.from(text, 'latin1'));
 const histogram = { t: now, count: 3, sum: 1, schema: 0, positiveSpans: [[0, 1]] as [number, number][], positive: [3] };
 
+/** A block of snappy that becomes `bytes` zeroes: one, and copies of what is before. */
+function bomb(bytes: number): Uint8Array<ArrayBuffer> {
+  const head: number[] = [];
+  for (let rest = bytes; ; rest = Math.floor(rest / 128)) {
+    if (rest < 128) {
+      head.push(rest);
+      break;
+    }
+    head.push((rest % 128) + 128);
+  }
+  const copies = Buffer.alloc(Math.ceil((bytes - 64) / 64) * 3);
+  for (let i = 0; i < copies.length; i += 3) copies.set([(63 << 2) | 2, 64, 0], i);
+  const literal = Buffer.concat([Buffer.from([60 << 2, 63]), Buffer.alloc(64)]);
+  return Uint8Array.from(Buffer.concat([Buffer.from(head), literal, copies]));
+}
+
 const cases: Sent[] = [
   { name: 'the first', body: request({ labels: { __name__: 'a' }, samples: [sample(0, 1)] }) },
   { name: 'another type', body: plain(''), type: 'text/plain' },
@@ -55,9 +71,19 @@ const cases: Sent[] = [
   { name: 'no snappy', body: plain('this is no snappy block') },
   { name: 'a length that it does not have', body: plain('\xff\xff\x07\x00a') },
   { name: 'a bomb', body: plain('\xff\xff\xff\xff\x07\x00') },
+  { name: 'a bomb that goes off', body: bomb(40 * MB) },
+  { name: 'a bomb just within the limit, of nothing', body: bomb(31 * MB), otherText: true },
+  { name: 'a length that is too small', body: plain('\x01\x0cabcd') },
+  { name: 'a copy from before the beginning', body: plain('\x08\x0cabcd\x01\x09') },
+  { name: 'a length of more than 32 bits', body: plain('\xff\xff\xff\xff\xff\xff\xff\xff\x7f\x00') },
   { name: 'too long a body', body: new Uint8Array(33 * MB) },
-  { name: 'no protobuf', body: plain('\x03\x08\x2a\x05\x01'), otherText: true },
-  { name: 'a wrong wire type', body: plain('\x02\x04\x28\x01'), otherText: true },
+  { name: 'no protobuf', body: plain('\x03\x08\x2a\x05\x01') },
+  { name: 'a wrong wire type', body: plain('\x02\x04\x28\x01') },
+  { name: 'a wrong wire type of 1.0', body: plain('\x02\x04\x08\x01'), type: REMOTE_WRITE_1 },
+  { name: 'a sample that is none', body: plain('\x06\x14\x0a\x04\x12\x02\x08\x01'), type: REMOTE_WRITE_1 },
+  { name: 'a number without end', body: plain(`\x0b\x28${'\xff'.repeat(11)}`) },
+  { name: 'a field 0', body: plain('\x01\x00\x00') },
+  { name: 'a wire type that does not exist', body: plain('\x01\x00\x3e') },
   { name: 'no samples', body: request({ labels: { __name__: 'b' } }) },
   { name: 'no name', body: request({ labels: { x: '1' }, samples: [sample(0, 1)] }) },
   { name: 'an empty label name', body: request({ labels: { __name__: 'b', '': '1' }, samples: [sample(0, 1)] }) },

@@ -47,7 +47,7 @@ describe('the receiver', () => {
     const damaged = await post(literal([0x0a, 9]), proto);
     expect(damaged.status).toBe(400);
     expect(damaged.headers.get('content-type')).toBe('text/plain; charset=utf-8');
-    expect(await damaged.text()).toMatch(/^protobuf: .*\n$/);
+    expect(await damaged.text()).toBe('unexpected EOF\n');
     expect((await post(new Uint8Array(32 * 1024 * 1024 + 1), proto)).status).toBe(413);
     expect((await fetch(`${server.url}/api/v1/write`)).status).toBe(405);
   });

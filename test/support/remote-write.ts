@@ -25,8 +25,12 @@ export interface SentHistogram {
   bounds?: number[];
 }
 
+/** The types of metadata, by number. */
+const TYPES = ['unknown', 'counter', 'gauge', 'histogram', 'gaugehistogram', 'summary', 'info', 'stateset'] as const;
+
 export interface SentSeries {
   labels: Record<string, string>;
+  metadata?: { type: (typeof TYPES)[number]; help: string; unit: string };
   /** `NaN` is a stale marker, `'NaN'` the ordinary one. */
   samples?: { t: number; st?: number; v: number | 'NaN' }[];
   histograms?: SentHistogram[];
@@ -50,21 +54,31 @@ export function encodeRequest(series: SentSeries[]): Uint8Array<ArrayBuffer> {
       .sort(([a], [b]) => (a < b ? -1 : 1))
       .flat()
       .map((text) => symbols.get(text) ?? symbols.set(text, symbols.size).size - 1);
-  const encoded = series.map((each) => field(5, encodeSeries(each, refs)));
+  const symbol = (text: string): number => symbols.get(text) ?? symbols.set(text, symbols.size).size - 1;
+  const encoded = series.map((each) => field(5, encodeSeries(each, refs, symbol)));
   const table = [...symbols.keys()].map((text) => field(4, Buffer.from(text)));
   return literal(Buffer.concat([...table, ...encoded]));
 }
 
 function encodeSeries(
-  { labels, samples = [], histograms = [], exemplars = [] }: SentSeries,
+  { labels, metadata, samples = [], histograms = [], exemplars = [] }: SentSeries,
   refs: (labels: Record<string, string>) => number[],
+  symbol: (text: string) => number,
 ): Buffer {
   return Buffer.concat([
     packed(1, refs(labels)),
     ...samples.map(({ t, st = 0, v }) => field(2, Buffer.concat([double(1, v), int(2, t), int(3, st)]))),
     ...histograms.map((histogram) => field(3, encodeHistogram(histogram))),
     ...exemplars.map(({ labels, t, v }) => field(4, Buffer.concat([packed(1, refs(labels)), double(2, v), int(3, t)]))),
+    ...(metadata ? [field(5, encodeMetadata(metadata, symbol))] : []),
   ]);
+}
+
+function encodeMetadata(
+  { type, help, unit }: NonNullable<SentSeries['metadata']>,
+  symbol: (text: string) => number,
+): Buffer {
+  return Buffer.concat([int(1, TYPES.indexOf(type)), int(3, symbol(help)), int(4, symbol(unit))]);
 }
 
 function encodeHistogram(h: SentHistogram): Buffer {

@@ -17,7 +17,9 @@ function contextWithoutEngine(state: { readiness: Readiness; answers: RequestRec
       enableRemoteWriteReceiver: false,
       remoteWriteMessages: [],
       enableOtlpReceiver: false,
+      remoteRead: { sampleLimit: 0, concurrentLimit: 10, maxBytesInFrame: 1_048_576 },
       pageTitle: '<title>',
+      isAgent: false,
     },
     flags: { 'web.page-title': '<title>' },
     buildInfo: {
@@ -55,6 +57,8 @@ function contextWithoutEngine(state: { readiness: Readiness; answers: RequestRec
     },
     queryCeilings: () => undefined,
     scrapeIntervalMs: () => 15_000,
+    remoteReader: () => undefined,
+    addMetrics: () => undefined,
     onInternalError: () => undefined,
   };
 }

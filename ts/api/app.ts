@@ -14,13 +14,14 @@ import { managementRoutes } from './management.ts';
 import { otlpRoute } from './otlp.ts';
 import { pageRoutes } from './page.ts';
 import { queryRoutes } from './query.ts';
+import { remoteReadRoute } from './remote-read.ts';
 import { remoteWriteRoute } from './remote-write.ts';
 import { sendError, vary } from './respond.ts';
-import { readinessGate } from './route.ts';
+import { readinessGate, serverOnly } from './route.ts';
 import { RouteTable } from './route-table.ts';
 import { ruleRoutes } from './rules.ts';
 import { seriesRoutes } from './series.ts';
-import { replayRoute, statusRoutes } from './status.ts';
+import { databaseRoutes, replayRoute, statusRoutes } from './status.ts';
 import { targetRoutes } from './targets.ts';
 
 /** How long a body may be; the same as with Prometheus. */
@@ -105,12 +106,17 @@ async function routes(app: FastifyInstance, context: ApiContext): Promise<void> 
       replayRoute(api, context);
       await api.register(async (gated) => {
         gated.addHook('preHandler', readinessGate(context));
-        queryRoutes(gated, context);
-        seriesRoutes(gated, context);
+        await gated.register(async (served) => {
+          served.addHook('preHandler', serverOnly(context));
+          queryRoutes(served, context);
+          seriesRoutes(served, context);
+          ruleRoutes(served, context);
+          databaseRoutes(served, context);
+          adminRoutes(served, context);
+        });
         targetRoutes(gated, context);
-        ruleRoutes(gated, context);
         statusRoutes(gated, context);
-        adminRoutes(gated, context);
+        remoteReadRoute(gated, context);
         remoteWriteRoute(gated, context);
         otlpRoute(gated, context);
       });

@@ -1,7 +1,8 @@
 /** What the API asks of the program around it. The server passes one such object in. */
 
 import type { Engine, LabelSet, MetricMetadata, ReplayProgress } from '../core/engine.ts';
-import type { Clock } from '../util/index.ts';
+import type { RemoteReader } from '../core/index.ts';
+import type { Clock, MetricsSource } from '../util/index.ts';
 
 /** Before the log is replayed, in service, and on the way down. */
 export type Readiness = 'starting' | 'ready' | 'stopping';
@@ -100,7 +101,20 @@ export interface ApiOptions {
   /** The messages of remote write that are taken. */
   remoteWriteMessages: string[];
   enableOtlpReceiver: boolean;
+  remoteRead: RemoteReadOptions;
   pageTitle: string;
+  /** Nothing can be asked of an agent's storage. */
+  isAgent: boolean;
+}
+
+/** Bounds of remote read. */
+export interface RemoteReadOptions {
+  /** Samples of one query's answer at most, where it is no stream; 0: any number. */
+  sampleLimit: number;
+  /** Requests answered at once; 0: any number. */
+  concurrentLimit: number;
+  /** Size at which a frame of a stream ends. */
+  maxBytesInFrame: number;
 }
 
 export interface ApiContext {
@@ -116,6 +130,8 @@ export interface ApiContext {
   /** The configuration in force, as YAML with all defaults. */
   configYaml(): string;
   externalLabels(): LabelSet;
+  /** What queries are answered from besides the database; `undefined` where that is nothing. */
+  remoteReader(): RemoteReader | undefined;
   /** `global.scrape_interval`. */
   scrapeIntervalMs(): number;
   /** What a query's own limits may not exceed, 0 for any; `undefined` without the feature `query-cost`. */
@@ -127,6 +143,8 @@ export interface ApiContext {
   reload(): Promise<void>;
   /** Asks the process to end; false where it is ending already. */
   quit(): boolean;
+  /** Adds what a part of the API counts to the metrics of the process. */
+  addMetrics(source: MetricsSource): void;
   /** Told of every route before the first request, and of every answer. */
   onRoute(handler: string): void;
   onAnswer(record: RequestRecord): void;

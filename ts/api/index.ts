@@ -11,6 +11,7 @@ export type {
   BuildInfo,
   DroppedTargetView,
   Readiness,
+  RemoteReadOptions,
   RequestRecord,
   RuntimeInfo,
   TargetsView,

@@ -12,13 +12,16 @@ const METRICS_TYPE = 'text/plain; version=0.0.4; charset=utf-8; escaping=undersc
 
 export function managementRoutes(app: FastifyInstance, context: ApiContext): void {
   const preHandler = readinessGate(context);
-  app.get('/-/healthy', async (_request, reply) => sendText(reply, 200, 'Prometheus Server is Healthy.\n'));
+  const name = context.options.isAgent ? 'Prometheus Agent' : 'Prometheus Server';
+  app.get('/-/healthy', async (_request, reply) => sendText(reply, 200, `${name} is Healthy.\n`));
   app.head('/-/healthy', async (_request, reply) => reply.send());
-  app.get('/-/ready', { preHandler }, async (_request, reply) => sendText(reply, 200, 'Prometheus Server is Ready.\n'));
+  app.get('/-/ready', { preHandler }, async (_request, reply) => sendText(reply, 200, `${name} is Ready.\n`));
   app.head('/-/ready', { preHandler }, async (_request, reply) => reply.send());
   app.get('/version', async (_request, reply) => sendText(reply, 200, `${JSON.stringify(context.buildInfo)}\n`));
   app.get('/metrics', async (request, reply) => sendBytes(request, reply, METRICS_TYPE, await context.metricsText()));
   app.get('/federate', { preHandler }, async (request, reply) => {
+    // Prometheus does not say of this one that an agent has it not.
+    if (context.options.isAgent) return sendText(reply, 500, 'unsupported operation with WAL-only storage\n');
     const match = [...formOf(request).all('match[]')];
     const query = {
       match,

@@ -95,14 +95,16 @@ async function showTargets() {
   } catch { /* shown again in five seconds */ }
 }
 
-document.getElementById('query').addEventListener('submit', (event) => {
-  event.preventDefault();
-  history.replaceState(null, '', '?expr=' + encodeURIComponent(expr.value));
+if (expr) {
+  document.getElementById('query').addEventListener('submit', (event) => {
+    event.preventDefault();
+    history.replaceState(null, '', '?expr=' + encodeURIComponent(expr.value));
+    run();
+  });
+  const params = new URLSearchParams(location.search);
+  expr.value = params.get('expr') ?? params.get('g0.expr') ?? expr.value;
   run();
-});
-const params = new URLSearchParams(location.search);
-expr.value = params.get('expr') ?? params.get('g0.expr') ?? expr.value;
-run();
+}
 showTargets();
 setInterval(showTargets, 5000);
 `;

@@ -3,10 +3,10 @@
  * the order declared, so that of several faults the one Prometheus names is named.
  */
 
-import { messageOf, quote } from '../util/index.ts';
+import { goDuration, messageOf, quote } from '../util/index.ts';
 import { ApiError } from './errors.ts';
 import type { Form } from './form.ts';
-import { goDuration, MAX_TIME_MS, MIN_TIME_MS, parseDuration, parseTime } from './time.ts';
+import { MAX_TIME_MS, MIN_TIME_MS, parseDuration, parseTime } from './time.ts';
 
 /** Reads one parameter of the given name; throws `ApiError`. */
 export type Param<T> = (form: Form, name: string) => T;

@@ -1,12 +1,12 @@
 /** Parameters of queries that the feature `query-cost` adds: limits of one query, and the comparison of costs. */
 
 import type { QueryLimits } from '../core/engine.ts';
-import { messageOf, quote } from '../util/index.ts';
+import { goDuration, messageOf, quote } from '../util/index.ts';
 import type { ApiContext } from './context.ts';
 import { ApiError } from './errors.ts';
 import type { Form } from './form.ts';
 import { guarded, parseGoBool } from './params.ts';
-import { goDuration, parseDuration } from './time.ts';
+import { parseDuration } from './time.ts';
 
 const UINT_MAX = 2n ** 64n - 1n;
 

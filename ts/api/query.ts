@@ -23,7 +23,7 @@ import {
 } from './params.ts';
 import { costLimits, wantsCost } from './query-cost.ts';
 import { acceptEncoding, JSON_TYPE, sendBody, sendData, sendRawData } from './respond.ts';
-import { engineOf, requestSignal } from './route.ts';
+import { askOptions, engineOf, requestSignal } from './route.ts';
 
 /** Points per series that a range query may ask for: a week by the minute, a year by the hour. */
 const MAX_POINTS = 11_000;
@@ -80,7 +80,7 @@ function instantQuery(context: ApiContext, ask: Ask): Handler {
     const params = readParams(spec, formOf(request));
     const limits = queryLimits(request, params, context);
     const body = await named('query', () =>
-      ask({ query: params.query, timeMs: params.time, ...limits }, { signal: requestSignal(reply) }),
+      ask({ query: params.query, timeMs: params.time, ...limits }, askOptions(context, reply)),
     );
     return sendBody(reply, JSON_TYPE, body);
   };
@@ -100,7 +100,7 @@ function rangeQuery(context: ApiContext, ask: Ask): Handler {
     const params = { limit: count, ...readParams(rest, form) };
     const limits = queryLimits(request, params, context);
     const query = { query: params.query, startMs: start, endMs: end, stepMs: Math.max(1, Math.trunc(stepMs)) };
-    const body = await named('query', () => ask({ ...query, ...limits }, { signal: requestSignal(reply) }));
+    const body = await named('query', () => ask({ ...query, ...limits }, askOptions(context, reply)));
     return sendBody(reply, JSON_TYPE, body);
   };
 }

@@ -10,7 +10,7 @@ import { unescapeLabelName } from './label-name.ts';
 import { limit, list, openEnd, openStart, readParams } from './params.ts';
 import { named } from './query.ts';
 import { acceptEncoding, JSON_TYPE, sendBody } from './respond.ts';
-import { engineOf, requestSignal } from './route.ts';
+import { askOptions, engineOf } from './route.ts';
 
 const SPEC = { limit, start: openStart, end: openEnd, 'match[]': list };
 
@@ -21,7 +21,7 @@ export function seriesRoutes(app: FastifyInstance, context: ApiContext): void {
     handler: async (request, reply) => {
       if (formOf(request).all('match[]').length === 0) throw ApiError.badData('no match[] parameter provided');
       const query = await seriesQuery(context, request, true);
-      const body = await engineOf(context).seriesJson(query, { signal: requestSignal(reply) });
+      const body = await engineOf(context).seriesJson(query, askOptions(context, reply));
       return sendBody(reply, JSON_TYPE, body);
     },
   });
@@ -30,7 +30,7 @@ export function seriesRoutes(app: FastifyInstance, context: ApiContext): void {
     url: '/labels',
     handler: async (request, reply) => {
       const query = await seriesQuery(context, request);
-      const body = await engineOf(context).labelNamesJson(query, { signal: requestSignal(reply) });
+      const body = await engineOf(context).labelNamesJson(query, askOptions(context, reply));
       return sendBody(reply, JSON_TYPE, body);
     },
   });
@@ -38,7 +38,7 @@ export function seriesRoutes(app: FastifyInstance, context: ApiContext): void {
     const name = unescapeLabelName(request.params.name);
     if (name === '') throw ApiError.badData(`invalid label name: ${quote(name)}`);
     const query = await seriesQuery(context, request);
-    const body = await engineOf(context).labelValuesJson(name, query, { signal: requestSignal(reply) });
+    const body = await engineOf(context).labelValuesJson(name, query, askOptions(context, reply));
     return sendBody(reply, JSON_TYPE, body);
   });
 }

@@ -17,6 +17,10 @@ export function statusRoutes(app: FastifyInstance, context: ApiContext): void {
   app.get('/status/buildinfo', async (request, reply) => sendData(request, reply, context.buildInfo));
   app.get('/status/flags', async (request, reply) => sendData(request, reply, context.flags));
   app.get('/features', async (request, reply) => sendData(request, reply, features(context)));
+}
+
+/** What there is to say about the database, where there is one. */
+export function databaseRoutes(app: FastifyInstance, context: ApiContext): void {
   app.get('/status/tsdb', async (request, reply) => {
     const limit = tsdbLimit(formOf(request));
     const body = await engineOf(context).statusTsdbJson(limit);
@@ -56,6 +60,6 @@ function features({ options }: ApiContext): object {
       time_range_labels: true,
       time_range_series: true,
     },
-    prometheus: { agent_mode: false, server_mode: true },
+    prometheus: { agent_mode: options.isAgent, server_mode: !options.isAgent },
   };
 }

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { goDuration, MAX_TIME_MS, MIN_TIME_MS, parseDuration, parseTime } from './time.ts';
+import { MAX_TIME_MS, MIN_TIME_MS, parseDuration, parseTime } from './time.ts';
 
 describe('parseTime', () => {
   const good: [string, number][] = [
@@ -66,19 +66,5 @@ describe('parseDuration', () => {
   ];
   it.each(bad)('refuses %j', (text, message) => {
     expect(() => parseDuration(text)).toThrow(new RangeError(message));
-  });
-});
-
-describe('goDuration', () => {
-  const printed: [number, string][] = [
-    [0, '0s'],
-    [-1000, '-1s'],
-    [90_500, '1m30.5s'],
-    [3_600_000, '1h0m0s'],
-    [250, '250ms'],
-    [0.5, '500µs'],
-  ];
-  it.each(printed)('prints %d ms', (ms, text) => {
-    expect(goDuration(ms)).toBe(text);
   });
 });

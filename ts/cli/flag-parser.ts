@@ -4,7 +4,7 @@ import { type Command, CommanderError, InvalidArgumentError, Option } from 'comm
 import { formatBytes, formatDuration, messageOf, parseBytes, parseDuration } from '../util/index.ts';
 import type { FlagSpec } from './server-flags.ts';
 
-/** Values by flag name; `given` holds the flags that were on the command line. */
+/** Values by flag name; `given` holds the flags that were on the command line, in their order there. */
 export class FlagValues {
   readonly #specs: ReadonlyMap<string, FlagSpec>;
   readonly #values: ReadonlyMap<string, unknown>;
@@ -68,10 +68,13 @@ export function addFlags(command: Command, specs: readonly FlagSpec[]): void {
   }
 }
 
-/** The values that `command` has parsed. */
-export function flagValues(command: Command, specs: readonly FlagSpec[]): FlagValues {
+/** The values that `command` has parsed of `args`, in the order in which they stand there. */
+export function flagValues(command: Command, specs: readonly FlagSpec[], args: readonly string[] = []): FlagValues {
   const values = new Map<string, unknown>();
-  for (const spec of specs) {
+  const place = ({ name }: FlagSpec): number =>
+    args.findIndex((arg) => [`--${name}`, `--no-${name}`].some((flag) => arg === flag || arg.startsWith(`${flag}=`)));
+  const places = new Map(specs.map((spec) => [spec, place(spec)]));
+  for (const spec of [...specs].sort((a, b) => (places.get(a) ?? 0) - (places.get(b) ?? 0))) {
     const key = new Option(`--${spec.name}`).attributeName();
     if (command.getOptionValueSource(key) === 'cli') values.set(spec.name, command.getOptionValue(key));
   }
@@ -141,6 +144,7 @@ function placeholder(spec: FlagSpec): string {
 }
 
 function describe(spec: FlagSpec): string {
+  const mode = spec.mode === undefined ? '' : ` Use with ${spec.mode} mode only.`;
   const initial = spec.default === '' ? '' : ` (default ${spec.default})`;
-  return `${spec.help}${initial}${spec.inert ? ' Accepted, without effect yet.' : ''}`;
+  return `${spec.help}${mode}${initial}${spec.inert ? ' Accepted, without effect yet.' : ''}`;
 }

@@ -6,6 +6,7 @@ import { narthexVersion, PROMETHEUS_VERSION } from '../server/index.ts';
 import { messageOf } from '../util/index.ts';
 import { addFlags, flagValues, isHelp, plainSwitches } from './flag-parser.ts';
 import { addPromqlCommands } from './promql.ts';
+import { addPushCommands } from './push.ts';
 import { runServer } from './run-server.ts';
 import { SERVER_FLAGS } from './server-flags.ts';
 import { startOptions } from './start.ts';
@@ -19,11 +20,12 @@ const BAD_VALUE = 2;
 /** Runs one command line (without the program's name) to its end; returns the exit code. */
 export async function main(args: readonly string[]): Promise<number> {
   let exitCode = 0;
-  const program = commands((code) => {
+  const plain = plainSwitches(args, SERVER_FLAGS);
+  const program = commands(plain, (code) => {
     exitCode = code;
   });
   try {
-    await program.parseAsync(plainSwitches(args, SERVER_FLAGS), { from: 'user' });
+    await program.parseAsync(plain, { from: 'user' });
     return exitCode;
   } catch (error) {
     if (isHelp(error)) return 0;
@@ -41,7 +43,7 @@ function unexpected(error: unknown): number {
   return 1;
 }
 
-function commands(finish: (exitCode: number) => void): Command {
+function commands(args: readonly string[], finish: (exitCode: number) => void): Command {
   const version = `narthex ${narthexVersion()} (speaks Prometheus ${PROMETHEUS_VERSION}), node ${process.version}, ${process.platform}/${process.arch}`;
   const program = new Command('narthex')
     .description('A monitoring system in the place of Prometheus.')
@@ -58,11 +60,11 @@ function commands(finish: (exitCode: number) => void): Command {
   const server = program
     .command('server')
     .description("Run the server with Prometheus' flags.")
-    .action(async () => finish(await runServer(flagValues(server, SERVER_FLAGS), {})));
+    .action(async () => finish(await runServer(flagValues(server, SERVER_FLAGS, args), {})));
   const start = program
     .command('start')
     .description('Run the server on 127.0.0.1:9090 with a configuration of its own that scrapes itself into ./data.')
-    .action(async () => finish(await runServer(flagValues(start, SERVER_FLAGS), startOptions)));
+    .action(async () => finish(await runServer(flagValues(start, SERVER_FLAGS, args), startOptions)));
   for (const command of [server, start]) {
     addFlags(command, SERVER_FLAGS);
     command.version(version, '--version', 'Print the version.').allowExcessArguments(false);
@@ -72,8 +74,10 @@ function commands(finish: (exitCode: number) => void): Command {
   check
     .command('config <files...>')
     .description('Check configuration files.')
-    .action(async (files: string[]) => finish(await checkConfig(files)));
+    .option('--agent', 'Check them as those of an agent.')
+    .action(async (files: string[], { agent }: { agent?: boolean }) => finish(await checkConfig(files, agent)));
   addPromqlCommands(tool, finish);
+  addPushCommands(tool, finish);
   for (const parent of [program, tool]) addTsdbCommands(parent, finish);
   return program;
 }

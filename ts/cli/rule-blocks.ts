@@ -141,7 +141,7 @@ async function openClient({ url, httpConfigFile }: RuleBlocksOptions): Promise<P
   if (httpConfigFile === undefined) return PrometheusClient.open(url, defaultHttpClient());
   try {
     const config = parseHttpFile(await readFile(httpConfigFile, 'utf8'), httpConfigFile);
-    return await PrometheusClient.open(url, config);
+    return PrometheusClient.open(url, config);
   } catch (error) {
     if (error instanceof ConfigError) throw new Error(`Failed to load HTTP config file: ${error.message}`);
     throw error;

@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { resolve } from 'node:path';
 import { inspect } from 'node:util';
 import { ConfigError } from '../config/index.ts';
-import { EngineError, type EngineFeature } from '../core/index.ts';
+import { type AgentSettings, EngineError, type EngineFeature } from '../core/index.ts';
 import {
   type ConfigSource,
   createLogger,
@@ -16,7 +16,7 @@ import {
   Server,
   type ServerOptions,
 } from '../server/index.ts';
-import { type Logger, messageOf, systemClock } from '../util/index.ts';
+import { type Logger, messageOf, quote, systemClock } from '../util/index.ts';
 import type { FlagValues } from './flag-parser.ts';
 import { FEATURES, SERVER_FLAGS } from './server-flags.ts';
 
@@ -42,6 +42,11 @@ const MIN_AUTO_RELOAD_MS = 1000;
 export async function runServer(flags: FlagValues, defaults: StartOptions): Promise<number> {
   const logger = createLogger(flags.text('log.format') as LogFormat, flags.text('log.level') as LogLevel);
   const quit = new AbortController();
+  const misused = misusedFlags(flags);
+  if (misused !== undefined) {
+    process.stderr.write(`${misused.text}\n`);
+    return misused.exitCode;
+  }
   warnInert(flags, logger);
   let options: ServerOptions | undefined;
   try {
@@ -131,7 +136,8 @@ function serverOptions(
     autoReloadMs: flags.bool('config.auto-reload')
       ? Math.max(MIN_AUTO_RELOAD_MS, flags.number('config.auto-reload-interval'))
       : 0,
-    storage: storageOptions(flags, defaults),
+    storage: flags.bool('agent') ? agentStorage(flags) : storageOptions(flags, defaults),
+    ...(flags.bool('agent') ? { agent: agentSettings(flags) } : {}),
     query: {
       lookbackDeltaMs: flags.number('query.lookback-delta'),
       queryTimeoutMs: flags.number('query.timeout'),
@@ -152,6 +158,11 @@ function serverOptions(
       enableRemoteWriteReceiver: flags.bool('web.enable-remote-write-receiver'),
       remoteWriteMessages: remoteWriteMessages(flags),
       enableOtlpReceiver: flags.bool('web.enable-otlp-receiver'),
+      remoteRead: {
+        sampleLimit: flags.number('storage.remote.read-sample-limit'),
+        concurrentLimit: flags.number('storage.remote.read-concurrent-limit'),
+        maxBytesInFrame: flags.number('storage.remote.read-max-bytes-in-frame'),
+      },
     },
     features: features.filter((name): name is EngineFeature => (FEATURES.engine as readonly string[]).includes(name)),
     extraScrapeMetrics: features.includes('extra-scrape-metrics'),
@@ -198,6 +209,7 @@ function storageOptions(flags: FlagValues, defaults: StartOptions): ServerOption
     walCompression: flags.bool('storage.tsdb.wal-compression') ? compression : 'none',
     noLockfile: flags.bool('storage.tsdb.no-lockfile'),
     ...(walSegmentBytes > 0 ? { walSegmentBytes } : {}),
+    walHeldBytesMax: flags.number('storage.remote.wal-held-size'),
     samplesPerChunk: Math.max(flags.number('storage.tsdb.samples-per-chunk'), 0),
     ...(chunkSegmentBytes > 0 ? { maxBlockChunkSegmentBytes: chunkSegmentBytes } : {}),
     // Looking more often gains nothing; the same bound as Prometheus'.
@@ -205,6 +217,46 @@ function storageOptions(flags: FlagValues, defaults: StartOptions): ServerOption
     delayedCompactionMaxPercent: flags.number('storage.tsdb.delayed-compaction.max-percent'),
     ...(delayCompactFile === '' ? {} : { delayCompactFile }),
   };
+}
+
+function agentStorage(flags: FlagValues): ServerOptions['storage'] {
+  const walSegmentBytes = flags.number('storage.agent.wal-segment-size');
+  if (walSegmentBytes !== 0 && (walSegmentBytes < 10 * MIB || walSegmentBytes > 256 * MIB)) {
+    throw new OptionError("flag 'storage.agent.wal-segment-size' must be set between 10MB and 256MB");
+  }
+  const compression = flags.text('storage.agent.wal-compression-type') as 'snappy' | 'zstd';
+  return {
+    dir: flags.text('storage.agent.path'),
+    walCompression: flags.bool('storage.agent.wal-compression') ? compression : 'none',
+    noLockfile: flags.bool('storage.agent.no-lockfile'),
+    ...(walSegmentBytes > 0 ? { walSegmentBytes } : {}),
+  };
+}
+
+function agentSettings(flags: FlagValues): AgentSettings {
+  return {
+    truncateFrequencyMs: flags.number('storage.agent.wal-truncate-frequency'),
+    minWalMs: flags.number('storage.agent.retention.min-time'),
+    maxWalMs: flags.number('storage.agent.retention.max-time'),
+    checkpointFromMemory: flags.bool('storage.agent.checkpoint-from-in-memory-series'),
+    checkpointBatch: flags.number('storage.agent.checkpoint-batch-size'),
+  };
+}
+
+/** Flags that the mode has no use for, in Prometheus' words and with its exit codes. */
+function misusedFlags(flags: FlagValues): { text: string; exitCode: number } | undefined {
+  const isAgent = flags.bool('agent');
+  const other = isAgent ? 'server' : 'agent';
+  const modes = new Map(SERVER_FLAGS.map(({ name, mode }) => [name, mode]));
+  const misused = [...flags.given].filter((name) => modes.get(name) === other).map((name) => quote(`--${name}`));
+  if (misused.length > 0) {
+    const rule = isAgent ? 'can not be used in agent mode' : 'can only be used in agent mode';
+    return { text: `The following flag(s) ${rule}: [${misused.join(' ')}]`, exitCode: 3 };
+  }
+  if (isAgent && flags.number('storage.agent.checkpoint-batch-size') <= 0) {
+    return { text: '--storage.agent.checkpoint-batch-size must be greater than 0.', exitCode: 1 };
+  }
+  return undefined;
 }
 
 function featureList(flags: FlagValues, logger: Logger): string[] {

@@ -14,6 +14,8 @@ export interface FlagSpec {
   inert?: boolean;
   /** Not in `--help`. */
   hidden?: boolean;
+  /** The only mode that the flag can be used in. */
+  mode?: 'server' | 'agent';
 }
 
 const flag = (name: string, kind: FlagKind, initial: string, help: string, more: Partial<FlagSpec> = {}): FlagSpec => ({
@@ -26,6 +28,8 @@ const flag = (name: string, kind: FlagKind, initial: string, help: string, more:
 
 const inert = { inert: true } as const;
 const hidden = { hidden: true } as const;
+const serverOnly = { mode: 'server' } as const;
+const agentOnly = { mode: 'agent' } as const;
 
 const CONFIG_FLAGS: FlagSpec[] = [
   flag('config.file', 'text', 'prometheus.yml', 'Configuration file path.'),
@@ -66,7 +70,7 @@ const WEB_FLAGS: FlagSpec[] = [
     '.*',
     "Regex for CORS origin, fully anchored. Example: 'https?://(domain1|domain2)\\.com'.",
   ),
-  flag('web.search.max-limit', 'int', '10000', 'Upper bound of limit in the search API.', inert),
+  flag('web.search.max-limit', 'int', '10000', 'Upper bound of limit in the search API.', { ...inert, ...serverOnly }),
 ];
 
 const TSDB_FLAGS: FlagSpec[] = [
@@ -116,54 +120,72 @@ const TSDB_FLAGS: FlagSpec[] = [
 ];
 
 const AGENT_FLAGS: FlagSpec[] = [
-  flag('agent', 'bool', 'false', 'Run as an agent.', inert),
-  flag('storage.agent.path', 'text', 'data-agent/', 'Directory of the agent.', inert),
-  flag('storage.agent.wal-segment-size', 'bytes', '0B', 'Size of segments of the log.', { ...inert, ...hidden }),
-  flag('storage.agent.wal-compression', 'bool', 'true', 'Compress the log.', inert),
-  flag('storage.agent.wal-compression-type', 'enum', 'snappy', 'How the log is compressed.', {
-    ...inert,
-    ...hidden,
-    values: ['snappy', 'zstd'],
-  }),
-  flag('storage.agent.wal-truncate-frequency', 'duration', '', 'How often to truncate the log.', {
-    ...inert,
-    ...hidden,
-  }),
-  flag('storage.agent.retention.min-time', 'duration', '5m', 'Least age of samples to delete.', inert),
-  flag('storage.agent.retention.max-time', 'duration', '4h', 'Age at which samples are deleted.', inert),
-  flag('storage.agent.checkpoint-from-in-memory-series', 'bool', 'false', 'Build checkpoints from memory.', inert),
-  flag('storage.agent.checkpoint-batch-size', 'int', '1000', 'Size of a batch of a checkpoint.', inert),
-  flag('storage.agent.no-lockfile', 'bool', 'false', 'Do not create a lock file.', inert),
+  flag('agent', 'bool', 'false', 'Run as an agent: scrape and receive, send on by remote write, answer no queries.'),
+  ...[
+    flag('storage.agent.path', 'text', 'data-agent/', 'Directory of the agent.'),
+    flag('storage.agent.wal-segment-size', 'bytes', '0B', 'Size at which segments of the log are split.', hidden),
+    flag('storage.agent.wal-compression', 'bool', 'true', 'Compress the log.'),
+    flag('storage.agent.wal-compression-type', 'enum', 'snappy', 'How the log is compressed.', {
+      ...hidden,
+      values: ['snappy', 'zstd'],
+    }),
+    flag('storage.agent.wal-truncate-frequency', 'duration', '', 'How often to truncate the log.', hidden),
+    flag('storage.agent.retention.min-time', 'duration', '5m', 'Samples younger than this stay in the log.'),
+    flag('storage.agent.retention.max-time', 'duration', '4h', 'Samples older than this go, whether sent or not.'),
+    flag('storage.agent.checkpoint-from-in-memory-series', 'bool', 'false', 'Build checkpoints from memory alone.'),
+    flag('storage.agent.checkpoint-batch-size', 'int', '1000', 'Series in a record of a checkpoint from memory.'),
+    flag('storage.agent.no-lockfile', 'bool', 'false', 'Do not create a lock file in the data directory.'),
+  ].map((spec) => ({ ...spec, ...agentOnly })),
 ];
 
 const REMOTE_AND_RULE_FLAGS: FlagSpec[] = [
   flag('storage.remote.flush-deadline', 'duration', '1m', 'How long to flush samples at shutdown.'),
-  flag('storage.remote.read-sample-limit', 'number', '5e7', 'Most samples in one remote read.', inert),
-  flag('storage.remote.read-concurrent-limit', 'int', '10', 'Most concurrent remote reads.', inert),
-  flag('storage.remote.read-max-bytes-in-frame', 'int', '1048576', 'Most bytes in a frame of remote read.', inert),
-  flag('rules.alert.for-outage-tolerance', 'duration', '1h', 'Longest outage after which "for" is restored.', inert),
-  flag('rules.alert.for-grace-period', 'duration', '10m', 'Least time between an alert and restored "for".', inert),
-  flag('rules.alert.resend-delay', 'duration', '1m', 'Least time before an alert is sent again.', inert),
-  flag('rules.max-concurrent-evals', 'int', '4', 'Most independent rules evaluated at once.', inert),
-  flag('alertmanager.notification-queue-capacity', 'int', '10000', 'Notifications waiting at most.', inert),
-  flag('alertmanager.notification-batch-size', 'int', '256', 'Most notifications in a batch.', inert),
-  flag('alertmanager.drain-notification-queue-on-shutdown', 'bool', 'true', 'Send what waits at shutdown.', inert),
+  flag(
+    'storage.remote.wal-held-size',
+    'bytes',
+    '4GiB',
+    'Most bytes of each log that are kept for remote write that is behind, where they would be removed otherwise.',
+  ),
+  ...[
+    flag(
+      'storage.remote.read-sample-limit',
+      'number',
+      '5e7',
+      'Most samples in an answer of remote read to a single query, unless it is streamed. 0 means no limit.',
+    ),
+    flag('storage.remote.read-concurrent-limit', 'int', '10', 'Most concurrent remote reads. 0 means no limit.'),
+    flag(
+      'storage.remote.read-max-bytes-in-frame',
+      'int',
+      '1048576',
+      'Most bytes in a frame of a streamed answer of remote read; a client may have a limit as well.',
+    ),
+    flag('rules.alert.for-outage-tolerance', 'duration', '1h', 'Longest outage after which "for" is restored.', inert),
+    flag('rules.alert.for-grace-period', 'duration', '10m', 'Least time between an alert and restored "for".', inert),
+    flag('rules.alert.resend-delay', 'duration', '1m', 'Least time before an alert is sent again.', inert),
+    flag('rules.max-concurrent-evals', 'int', '4', 'Most independent rules evaluated at once.', inert),
+    flag('alertmanager.notification-queue-capacity', 'int', '10000', 'Notifications waiting at most.', inert),
+    flag('alertmanager.notification-batch-size', 'int', '256', 'Most notifications in a batch.', inert),
+    flag('alertmanager.drain-notification-queue-on-shutdown', 'bool', 'true', 'Send what waits at shutdown.', inert),
+  ].map((spec) => ({ ...spec, ...serverOnly })),
 ];
 
 const SCRAPE_AND_QUERY_FLAGS: FlagSpec[] = [
   flag('scrape.adjust-timestamps', 'bool', 'true', 'Align timestamps to the schedule.', hidden),
   flag('scrape.timestamp-tolerance', 'duration', '2ms', 'How far timestamps are adjusted.', hidden),
   flag('scrape.discovery-reload-interval', 'duration', '5s', 'How often target groups are taken over.', hidden),
-  flag('query.lookback-delta', 'duration', '5m', 'How far back a query looks for a sample.'),
-  flag('query.timeout', 'duration', '2m', 'Longest time a query may take.'),
-  flag('query.max-concurrency', 'int', '20', 'Queries that may run at once.'),
-  flag(
-    'query.max-samples',
-    'number',
-    '50000000',
-    'Most samples a query may hold in memory, as Prometheus counts them.',
-  ),
-  flag('query.max-memory-bytes', 'number', '4294967296', 'Most bytes a query may really take, its answer included.'),
+  ...[
+    flag('query.lookback-delta', 'duration', '5m', 'How far back a query looks for a sample.'),
+    flag('query.timeout', 'duration', '2m', 'Longest time a query may take.'),
+    flag('query.max-concurrency', 'int', '20', 'Queries that may run at once.'),
+    flag(
+      'query.max-samples',
+      'number',
+      '50000000',
+      'Most samples a query may hold in memory, as Prometheus counts them.',
+    ),
+    flag('query.max-memory-bytes', 'number', '4294967296', 'Most bytes a query may really take, its answer included.'),
+  ].map((spec) => ({ ...spec, ...serverOnly })),
 ];
 
 const GENERAL_FLAGS: FlagSpec[] = [
@@ -182,7 +204,7 @@ const GENERAL_FLAGS: FlagSpec[] = [
 export const SERVER_FLAGS: readonly FlagSpec[] = [
   ...CONFIG_FLAGS,
   ...WEB_FLAGS,
-  ...TSDB_FLAGS,
+  ...TSDB_FLAGS.map((spec) => ({ ...spec, ...serverOnly })),
   ...SCRAPE_AND_QUERY_FLAGS,
   ...REMOTE_AND_RULE_FLAGS,
   ...AGENT_FLAGS,
@@ -207,19 +229,12 @@ export const FEATURES = {
     'promql-unquoted-utf8-names',
     'query-cost',
     'st-storage',
+    'st-synthesis',
     'type-and-unit-labels',
     'use-start-timestamps',
     'xor2-encoding',
     'zstd-scrape',
   ],
   scrape: ['extra-scrape-metrics'],
-  inert: [
-    'concurrent-rule-eval',
-    'fast-startup',
-    'old-ui',
-    'openmetrics2',
-    'search-api',
-    'st-synthesis',
-    'use-uncached-io',
-  ],
+  inert: ['concurrent-rule-eval', 'fast-startup', 'old-ui', 'openmetrics2', 'search-api', 'use-uncached-io'],
 } as const;

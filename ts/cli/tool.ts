@@ -3,13 +3,13 @@
 import { ConfigError, formatIssue } from '../config/index.ts';
 import { readConfig } from '../server/index.ts';
 
-/** Checks the files one after the other; 1 where one is wrong. */
-export async function checkConfig(files: readonly string[]): Promise<number> {
+/** Checks the files, an agent's or not, one after the other; 1 where one is wrong. */
+export async function checkConfig(files: readonly string[], isAgent = false): Promise<number> {
   let exitCode = 0;
   for (const file of files) {
     process.stdout.write(`Checking ${file}\n`);
     try {
-      const { warnings } = await readConfig({ file });
+      const { warnings } = await readConfig({ file }, isAgent);
       for (const warning of warnings) process.stdout.write(`  WARNING: ${formatIssue(warning)}\n`);
       process.stdout.write(` SUCCESS: ${file} is valid prometheus config file syntax\n\n`);
     } catch (error) {

@@ -119,16 +119,20 @@ function expandExternalLabels(labels: Record<string, string>, decoding: Decoding
   }
 }
 
+/** Reports the first section that an agent has no use for. */
+export function checkAgent(config: Config, decoding: Decoding): void {
+  const { alerting } = config;
+  const used = {
+    alerting: alerting.alertmanagers.length > 0 || alerting.alert_relabel_configs.length > 0,
+    rule_files: config.rule_files.length > 0,
+    remote_read: config.remote_read.length > 0,
+  };
+  const [key] = Object.entries(used).find(([, isUsed]) => isUsed) ?? [];
+  if (key !== undefined) reportAt(decoding, config, `field ${key} is not allowed in agent mode`, key);
+}
+
 /** Keys that are read and checked, but have no effect yet. */
-const INACTIVE_PATHS = [
-  'global.rule_query_offset',
-  'global.scrape_failure_log_file',
-  'alerting',
-  'rule_files',
-  'tracing',
-  'remote_write',
-  'remote_read',
-];
+const INACTIVE_PATHS = ['global.rule_query_offset', 'alerting', 'rule_files', 'tracing', 'remote_write', 'remote_read'];
 
 function warnInactive(config: object, decoding: Decoding): void {
   for (const path of INACTIVE_PATHS) {

@@ -3,7 +3,7 @@
 import { readFile } from 'node:fs/promises';
 import { dirname, isAbsolute, join } from 'node:path';
 import { messageOf, quote } from '../util/index.ts';
-import { type Config, configType, decodeConfig, decodeScrapeFile } from './config.ts';
+import { type Config, checkAgent, configType, decodeConfig, decodeScrapeFile } from './config.ts';
 import { ConfigError, type Issue } from './errors.ts';
 import { glob } from './glob.ts';
 import { reportAt } from './object.ts';
@@ -27,6 +27,8 @@ export interface LoadOptions {
    * engine knows; without it regular expressions are found wrong only when they are compiled.
    */
   checkRegex?: RegexCheck;
+  /** Refuses what an agent has no use for. */
+  isAgent?: boolean;
 }
 
 const anyRegex: RegexCheck = () => undefined;
@@ -37,6 +39,8 @@ const anyRegex: RegexCheck = () => undefined;
  */
 export function parseConfig(text: string, filename: string, options: LoadOptions = {}): LoadResult {
   const { value, decoding } = decodeConfig(text, filename, options.checkRegex ?? anyRegex);
+  throwIssues(decoding);
+  if (options.isAgent) checkAgent(value, decoding);
   throwIssues(decoding);
   return { config: value, scrapeConfigs: value.scrape_configs, warnings: decoding.source.warnings };
 }

@@ -109,8 +109,7 @@ export const scrapeConfigs = (): Field<ScrapeConfig[]> =>
 
 function warnInactive(config: RawScrapeConfig, decoding: Decoding): void {
   const place = decoding.places.get(config);
-  const inactive = [...INACTIVE_SD_KEYS, 'oauth2'];
-  for (const key of [...inactive, 'scrape_failure_log_file']) {
+  for (const key of INACTIVE_SD_KEYS) {
     const value = config[key as keyof RawScrapeConfig];
     const used = Array.isArray(value) ? value.length > 0 : Boolean(value);
     if (used && place?.keys.has(key)) {

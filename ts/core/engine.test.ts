@@ -92,6 +92,7 @@ describe.each(kinds)('$kind', ({ isThere, make }) => {
     expect(report.error).toBeUndefined();
     expect(report.samplesScraped).toBe(1);
     expect(target.metadata()).toEqual([{ metric: 'a_total', type: 'counter', help: 'Things.', unit: '' }]);
+    expect(target.metadataSize()).toEqual([1, 'counterThings.'.length]);
     const values = await engine.labelValuesJson('__name__', { match: [], startMs: T0, endMs: T0 });
     expect(JSON.parse(await text(values)).data).toContain('a_total');
 

@@ -7,6 +7,7 @@
  * passed in belongs to the core until the promise settles: do not write to it before.
  */
 
+import type { RemoteReadAnswer, RemoteReader, RemoteReadRequest } from './remote-read.ts';
 import type { Sender, SenderOptions } from './sender.ts';
 
 /** Label names and values; the metric name stands under `__name__`. */
@@ -45,10 +46,29 @@ export interface QuerySettings {
   queryMaxDurationMs?: number;
 }
 
+/** What makes a database an agent's: what it takes in it only passes on. A duration or number of 0 stands for the usual. */
+export interface AgentSettings {
+  /** How often the log is truncated. Default two hours. */
+  truncateFrequencyMs?: number;
+  /** What is younger stays in the log. Default five minutes. */
+  minWalMs?: number;
+  /** What is older goes even where it has not been sent. Default four hours. */
+  maxWalMs?: number;
+  /** Whether checkpoints are written from the series in memory. Default false. */
+  checkpointFromMemory?: boolean;
+  /** Series in a record of such a checkpoint. Default 1,000. */
+  checkpointBatch?: number;
+}
+
 /** What a database is opened with. All sizes in bytes. */
 export interface EngineOptions extends StorageSettings, QuerySettings {
   /** The data directory; it is made where it does not exist. `:memory:` keeps everything in memory. */
   dir: string;
+  /**
+   * Opens an agent's database: a log and nothing else, of which nothing can be asked. What is said of blocks and queries
+   * has no effect then, and storage settings count as they are at the start.
+   */
+  agent?: AgentSettings;
   /** Smallest block, and how often the head is cut. Default two hours. */
   minBlockDurationMs?: number;
   /** Longest block that compaction makes. Default: a tenth of the retention, 31 days at most. */
@@ -59,6 +79,8 @@ export interface EngineOptions extends StorageSettings, QuerySettings {
   walCompression?: 'none' | 'snappy' | 'zstd';
   /** Size of a segment of the write-ahead log. Default 128 MiB. */
   walSegmentBytes?: number;
+  /** How many bytes of each log may stay for queues of remote write that are behind. 4 GiB. */
+  walHeldBytesMax?: number;
   /** Do not take the lock file. */
   noLockfile?: boolean;
   /** Samples that a chunk of floats in the head is meant to have. Default 120. */
@@ -104,6 +126,7 @@ export type EngineFeature =
   | 'otlp-deltatocumulative'
   | 'otlp-native-delta-ingestion'
   | 'st-storage'
+  | 'st-synthesis'
   | 'xor2-encoding'
   | 'zstd-scrape'
   | 'promql-experimental-functions'
@@ -249,6 +272,8 @@ export interface Target {
   markStale(timestampMs: number): Promise<void>;
   /** What the last bodies said of their metric families, by name. */
   metadata(): MetricMetadata[];
+  /** How many families `metadata` has, and the bytes of what it says of them. */
+  metadataSize(): number[];
   /** Frees the target's memory. What is under way ends as usual; later calls fail with code `CLOSED`. */
   close(): void;
 }
@@ -270,6 +295,11 @@ export interface Body {
 /** How a query is cut short. Aborting rejects with code `QUERY_CANCELED`. */
 export interface CallOptions {
   signal?: AbortSignal;
+  /**
+   * Servers that queries, and questions for series, are answered from besides the database; an answer of labels says where
+   * they are left out. Native only.
+   */
+  remote?: RemoteReader;
 }
 
 /** What instant and range queries share. */
@@ -470,6 +500,12 @@ export interface Engine {
   openSender(options: SenderOptions): Promise<Sender>;
   /** The body of a request of remote write 1.0 that has nothing but metadata. Native only. */
   remoteMetadata(metadata: MetricMetadata[]): Promise<Uint8Array>;
+
+  /**
+   * Answers a request of remote read, without a deadline. Rejects only where the database cannot read; whatever is wrong
+   * with the request is in the answer. Native only.
+   */
+  remoteRead(request: RemoteReadRequest, options?: CallOptions): Promise<RemoteReadAnswer>;
 
   /** The whole JSON envelope of GET /api/v1/query. */
   queryJson(query: InstantQuery, options?: CallOptions): Promise<Body>;

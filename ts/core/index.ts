@@ -4,7 +4,8 @@
  */
 export * from './engine.ts';
 export { ENGINE_ERRORS, EngineError, type EngineErrorCode, type ErrorType } from './errors.ts';
-export { checkQuery, compileRelabeler, open, openSyntax, ruleGroupHash, startTool } from './native.ts';
+export { checkQuery, compileRelabeler, open, openSyntax, pushBody, ruleGroupHash, startTool } from './native.ts';
+export * from './remote-read.ts';
 export * from './sender.ts';
 export * from './syntax.ts';
 export type { ToolOptions, ToolPiece, ToolRun } from './tools.ts';

@@ -40,6 +40,8 @@ import type {
   ValidationScheme,
 } from './engine.ts';
 import { EngineError } from './errors.ts';
+import type { RemoteEndpoint, RemoteReadAnswer, RemoteReader, RemoteReadRequest } from './remote-read.ts';
+import { askRemotes, type NativeRemoteReads } from './remote-reads.ts';
 import type { Sender, SenderOptions } from './sender.ts';
 import type { Completion, Syntax } from './syntax.ts';
 import type { ToolOptions, ToolRun } from './tools.ts';
@@ -81,6 +83,16 @@ type NativeEngine = {
   queryJson(query: InstantQuery | RangeQuery, cancel?: NativeCancel): Promise<Body>;
   queryCostJson(query: InstantQuery | RangeQuery, scrapeIntervalMs: number, cancel?: NativeCancel): Promise<Body>;
   query(query: InstantQuery | RangeQuery, cancel?: NativeCancel): Promise<ColumnsResult>;
+  openQueryReads(
+    query: InstantQuery | RangeQuery,
+    remotes: readonly RemoteEndpoint[],
+    cancel?: NativeCancel,
+  ): Promise<NativeRemoteReads<NativeCancel>>;
+  openSeriesReads(
+    query: SeriesQuery,
+    remotes: readonly RemoteEndpoint[],
+    cancel?: NativeCancel,
+  ): Promise<NativeRemoteReads<NativeCancel>>;
 };
 
 /** As the interface, but for what JavaScript makes of an absent text and of a list. */
@@ -102,6 +114,7 @@ interface Addon {
   compileRelabeler(rules: RelabelRule[], scheme: ValidationScheme): Relabeler;
   checkQuery(query: string): string | null;
   ruleGroupHash(file: string, name: string): bigint;
+  pushBody(text: Uint8Array, labels: [string, string][], isV2: boolean, nowMs: number): Uint8Array<ArrayBuffer>;
 }
 
 let loaded: Addon | undefined;
@@ -138,6 +151,19 @@ export async function open(
 /** Compiles relabelling rules where no database is open. @throws EngineError naming what is wrong with them */
 export function compileRelabeler(rules: RelabelRule[], scheme: ValidationScheme): Relabeler {
   return checked(() => addon().compileRelabeler(rules, scheme));
+}
+
+/**
+ * The body of a request of remote write, 1.0 or 2.0, with the metrics of a text of format 0.0.4. Series get `labels`, and
+ * samples without a time `nowMs`. Takes as long as the text is: for tools.
+ * @throws EngineError naming what is wrong with the text, and the line
+ */
+export function pushBody(
+  text: Uint8Array,
+  labels: [name: string, value: string][],
+  { isV2, nowMs }: { isV2: boolean; nowMs: number },
+): Uint8Array<ArrayBuffer> {
+  return checked(() => addon().pushBody(text, labels, isV2, nowMs));
 }
 
 /** Starts a tool on a data directory. */
@@ -192,6 +218,11 @@ function checked<T>(call: () => T): T {
   }
 }
 
+/** A question for labels, which other servers cannot be asked: the answer says so where they would have been. */
+function withRemotes(query: SeriesQuery, options: CallOptions | undefined): SeriesQuery {
+  return options?.remote ? Object.assign({ remotes: options.remote.endpoints }, query) : query;
+}
+
 class AddonEngine implements Engine {
   readonly #native: NativeEngine;
   readonly #cancel: new () => NativeCancel;
@@ -233,6 +264,7 @@ class AddonEngine implements Engine {
     return {
       poll: (ask) => settled(() => sender.poll(ask)),
       rebuild: (batch) => settled(() => sender.rebuild(batch)),
+      describe: (batch) => settled(() => sender.describe(batch)),
       close: (finished) => settled(() => sender.close(finished)),
     };
   }
@@ -241,40 +273,58 @@ class AddonEngine implements Engine {
     return settled(() => this.#native.remoteMetadata(metadata));
   }
 
-  queryJson(query: InstantQuery, options?: CallOptions): Promise<Body> {
+  async remoteRead(request: RemoteReadRequest, options?: CallOptions): Promise<RemoteReadAnswer> {
+    const answer = await this.#cancellable(options, (cancel) => this.#native.remoteRead(request, cancel));
+    const { chunks } = answer;
+    if (!chunks) return answer;
+    return { chunks: { next: () => settled(() => chunks.next()), close: () => chunks.close() } };
+  }
+
+  queryJson(query: InstantQuery | RangeQuery, options?: CallOptions): Promise<Body> {
+    if (options?.remote)
+      return this.#remoteQuery(query, options, options.remote, (reads, cancel) => reads.json(cancel));
     return this.#cancellable(options, (cancel) => this.#native.queryJson(query, cancel));
   }
 
   queryRangeJson(query: RangeQuery, options?: CallOptions): Promise<Body> {
-    return this.#cancellable(options, (cancel) => this.#native.queryJson(query, cancel));
+    return this.queryJson(query, options);
   }
 
   queryCostJson(query: InstantQuery | RangeQuery, scrapeIntervalMs: number, options?: CallOptions): Promise<Body> {
     return this.#cancellable(options, (cancel) => this.#native.queryCostJson(query, scrapeIntervalMs, cancel));
   }
 
-  query(query: InstantQuery, options?: CallOptions): Promise<ColumnsResult> {
+  query(query: InstantQuery | RangeQuery, options?: CallOptions): Promise<ColumnsResult> {
+    const values = (reads: NativeRemoteReads<NativeCancel>, cancel?: NativeCancel) => reads.values(cancel);
+    if (options?.remote) return this.#remoteQuery(query, options, options.remote, values);
     return this.#cancellable(options, (cancel) => this.#native.query(query, cancel));
   }
 
   queryRange(query: RangeQuery, options?: CallOptions): Promise<ColumnsResult> {
-    return this.#cancellable(options, (cancel) => this.#native.query(query, cancel));
+    return this.query(query, options);
   }
 
   exemplarsJson(query: ExemplarQuery, options?: CallOptions): Promise<Body | null> {
     return this.#cancellable(options, (cancel) => this.#native.exemplarsJson(query, cancel));
   }
 
-  seriesJson(query: SeriesQuery, options?: CallOptions): Promise<Body> {
+  async seriesJson(query: SeriesQuery, options?: CallOptions): Promise<Body> {
+    const remote = options?.remote;
+    if (remote) {
+      const open = (cancel?: NativeCancel) => this.#native.openSeriesReads(query, remote.endpoints, cancel);
+      const reads = await this.#cancellable(options, open);
+      return this.#remotely(reads, options, remote, (cancel) => reads.json(cancel));
+    }
     return this.#cancellable(options, (cancel) => this.#native.seriesJson(query, cancel));
   }
 
   labelNamesJson(query: SeriesQuery, options?: CallOptions): Promise<Body> {
-    return this.#cancellable(options, (cancel) => this.#native.labelNamesJson(query, cancel));
+    return this.#cancellable(options, (cancel) => this.#native.labelNamesJson(withRemotes(query, options), cancel));
   }
 
   labelValuesJson(name: string, query: SeriesQuery, options?: CallOptions): Promise<Body> {
-    return this.#cancellable(options, (cancel) => this.#native.labelValuesJson(name, query, cancel));
+    const asked = withRemotes(query, options);
+    return this.#cancellable(options, (cancel) => this.#native.labelValuesJson(name, asked, cancel));
   }
 
   federate(query: Parameters<Engine['federate']>[0], options?: CallOptions): Promise<Body> {
@@ -354,6 +404,26 @@ class AddonEngine implements Engine {
     return settled(() => this.#native.close());
   }
 
+  async #remoteQuery<T>(
+    query: InstantQuery | RangeQuery,
+    options: CallOptions,
+    remote: RemoteReader,
+    run: (reads: NativeRemoteReads<NativeCancel>, cancel?: NativeCancel) => Promise<T | null>,
+  ): Promise<T> {
+    const open = (cancel?: NativeCancel) => this.#native.openQueryReads(query, remote.endpoints, cancel);
+    const reads = await this.#cancellable(options, open);
+    return this.#remotely(reads, options, remote, (cancel) => run(reads, cancel));
+  }
+
+  #remotely<T>(
+    reads: NativeRemoteReads<NativeCancel>,
+    options: CallOptions,
+    remote: RemoteReader,
+    run: (cancel?: NativeCancel) => Promise<T | null>,
+  ): Promise<T> {
+    return askRemotes(reads, remote, options.signal, () => this.#cancellable(options, run));
+  }
+
   async #cancellable<T>(
     options: CallOptions | undefined,
     call: (cancel: NativeCancel | undefined) => Promise<T>,
@@ -398,6 +468,10 @@ class AddonTarget implements Target {
 
   metadata(): MetricMetadata[] {
     return checked(() => this.#open().metadata());
+  }
+
+  metadataSize(): number[] {
+    return checked(() => this.#open().metadataSize());
   }
 
   close(): void {

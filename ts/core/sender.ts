@@ -17,6 +17,8 @@ export interface SenderOptions {
   protocol: 'prometheus.WriteRequest' | 'io.prometheus.write.v2.Request';
   sendExemplars: boolean;
   sendNativeHistograms: boolean;
+  /** Whether those with custom buckets are sent as classic ones, also where native ones are not sent. */
+  convertNhcbToClassic: boolean;
   /** Of one request. */
   maxSamplesPerSend: number;
   /** What may wait in a shard before the log is not read on. */
@@ -70,11 +72,25 @@ export interface SenderReport {
   isIdle: boolean;
   pending: SendCounts;
   read: SendCounts;
-  dropped: { tooOld: SendCounts; byRelabelling: SendCounts; unknownSeries: SendCounts; customBuckets: number };
+  dropped: {
+    tooOld: SendCounts;
+    byRelabelling: SendCounts;
+    unknownSeries: SendCounts;
+    /** Histograms that 1.0 cannot carry. */
+    customBuckets: number;
+    /** Histograms that could not be made classic ones. */
+    conversionErrors: number;
+  };
+  /** How often the log was not read on because a shard was full. */
+  enqueueRetries: number;
   /** The highest time that was read; below -9e15 where none was. */
   highestMs: number;
   /** The segment of the log that is being read. */
   segment: number;
+  /** Records of the log that were read, by Prometheus' names of their kinds. */
+  records: { kind: string; count: number }[];
+  /** Records that could not be decoded. */
+  undecodableRecords: number;
   series: number;
   /** What somebody should know of. */
   trouble: string[];
@@ -85,6 +101,8 @@ export interface Sender {
   poll(ask: SenderPoll): Promise<SenderReport>;
   /** A request without what has become too old meanwhile. */
   rebuild(batch: number): Promise<SendBody>;
+  /** What is in a request, for people; no more of it than a log can bear. */
+  describe(batch: number): Promise<string>;
   /** Remembers the place in the log, and lets go of it. */
   close(finished: number[]): Promise<void>;
 }

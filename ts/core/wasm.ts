@@ -35,6 +35,7 @@ import type {
   ValidationScheme,
 } from './engine.ts';
 import { EngineError } from './errors.ts';
+import type { RemoteReadAnswer, RemoteReadRequest } from './remote-read.ts';
 import type { Sender, SenderOptions } from './sender.ts';
 import type { Bytes, DatabaseExports, EngineGlue, TargetExports } from './wasm-exports.ts';
 import { WasmInstance, type WasmSource } from './wasm-module.ts';
@@ -151,6 +152,10 @@ class WasmEngine implements Engine {
 
   async remoteMetadata(_: MetricMetadata[]): Promise<Uint8Array> {
     throw new EngineError('INVALID_ARGUMENT', 'remote write needs the native core');
+  }
+
+  async remoteRead(_: RemoteReadRequest): Promise<RemoteReadAnswer> {
+    throw new EngineError('INVALID_ARGUMENT', 'remote read needs the native core');
   }
 
   async queryJson(query: InstantQuery, options?: CallOptions): Promise<Body> {
@@ -284,6 +289,7 @@ class WasmEngine implements Engine {
 
   #cancellable<T>(options: CallOptions | undefined, work: (database: DatabaseExports) => T): T {
     if (options?.signal?.aborted) throw new EngineError('QUERY_CANCELED', 'query was canceled in query execution');
+    if (options?.remote) throw new EngineError('INVALID_ARGUMENT', 'remote read needs the native core');
     return this.#call(work);
   }
 
@@ -316,6 +322,11 @@ class WasmTarget implements Target {
 
   metadata(): MetricMetadata[] {
     return this.#call((t) => t.metadata());
+  }
+
+  metadataSize(): number[] {
+    const all = this.metadata();
+    return [all.length, all.reduce((sum, { type, help, unit }) => sum + Buffer.byteLength(type + help + unit), 0)];
   }
 
   close(): void {

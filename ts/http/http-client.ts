@@ -3,27 +3,25 @@
  * in Go's words.
  */
 
-import type { Dispatcher } from 'undici';
+import type { LookupFunction } from 'node:net';
 import type { HttpClientConfig } from '../config/index.ts';
-import { type Clock, messageOf, quote } from '../util/index.ts';
+import type { Clock } from '../util/index.ts';
+import { Attempt } from './attempt.ts';
+import { type Destination, destinationOf } from './destination.ts';
 import { bodyError, DEADLINE_EXCEEDED, requestError } from './go-errors.ts';
-import { proxyExemptions } from './no-proxy.ts';
-import { CollectError, type CollectedResponse, collect } from './response-collector.ts';
+import { proxyRule } from './proxy.ts';
+import { basicAuthorization, type Headers, isSameSite, RequestHeaders, withoutSecrets } from './request-headers.ts';
+import { CollectError, type CollectedResponse } from './response-collector.ts';
 import { SecretFiles } from './secrets.ts';
+import { TlsSettings } from './tls.ts';
+import { Transport } from './transport.ts';
 
 /** Go follows as many. */
 const REDIRECTS_MAX = 10;
 
-/** Headers of an answer together. */
-const HEADER_BYTES_MAX = 1024 * 1024;
-
-let loading: Promise<typeof import('undici')> | undefined;
-
-/** The library beneath, loaded when it is first needed: a start would wait for it longer than for all the rest of ours. */
-export function undici(): Promise<typeof import('undici')> {
-  loading ??= import('undici');
-  return loading;
-}
+/** A token has to come in this time, and an answer with one may not be longer. */
+const TOKEN_MS_MAX = 60_000;
+const TOKEN_BYTES_MAX = 1024 * 1024;
 
 /** A request without a whole answer; the message is what the user sees. */
 export class HttpFailure extends Error {
@@ -37,241 +35,209 @@ export interface HttpClientOptions {
   /** Idle connections are kept so long. */
   idleMs: number;
   connectTimeoutMs: number;
+  /** How names become addresses, where nothing stands between; the system's way where absent. */
+  lookup?: LookupFunction;
 }
 
 /** What to ask for, and how much of an answer to take. */
 export interface HttpRequest {
   method: 'GET' | 'POST';
   url: string;
-  /** Names in lower case. They come before those of the configuration, which replace them. */
-  headers: Readonly<Record<string, string | string[]>>;
+  /** The URL, where it was read before. */
+  to?: Destination;
+  /** Names in lower case. They come before those of the configuration, which replace them. Not changed any more. */
+  headers: Headers;
   /** Of a POST; it is not changed until the call has ended. */
   body?: Uint8Array;
   /** For everything together. */
   timeoutMs: number;
   /** More bytes of the answer than this are not read; it then ends early. */
   maxBytes: number;
+  /** Whether the body of an answer with this status is wanted; any is where this is absent. */
+  keeps?(status: number): boolean;
   /** Connects to this socket instead of the URL's host. */
   socketPath?: string;
   /** A kept connection may have gone away unnoticed: try once more where there was no answer at all. */
   retryStale?: boolean;
+  /** Lets the caller give the call up, for less than a signal costs. */
+  attempt?: Attempt;
 }
 
-/** A request on its way, and how to give it up. */
-interface Attempt {
-  request: HttpRequest;
+/** Where a call has got to. */
+interface Position {
+  to: Destination;
+  /** As errors show it. */
+  shown: string;
   method: 'GET' | 'POST';
-  headers: Record<string, string | string[]>;
+  headers: Headers;
   body: Uint8Array | undefined;
-  /** Set once the time is up or the caller has given up. */
-  aborted: Error | undefined;
-  abort: (reason: Error) => void;
 }
 
 export class HttpClient {
-  readonly #options: HttpClientOptions;
   readonly #config: HttpClientConfig;
-  readonly #secrets: SecretFiles;
-  readonly #isExempt: (hostname: string, port: string) => boolean;
-  /** Dispatchers by what they connect through: nothing, the proxy, or a socket's path. */
-  readonly #dispatchers = new Map<string, Dispatcher>();
-  /** The TLS material the dispatchers were made with. */
-  #tlsKey = '';
+  readonly #clock: Clock;
+  readonly #headers: RequestHeaders;
+  readonly #transport: Transport;
+  readonly #tokenClient: HttpClient | undefined;
 
   constructor(options: HttpClientOptions) {
-    this.#options = options;
-    this.#config = options.config;
-    this.#secrets = new SecretFiles(options.clock);
-    this.#isExempt = proxyExemptions(options.config.no_proxy);
+    const { config, clock, idleMs, connectTimeoutMs } = options;
+    this.#config = config;
+    this.#clock = clock;
+    const files = new SecretFiles(clock);
+    if (config.oauth2) this.#tokenClient = new HttpClient({ ...options, config: tokenConfig(config, config.oauth2) });
+    this.#headers = new RequestHeaders(config, files, clock, (form, headers) => this.#fetchToken(form, headers));
+    this.#transport = new Transport({
+      tls: new TlsSettings(config.tls_config, files),
+      proxyOf: proxyRule(config, process.env),
+      connectHeaders: config.proxy_connect_header,
+      http2: config.enable_http2,
+      idleMs,
+      connectTimeoutMs,
+      lookup,
+    });
   }
 
   /**
    * Sends a request and collects the answer, whatever its status.
    * @throws HttpFailure with what the user should see; the signal's reason where it aborts
    */
-  async request(request: HttpRequest, signal: AbortSignal): Promise<CollectedResponse> {
+  async request(request: HttpRequest, signal?: AbortSignal): Promise<CollectedResponse> {
+    if (signal) return this.#withSignal(request, signal);
+    const { attempt = new Attempt(), timeoutMs } = request;
+    const cancelTimer = this.#clock.setTimer(timeoutMs, () => attempt.abort(new Error(DEADLINE_EXCEEDED)));
+    try {
+      return await this.#follow(request, attempt);
+    } finally {
+      cancelTimer();
+    }
+  }
+
+  async #withSignal(request: HttpRequest, signal: AbortSignal): Promise<CollectedResponse> {
     signal.throwIfAborted();
-    const attempt: Attempt = {
-      request,
-      method: request.method,
-      headers: {},
-      body: request.body,
-      aborted: undefined,
-      abort: () => undefined,
-    };
-    const stop = (reason: Error): void => {
-      attempt.aborted ??= reason;
-      attempt.abort(attempt.aborted);
-    };
-    const cancelTimer = this.#options.clock.setTimer(request.timeoutMs, () => stop(new Error(DEADLINE_EXCEEDED)));
-    const onSignal = (): void => stop(new Error('context canceled'));
+    const attempt = new Attempt();
+    const onSignal = (): void => attempt.abort(new Error('context canceled'));
     signal.addEventListener('abort', onSignal, { once: true });
     try {
-      attempt.headers = await this.#headers(request).catch((error: unknown) => {
-        throw failure(request.method, request.url, messageOf(error), error);
-      });
-      return await this.#follow(attempt);
+      return await this.request({ ...request, attempt });
     } catch (error) {
       signal.throwIfAborted();
       throw error;
     } finally {
-      cancelTimer();
       signal.removeEventListener('abort', onSignal);
     }
   }
 
   /** Closes idle connections; requests under way are finished first. */
   close(): void {
-    for (const dispatcher of this.#dispatchers.values()) void dispatcher.close().catch(() => undefined);
-    this.#dispatchers.clear();
+    this.#transport.close();
+    this.#tokenClient?.close();
   }
 
   /** Closes all connections at once; requests under way fail. */
   destroy(): void {
-    for (const dispatcher of this.#dispatchers.values()) void dispatcher.destroy().catch(() => undefined);
-    this.#dispatchers.clear();
+    this.#transport.destroy();
+    this.#tokenClient?.destroy();
   }
 
-  async #follow(attempt: Attempt): Promise<CollectedResponse> {
-    let url = parseUrl(attempt.method, attempt.request.url);
+  async #follow(request: HttpRequest, attempt: Attempt): Promise<CollectedResponse> {
+    const { url: shown, method } = request;
+    const to = request.to ?? whereTo(method, shown);
+    const at: Position = { to, shown: withoutPassword(shown), method, headers: request.headers, body: request.body };
+    at.headers = await this.#headersOf(at, attempt);
     for (let hop = 0; ; hop++) {
-      const response = await this.#once(attempt, url, hop === 0 && attempt.request.retryStale === true);
+      const response = await this.#once(request, at, attempt, hop === 0 && request.retryStale === true);
       const location = headerOf(response, 'location');
-      const redirects = [301, 302, 303, 307, 308].includes(response.status) && location !== '';
-      if (!redirects || !this.#config.follow_redirects) return response;
-      if (hop >= REDIRECTS_MAX - 1) {
-        throw failure(attempt.method, location, `stopped after ${REDIRECTS_MAX} redirects`);
-      }
-      if (response.status < 307 && attempt.method === 'POST') {
-        attempt.method = 'GET';
-        attempt.body = undefined;
-      }
-      const next = parseUrl(attempt.method, location, url);
-      if (next.host !== url.host) {
-        const { authorization: _, ...others } = attempt.headers;
-        attempt.headers = others;
-      }
-      url = next;
+      if (!this.#redirects(response.status) || location === '') return response;
+      if (hop >= REDIRECTS_MAX - 1) throw failure(at.method, location, `stopped after ${REDIRECTS_MAX} redirects`);
+      this.#redirect(at, response.status, location, to);
+    }
+  }
+
+  #redirects(status: number): boolean {
+    return this.#config.follow_redirects && status >= 301 && status <= 308 && (status <= 303 || status >= 307);
+  }
+
+  #redirect(at: Position, status: number, location: string, original: Destination): void {
+    if (status < 307 && at.method === 'POST') {
+      at.method = 'GET';
+      at.body = undefined;
+    }
+    const to = whereTo(at.method, location, at.to.href);
+    if (!isSameSite(to.hostname, original.hostname)) at.headers = withoutSecrets(at.headers);
+    else if (to.username !== '' && at.headers.authorization === undefined) at.headers = withUser(at.headers, to);
+    // As Go does: where one came from is told, but not what was said over TLS to one that hears without.
+    if (at.to.protocol === 'http:' || to.protocol === 'https:')
+      at.headers = { ...at.headers, referer: withoutUser(at.to.href) };
+    at.to = to;
+    at.shown = withoutPassword(to.href);
+  }
+
+  async #headersOf({ to, headers, method, shown }: Position, attempt: Attempt): Promise<Headers> {
+    const known = this.#headers.known(headers);
+    if (known && to.username === '') return known;
+    try {
+      const all = known ?? (await attempt.guard(this.#headers.of(headers)));
+      // A user in the URL comes before one in the configuration, but not before a token.
+      return to.username === '' || this.#config.oauth2 ? all : withUser(all, to);
+    } catch (error) {
+      throw failure(method, shown, error);
     }
   }
 
   /** One request; a kept connection that the other side had closed is no failure yet. */
-  async #once(attempt: Attempt, url: URL, retry: boolean): Promise<CollectedResponse> {
+  async #once(request: HttpRequest, at: Position, attempt: Attempt, retry: boolean): Promise<CollectedResponse> {
+    const { to, method, headers, body } = at;
     try {
-      return await this.#send(attempt, url);
+      return await this.#transport.send(
+        {
+          to,
+          sent: { method, headers, body },
+          socketPath: request.socketPath ?? '',
+          maxBytes: request.maxBytes,
+          keeps: (status) => !this.#redirects(status) && (request.keeps?.(status) ?? true),
+        },
+        attempt,
+      );
     } catch (error) {
-      if (!(error instanceof CollectError)) throw error;
-      if (retry && !error.responded && !attempt.aborted) return this.#once(attempt, url, false);
-      const text = error.responded ? bodyError(error.cause) : requestError(attempt.method, url.href, error.cause);
-      throw new HttpFailure(text, { cause: error.cause });
+      if (!(error instanceof CollectError)) throw failure(method, at.shown, error);
+      if (attempt.aborted === undefined && !error.responded && (retry || error.refused)) {
+        return this.#once({ ...request, retryStale: false }, at, attempt, false);
+      }
+      if (!error.responded) throw failure(method, at.shown, error.cause);
+      throw new HttpFailure(bodyError(error.cause), { cause: error.cause });
     }
   }
 
-  async #send(attempt: Attempt, url: URL): Promise<CollectedResponse> {
-    const dispatcher = await this.#dispatcherFor(attempt.request.socketPath ?? '', url).catch((error: unknown) => {
-      throw failure(attempt.method, url.href, messageOf(error), error);
+  #fetchToken(form: string, headers: Headers): Promise<CollectedResponse> {
+    if (!this.#tokenClient || !this.#config.oauth2) throw new Error('no OAuth 2 configuration');
+    return this.#tokenClient.request({
+      method: 'POST',
+      url: this.#config.oauth2.token_url,
+      headers,
+      body: Buffer.from(form),
+      timeoutMs: TOKEN_MS_MAX,
+      maxBytes: TOKEN_BYTES_MAX,
     });
-    if (attempt.aborted) throw new CollectError(attempt.aborted, false);
-    const { method, headers, body } = attempt;
-    return collect(dispatcher, url, body === undefined ? { method, headers } : { method, headers, body }, {
-      maxBytes: attempt.request.maxBytes,
-      onAbort: (abort) => {
-        attempt.abort = abort;
-      },
-    });
-  }
-
-  async #headers(request: HttpRequest): Promise<Record<string, string | string[]>> {
-    const headers = { ...request.headers };
-    const authorization = await this.#authorization(this.#config);
-    if (authorization !== undefined) headers.authorization = authorization;
-    for (const [name, header] of Object.entries(this.#config.http_headers)) {
-      const files = await Promise.all(header.files.map((file) => this.#secrets.read(file)));
-      headers[name.toLowerCase()] = [...header.values, ...header.secrets, ...files];
-    }
-    return headers;
-  }
-
-  async #authorization({ basic_auth: basic, authorization: auth }: HttpClientConfig): Promise<string | undefined> {
-    if (basic) {
-      const user = basic.username_file ? await this.#secrets.read(basic.username_file) : basic.username;
-      const password = basic.password_file ? await this.#secrets.read(basic.password_file) : basic.password;
-      return `Basic ${Buffer.from(`${user}:${password}`).toString('base64')}`;
-    }
-    if (!auth) return undefined;
-    const credentials = auth.credentials_file ? await this.#secrets.read(auth.credentials_file) : auth.credentials;
-    return `${auth.type} ${credentials}`;
-  }
-
-  async #dispatcherFor(socketPath: string, url: URL): Promise<Dispatcher> {
-    const library = await undici();
-    const tls = url.protocol === 'https:' ? await this.#tlsOptions() : {};
-    const tlsKey = JSON.stringify(tls);
-    if (url.protocol === 'https:' && tlsKey !== this.#tlsKey) {
-      if (this.#tlsKey !== '') this.close();
-      this.#tlsKey = tlsKey;
-    }
-    const kind = `${url.protocol} ${socketPath || this.#proxyKind(url)}`;
-    let dispatcher = this.#dispatchers.get(kind);
-    if (!dispatcher) {
-      dispatcher = this.#makeDispatcher(library, socketPath, this.#proxyKind(url), tls);
-      this.#dispatchers.set(kind, dispatcher);
-    }
-    return dispatcher;
-  }
-
-  #proxyKind(url: URL): 'direct' | 'proxy' | 'environment' {
-    if (this.#config.proxy_from_environment) return 'environment';
-    if (this.#config.proxy_url === '' || this.#isExempt(url.hostname, url.port)) return 'direct';
-    return 'proxy';
-  }
-
-  #makeDispatcher(
-    { Agent, EnvHttpProxyAgent, ProxyAgent }: typeof import('undici'),
-    socketPath: string,
-    kind: 'direct' | 'proxy' | 'environment',
-    tls: object,
-  ): Dispatcher {
-    const { idleMs, connectTimeoutMs } = this.#options;
-    const common = {
-      keepAliveTimeout: idleMs,
-      keepAliveMaxTimeout: idleMs,
-      pipelining: 1,
-      maxHeaderSize: HEADER_BYTES_MAX,
-      // The request's own timeout is the only one.
-      headersTimeout: 0,
-      bodyTimeout: 0,
-    };
-    const connect = { ...tls, timeout: connectTimeoutMs };
-    if (socketPath !== '') return new Agent({ ...common, connect: { ...connect, socketPath } });
-    if (kind === 'environment') return new EnvHttpProxyAgent({ ...common, requestTls: connect });
-    if (kind === 'direct') return new Agent({ ...common, connect });
-    const headers = Object.fromEntries(
-      Object.entries(this.#config.proxy_connect_header).map(([name, values]) => [name, values.join(', ')]),
-    );
-    return new ProxyAgent({ ...common, uri: this.#config.proxy_url, headers, requestTls: connect, proxyTunnel: false });
-  }
-
-  async #tlsOptions(): Promise<Record<string, unknown>> {
-    const tls = this.#config.tls_config;
-    const read = async (inline: string, file: string): Promise<string | undefined> =>
-      file ? await this.#secrets.read(file) : inline || undefined;
-    const options = {
-      ca: await read(tls.ca, tls.ca_file),
-      cert: await read(tls.cert, tls.cert_file),
-      key: await read(tls.key, tls.key_file),
-      servername: tls.server_name || undefined,
-      rejectUnauthorized: !tls.insecure_skip_verify,
-      minVersion: tlsVersion(tls.min_version),
-      maxVersion: tlsVersion(tls.max_version),
-    };
-    return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
   }
 }
 
-function tlsVersion(name: string): string | undefined {
-  const match = /^TLS1([0-3])$/.exec(name);
-  return match ? (match[1] === '0' ? 'TLSv1' : `TLSv1.${match[1]}`) : undefined;
+/** How the token endpoint is talked to: by its own TLS and proxies, without credentials. */
+function tokenConfig(config: HttpClientConfig, oauth2: NonNullable<HttpClientConfig['oauth2']>): HttpClientConfig {
+  return {
+    ...config,
+    basic_auth: undefined,
+    authorization: undefined,
+    oauth2: undefined,
+    http_headers: {},
+    tls_config: oauth2.tls_config,
+    proxy_url: oauth2.proxy_url,
+    no_proxy: oauth2.no_proxy,
+    proxy_from_environment: oauth2.proxy_from_environment,
+    proxy_connect_header: oauth2.proxy_connect_header,
+    follow_redirects: true,
+    enable_http2: false,
+  };
 }
 
 /** The first value of an answer's header, '' where it is absent. */
@@ -280,17 +246,29 @@ export function headerOf(response: CollectedResponse, name: string): string {
   return (Array.isArray(value) ? value[0] : value) ?? '';
 }
 
-function failure(method: string, url: string, why: string, cause?: unknown): HttpFailure {
-  return new HttpFailure(requestError(method, url, why), { cause });
+function failure(method: string, url: string, why: unknown): HttpFailure {
+  const error = why instanceof Error ? why : String(why);
+  return new HttpFailure(requestError(method, url, error), { cause: why });
 }
 
-function parseUrl(method: string, text: string, base?: URL): URL {
-  let url: URL;
+function withUser(headers: Headers, { username, password }: Destination): Headers {
+  return { ...headers, authorization: basicAuthorization(decodeURIComponent(username), decodeURIComponent(password)) };
+}
+
+/** A password in a URL is told to nobody. */
+function withoutPassword(url: string): string {
+  return url.replace(/^([^/?#]*:\/\/[^/?#@]*?:)[^/?#]*@/, '$1***@');
+}
+
+function withoutUser(url: string): string {
+  return url.replace(/^([^/?#]*:\/\/)[^/?#@]*@/, '$1');
+}
+
+/** @throws HttpFailure where it is none that a request can go to */
+function whereTo(method: string, url: string, base?: string): Destination {
   try {
-    url = new URL(text, base);
+    return destinationOf(url, base);
   } catch (error) {
-    throw failure(method, text, 'invalid URL', error);
+    throw failure(method, url, error);
   }
-  if (url.protocol === 'http:' || url.protocol === 'https:') return url;
-  throw failure(method, text, `unsupported protocol scheme ${quote(url.protocol.slice(0, -1))}`);
 }

@@ -66,6 +66,7 @@ async function sender(
     userAgent: 'Narthex/test',
     flushDeadlineMs: 5000,
     typeAndUnitLabels: false,
+    targetMetadata: () => [],
   });
   const text = `global: {external_labels: {dc: eu}}\nremote_write:\n- url: ${url}\n  remote_timeout: 500ms\n  queue_config: {batch_send_deadline: 50ms, max_samples_per_send: 7, min_shards: 3, max_backoff: 100ms, retry_on_http_429: true}\n${yaml}`;
   await storage.applyConfig(parseConfig(text, 'test.yml').config);
@@ -158,8 +159,8 @@ it('sends nothing without credentials that it cannot make', async () => {
   const far = await receiver();
   const dir = await mkdtemp(join(tmpdir(), 'narthex-remote-'));
   cleanups.push(() => rm(dir, { recursive: true, force: true }));
-  const oauth2 = '  oauth2: {client_id: a, client_secret: b, token_url: http://127.0.0.1:1/}\n';
-  const { engine, storage, end } = await sender(dir, far.url, oauth2);
+  const sigv4 = '  sigv4: {region: a}\n';
+  const { engine, storage, end } = await sender(dir, far.url, sigv4);
   await engine.append([{ labels: { __name__: 'm' }, timestamps: Float64Array.of(1000), values: Float64Array.of(1) }]);
   await new Promise((resolve) => setTimeout(resolve, 300));
   expect(storage.families()).toEqual([]);

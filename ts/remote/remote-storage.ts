@@ -2,23 +2,31 @@
 
 import { createHash } from 'node:crypto';
 import { type Config, type RemoteWriteConfig, relabelRule } from '../config/index.ts';
-import type { Engine, LabelSet } from '../core/index.ts';
+import type { Engine, LabelSet, MetricMetadata } from '../core/index.ts';
 import { type Clock, type Logger, type MetricFamily, messageOf } from '../util/index.ts';
-import { QueueMetrics } from './queue-metrics.ts';
+import { mergeFamilies } from './queue-metrics.ts';
 import { WriteClient } from './write-client.ts';
 import { WriteQueue } from './write-queue.ts';
 
 /** Keys of an entry that are understood and not acted on yet. */
-const NOT_YET = ['sigv4', 'azuread', 'google_iam', 'oauth2'] as const;
+const NOT_YET = ['sigv4', 'azuread', 'google_iam'] as const;
 
 export interface RemoteStorageOptions {
-  engine: Pick<Engine, 'openSender'>;
+  engine: Pick<Engine, 'openSender' | 'remoteMetadata'>;
   clock: Clock;
   logger: Logger;
   userAgent: string;
   /** How long sending may go on at shutdown. */
   flushDeadlineMs: number;
   typeAndUnitLabels: boolean;
+  /** What each active target says of its metric families. */
+  targetMetadata: () => Iterable<readonly MetricMetadata[]>;
+}
+
+/** Two entries that are the same. */
+export class RemoteConfigError extends Error {
+  override readonly name = 'RemoteConfigError';
+  readonly code = 'REMOTE_CONFIG';
 }
 
 /** What of a configuration decides about the queues. */
@@ -36,7 +44,6 @@ interface Planned {
 
 export class RemoteStorage {
   readonly #options: RemoteStorageOptions;
-  readonly #metrics = new QueueMetrics();
   readonly #queues = new Map<string, WriteQueue>();
 
   constructor(options: RemoteStorageOptions) {
@@ -66,7 +73,6 @@ export class RemoteStorage {
       logger.error(fields, `${missing.join(' and ')} is not supported yet: nothing is sent to this entry`);
       return;
     }
-    if (config.convert_nhcb_to_classic) logger.warn(fields, 'convert_nhcb_to_classic is not supported yet');
     const queue = config.queue_config;
     const sender = await engine.openSender({
       key,
@@ -78,13 +84,18 @@ export class RemoteStorage {
       protocol: config.protobuf_message as 'prometheus.WriteRequest' | 'io.prometheus.write.v2.Request',
       sendExemplars: config.send_exemplars,
       sendNativeHistograms: config.send_native_histograms,
+      convertNhcbToClassic: config.convert_nhcb_to_classic,
       maxSamplesPerSend: queue.max_samples_per_send,
       capacity: queue.capacity,
       batchSendDeadlineMs: queue.batch_send_deadline,
       sampleAgeLimitMs: queue.sample_age_limit,
     });
     const client = new WriteClient(config, clock, userAgent);
-    const opened = new WriteQueue({ name, url, config, sender, client, clock, logger, metrics: this.#metrics });
+    const metadata = {
+      targets: this.#options.targetMetadata,
+      body: (families: MetricMetadata[]) => engine.remoteMetadata(families),
+    };
+    const opened = new WriteQueue({ name, url, config, sender, client, clock, logger, metadata });
     this.#queues.set(identity, opened);
     opened.start();
     logger.info(fields, 'Remote storage started.');
@@ -102,13 +113,21 @@ export class RemoteStorage {
   }
 
   families(): MetricFamily[] {
-    return this.#queues.size === 0 ? [] : this.#metrics.families();
+    return mergeFamilies([...this.#queues.values()].map((queue) => queue.metrics));
   }
 }
 
 function plan(configs: readonly RemoteWriteConfig[], externalLabels: LabelSet): Planned[] {
   const seen = new Map<string, number>();
+  const whole = new Set<string>();
   return configs.map((config) => {
+    const text = JSON.stringify(config);
+    if (whole.has(text)) {
+      throw new RemoteConfigError(
+        `duplicate remote write configs are not allowed, found duplicate for URL: ${redacted(config.url)}`,
+      );
+    }
+    whole.add(text);
     const place = config.name === '' ? `url ${config.url}` : `name ${config.name}`;
     const number = seen.get(place) ?? 0;
     seen.set(place, number + 1);
@@ -118,12 +137,12 @@ function plan(configs: readonly RemoteWriteConfig[], externalLabels: LabelSet): 
   });
 }
 
-function digest(text: string): string {
+export function digest(text: string): string {
   return createHash('sha256').update(text).digest('hex');
 }
 
 /** A URL whose password, if it has one, is not told. */
-function redacted(text: string): string {
+export function redacted(text: string): string {
   const url = new URL(text);
   if (url.password !== '') url.password = 'xxxxx';
   return url.href;

@@ -43,6 +43,20 @@ async function post(answer: Answer, yaml = '', attempt = 0): Promise<{ result: P
   return { result, heard };
 }
 
+it('carries a token that its own endpoint gives', async () => {
+  const tokens = createServer((_, response) => {
+    response.setHeader('content-type', 'application/json').end('{"access_token":"t"}');
+  });
+  tokens.listen(0, '127.0.0.1');
+  await once(tokens, 'listening');
+  cleanups.push(() => tokens.close().closeAllConnections());
+  const tokenUrl = `http://127.0.0.1:${(tokens.address() as AddressInfo).port}/`;
+  const yaml = `  oauth2: {client_id: i, client_secret: s, token_url: "${tokenUrl}"}\n`;
+  const { result, heard } = await post((response) => response.writeHead(204).end(), yaml);
+  expect(result.kind).toBe('sent');
+  expect(heard[0]?.request.headers.authorization).toBe('Bearer t');
+});
+
 it('carries the headers of 1.0 and of the configuration', async () => {
   const yaml = '  basic_auth: {username: u, password: p}\n  headers: {X-Scope-OrgID: tenant}\n';
   const { result, heard } = await post((response) => response.writeHead(204).end(), yaml, 2);

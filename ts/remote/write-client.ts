@@ -3,6 +3,7 @@
 import type { RemoteWriteConfig } from '../config/index.ts';
 import { HttpClient, HttpFailure, headerOf } from '../http/index.ts';
 import { type Clock, messageOf } from '../util/index.ts';
+import { roundRobinLookup } from './round-robin-dns.ts';
 
 /** Idle connections are kept so long: as in Go's client for Prometheus. */
 const IDLE_MS = 5 * 60 * 1000;
@@ -12,7 +13,8 @@ const CONNECT_MS = 30_000;
 const ANSWER_BYTES_MAX = 64 * 1024;
 const TOLD_CHARS_MAX = 1024;
 
-const V2 = 'io.prometheus.write.v2.Request';
+/** The message of remote write 2.0. */
+export const V2 = 'io.prometheus.write.v2.Request';
 
 /** What became of a request. */
 export interface PostResult {
@@ -36,7 +38,8 @@ export class WriteClient {
   constructor(config: RemoteWriteConfig, clock: Clock, userAgent: string) {
     this.#config = config;
     this.#clock = clock;
-    this.#http = new HttpClient({ config, clock, idleMs: IDLE_MS, connectTimeoutMs: CONNECT_MS });
+    const lookup = config.round_robin_dns ? { lookup: roundRobinLookup() } : {};
+    this.#http = new HttpClient({ config, clock, idleMs: IDLE_MS, connectTimeoutMs: CONNECT_MS, ...lookup });
     const isV2 = config.protobuf_message === V2;
     this.#headers = {
       'content-encoding': 'snappy',

@@ -1,8 +1,11 @@
 /** Scraping from end to end: real HTTP on loopback, the real engine in memory, time by hand. */
 
 import { once } from 'node:events';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { createServer, type RequestListener } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
 import { parseConfig, type StaticConfig, toTargetGroup } from '../config/index.ts';
 import { type Engine, open } from '../core/index.ts';
@@ -324,6 +327,47 @@ describe('targets', () => {
     }
     await until('the end of the wait', () => setup.clock.pending === 1);
     expect(await setup.query('{__name__=~"a|up"}')).toEqual({ a: 1, up: 1 });
+  });
+});
+
+describe('the log of failed scrapes', () => {
+  it('is shared by pools, and has what brought no body, not what was wrong in one', async () => {
+    const setup = await Setup.open();
+    const directory = await mkdtemp(join(tmpdir(), 'narthex-failures-'));
+    cleanups.push(() => rm(directory, { recursive: true }));
+    const file = join(directory, 'log');
+    const address = await serve(({ url }, response) => {
+      if (url === '/bad') response.end('this is no sample\n');
+      else if (url === '/large') response.end(`a 1\n${'# '.repeat(5000)}\n`);
+      else response.writeHead(url === '/gone' ? 404 : 200).end('a 1\n');
+    });
+    const jobs = ['good', 'bad', 'large', 'gone'];
+    const yaml = jobs.map((job) => `- {job_name: ${job}, metrics_path: /${job}}\n`).join('');
+    const text = `global: {scrape_interval: 10s, body_size_limit: 8KB, scrape_failure_log_file: ${file}}\nscrape_configs:\n${yaml}`;
+    setup.manager.applyConfig(parseConfig(text, 'test.yml').scrapeConfigs, {});
+    setup.manager.syncTargets(new Map(jobs.map((job) => [job, [toTargetGroup(group(address), '0')]])));
+    await until('all turns', () => setup.clock.pending === jobs.length);
+    await setup.clock.advance(9_999);
+    const failures = async () => (await readFile(file, 'utf8')).split('\n').filter((line) => line !== '');
+    await until('both failures', async () => (await failures()).length === 2);
+    await until('all scrapes', () =>
+      [...setup.manager.active().values()].flat().every((target) => target.lastScrapeMs !== undefined),
+    );
+    expect(
+      (await failures()).map((line) => JSON.parse(line)).toSorted((a, b) => (a.job_name < b.job_name ? -1 : 1)),
+    ).toEqual(
+      [
+        ['gone', 'server returned HTTP status 404 Not Found'],
+        ['large', 'body size limit exceeded'],
+      ].map(([job, msg]) => ({
+        time: expect.any(String),
+        level: 'ERROR',
+        source: 'scrape-loop.ts',
+        msg,
+        job_name: job,
+        target: `http://${address}/${job}`,
+      })),
+    );
   });
 });
 

@@ -5,7 +5,8 @@ import { hostname } from 'node:os';
 import { isDeepStrictEqual } from 'node:util';
 import type { ScrapeConfig, TargetGroup } from '../config/index.ts';
 import type { LabelSet } from '../core/engine.ts';
-import { type Clock, formatDuration, type Logger, type MetricFamily, messageOf } from '../util/index.ts';
+import { type Clock, goDuration, type Logger, type MetricFamily, messageOf } from '../util/index.ts';
+import { FailureLogs } from './failure-log.ts';
 import { ScrapeMetrics } from './scrape-metrics.ts';
 import { type DroppedTarget, type ScrapeEngine, ScrapePool } from './scrape-pool.ts';
 import type { ScrapeTarget } from './scrape-target.ts';
@@ -29,6 +30,7 @@ export class ScrapeConfigError extends Error {
 export class ScrapeManager {
   readonly #options: ScrapeManagerOptions;
   readonly #metrics = new ScrapeMetrics();
+  readonly #failureLogs: FailureLogs;
   readonly #pools = new Map<string, ScrapePool>();
   readonly #background = new Set<Promise<void>>();
   readonly #shutdown = new AbortController();
@@ -37,15 +39,23 @@ export class ScrapeManager {
 
   constructor(options: ScrapeManagerOptions) {
     this.#options = options;
+    this.#failureLogs = new FailureLogs(options.clock, options.logger);
   }
 
   /**
    * Takes a new configuration. Pools of jobs that are gone end at once; changed ones go on as they
    * are until the next `syncTargets`, which the discovery manager's `applyConfig` brings about.
    * Unchanged ones are not disturbed.
-   * @throws ScrapeConfigError for jobs that could not take their configuration; the others did
+   * The logs of failed scrapes are opened anew.
+   * @throws ScrapeConfigError for a log that cannot be opened, and nothing has changed; or for jobs that could not take
+   * their configuration, and the others did
    */
   applyConfig(configs: readonly ScrapeConfig[], externalLabels: LabelSet): void {
+    try {
+      this.#failureLogs.reopen(configs.map((config) => config.scrape_failure_log_file));
+    } catch (error) {
+      throw new ScrapeConfigError(messageOf(error), { cause: error });
+    }
     this.#configs = new Map(configs.map((config) => [config.job_name, config]));
     this.#offsetSeed = seedOf(externalLabels);
     const failed: string[] = [];
@@ -86,6 +96,7 @@ export class ScrapeManager {
     });
     await Promise.race([ended, graceOver]);
     cancel();
+    this.#failureLogs.close();
   }
 
   /** Names of all scrape pools. */
@@ -114,6 +125,7 @@ export class ScrapeManager {
   }
 
   families(): MetricFamily[] {
+    for (const [job, pool] of this.#pools) this.#metrics.described(job, pool.active);
     return this.#metrics.families();
   }
 
@@ -128,7 +140,7 @@ export class ScrapeManager {
       logger.error({ scrape_pool: config.job_name, err: messageOf(error) }, 'error reloading scrape pool');
       return messageOf(error);
     }
-    const interval = [formatDuration(config.scrape_interval)];
+    const interval = [goDuration(config.scrape_interval)];
     this.#metrics.reloadSeconds.observe(interval, (clock.monotonicMs() - startMs) / 1000);
     return undefined;
   }
@@ -142,6 +154,7 @@ export class ScrapeManager {
         offsetSeed: this.#offsetSeed,
         shutdown: this.#shutdown.signal,
         background: (work) => this.#track(work),
+        failureLogs: this.#failureLogs,
       });
       this.#pools.set(config.job_name, pool);
       return pool;

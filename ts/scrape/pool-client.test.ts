@@ -2,67 +2,17 @@
 
 import { once } from 'node:events';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { createServer, type IncomingMessage, type RequestListener, type Server } from 'node:http';
-import { createServer as createTlsServer } from 'node:https';
-import { type AddressInfo, createServer as createTcpServer, type Socket } from 'node:net';
+import { createServer, type IncomingMessage } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { parseConfig, type ScrapeConfig } from '../config/index.ts';
+import { Attempt } from '../http/index.ts';
+import { CERTIFICATE, cleanups, serve, serveRaw, serveTls } from '../http/servers.fixture.ts';
 import { systemClock } from '../util/index.ts';
 import { type FetchedBody, PoolClient } from './pool-client.ts';
 import { ScrapeTarget } from './scrape-target.ts';
 import { discoveredLabels } from './target-labels.ts';
-
-/** A certificate for 127.0.0.1 that signs itself, with its key; neither is used anywhere else. */
-const KEY = `-----BEGIN PRIVATE KEY-----
-MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQg/CKQgeuZFnxF28eG
-4OSxtp8d4IJUJdMVSJ7iVSvSQBmhRANCAATJx2+tz8mP3lFhHsnNann0NAqXci3t
-3vrJoCS/ZDmq1t6AaZ7eM3ah0BuvSrBbO8GosmXuirFWzYjN4uXH8Hbq
------END PRIVATE KEY-----`;
-const CERTIFICATE = `-----BEGIN CERTIFICATE-----
-MIIBXDCCAQKgAwIBAgIBATAKBggqhkjOPQQDAjAUMRIwEAYDVQQDDAlsb2NhbGhv
-c3QwIBcNMjAwMTAxMDAwMDAwWhgPMjEyMDAxMDEwMDAwMDBaMBQxEjAQBgNVBAMM
-CWxvY2FsaG9zdDBZMBMGByqGSM49AgEGCCqGSM49AwEHA0IABMnHb63PyY/eUWEe
-yc1qefQ0CpdyLe3e+smgJL9kOarW3oBpnt4zdqHQG69KsFs7waiyZe6KsVbNiM3i
-5cfwduqjQzBBMA8GA1UdEwEB/wQFMAMBAf8wDwYDVR0RBAgwBocEfwAAATAdBgNV
-HQ4EFgQU+vlCYhf1sxKSi09VroF1kh9SJm8wCgYIKoZIzj0EAwIDSAAwRQIgE8QY
-mF1P/1yy5ar/bLFPVvvelyzz28cuuHVlcwC87sQCIQDyRFdEkgKg2Zd/EVfvFY6s
-YbEozsc5N/WxpoK6eE4QYQ==
------END CERTIFICATE-----`;
-
-const cleanups: (() => Promise<unknown>)[] = [];
-afterEach(async () => {
-  for (const cleanup of cleanups.splice(0).toReversed()) await cleanup();
-});
-
-async function serve(listener: RequestListener): Promise<{ address: string; server: Server }> {
-  const server = createServer(listener);
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  cleanups.push(() => {
-    server.closeAllConnections();
-    return new Promise((resolve) => server.close(resolve));
-  });
-  return { address: `127.0.0.1:${(server.address() as AddressInfo).port}`, server };
-}
-
-/** Answers each connection's first bytes with raw bytes of the test's choice. */
-async function serveRaw(answer: (socket: Socket) => void): Promise<string> {
-  const sockets = new Set<Socket>();
-  const server = createTcpServer((socket) => {
-    sockets.add(socket);
-    socket.on('error', () => undefined).on('close', () => sockets.delete(socket));
-    socket.once('data', () => answer(socket));
-  });
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  cleanups.push(() => {
-    for (const socket of sockets) socket.destroy();
-    return new Promise((resolve) => server.close(resolve));
-  });
-  return `127.0.0.1:${(server.address() as AddressInfo).port}`;
-}
 
 function configOf(yaml = ''): ScrapeConfig {
   const text = `scrape_configs:\n- job_name: test\n  scrape_timeout: 5s\n${yaml}`;
@@ -84,7 +34,7 @@ function targetOf(config: ScrapeConfig, labels: Record<string, string>): ScrapeT
 
 async function fetchFrom(address: string, yaml = '', labels: Record<string, string> = {}): Promise<FetchedBody> {
   const config = configOf(yaml);
-  return clientOf(config).fetch(targetOf(config, { __address__: address, ...labels }), new AbortController().signal);
+  return clientOf(config).fetch(targetOf(config, { __address__: address, ...labels }));
 }
 
 const failureOf = (promise: Promise<unknown>): Promise<string> =>
@@ -136,7 +86,9 @@ describe('a request', () => {
       ['Bearer second', 'b, c'],
     ]);
     const missing = await failureOf(fetchFrom(address, `  bearer_token_file: ${file}.none\n`));
-    expect(missing).toMatch(/^Get "http:.*": ENOENT: no such file/);
+    expect(missing).toBe(
+      `Get "http://${address}/metrics": unable to read authorization credentials: unable to read file ${file}.none: open ${file}.none: no such file or directory`,
+    );
   });
 
   it('keeps its connection and survives one that was closed meanwhile', async () => {
@@ -148,13 +100,12 @@ describe('a request', () => {
     const config = configOf();
     const client = clientOf(config);
     const target = targetOf(config, { __address__: address });
-    const { signal } = new AbortController();
-    await client.fetch(target, signal);
+    await client.fetch(target);
     await new Promise((resolve) => setImmediate(resolve));
-    await client.fetch(target, signal);
+    await client.fetch(target);
     expect(ports[1]).toBe(ports[0]);
     server.closeAllConnections();
-    expect(textOf(await client.fetch(target, signal))).toBe('a 1\n');
+    expect(textOf(await client.fetch(target))).toBe('a 1\n');
     expect(ports[2]).not.toBe(ports[0]);
   });
 
@@ -191,26 +142,15 @@ describe('a request', () => {
 });
 
 describe('TLS', () => {
-  async function serveTls(): Promise<string> {
-    const server = createTlsServer({ key: KEY, cert: CERTIFICATE }, (_, response) => response.end('a 1\n'));
-    server.listen(0, '127.0.0.1');
-    await once(server, 'listening');
-    cleanups.push(() => {
-      server.closeAllConnections();
-      return new Promise((resolve) => server.close(resolve));
-    });
-    return `127.0.0.1:${(server.address() as AddressInfo).port}`;
-  }
-
   it('refuses a certificate that nobody vouches for', async () => {
-    const address = await serveTls();
+    const address = await serveTls((_, response) => response.end('a 1\n'));
     expect(await failureOf(fetchFrom(address, '  scheme: https\n'))).toBe(
       `Get "https://${address}/metrics": tls: failed to verify certificate: x509: certificate signed by unknown authority`,
     );
   });
 
   it('trusts the configured authority, or anyone where told to', async () => {
-    const address = await serveTls();
+    const address = await serveTls((_, response) => response.end('a 1\n'));
     const directory = await mkdtemp(join(tmpdir(), 'narthex-tls-'));
     cleanups.push(() => rm(directory, { recursive: true }));
     const file = join(directory, 'ca.pem');
@@ -219,7 +159,9 @@ describe('TLS', () => {
     expect(textOf(await fetchFrom(address, `${yaml}{ca_file: ${file}}\n`))).toBe('a 1\n');
     expect(textOf(await fetchFrom(address, `${yaml}{insecure_skip_verify: true, min_version: TLS13}\n`))).toBe('a 1\n');
     const missing = await failureOf(fetchFrom(address, `${yaml}{ca_file: ${file}.none}\n`));
-    expect(missing).toMatch(/^Get "https:.*": ENOENT: no such file/);
+    expect(missing).toBe(
+      `Get "https://${address}/metrics": unable to read CA cert: unable to read file ${file}.none: open ${file}.none: no such file or directory`,
+    );
   });
 });
 
@@ -228,10 +170,13 @@ describe('redirects', () => {
     const { address: second } = await serve(({ headers, url }, response) => {
       response.end(`${url} ${headers.authorization ?? 'none'}`);
     });
-    const { address: first } = await serve((_, response) => {
-      response.writeHead(302, { location: `http://${second}/there` }).end();
+    const { address: first } = await serve(({ url = '' }, response) => {
+      response.writeHead(302, { location: `http://${decodeURIComponent(url.replace('/metrics?to=', ''))}` }).end();
     });
-    expect(textOf(await fetchFrom(first, '  bearer_token: t\n'))).toBe('/there none');
+    const follow = async (host: string): Promise<string> =>
+      textOf(await fetchFrom(first, `  bearer_token: t\n  params: {to: [${host}/there]}\n`));
+    expect(await follow(second)).toBe('/there Bearer t');
+    expect(await follow(second.replace('127.0.0.1', 'localhost'))).toBe('/there none');
   });
 
   it('are not followed where that is off, nor forever', async () => {
@@ -273,8 +218,7 @@ describe('failures', () => {
     const { address } = await serve(() => undefined);
     const config = { ...configOf(), scrape_interval: 150, scrape_timeout: 150 };
     const target = targetOf(config, { __address__: address });
-    const { signal } = new AbortController();
-    expect(await failureOf(clientOf(config).fetch(target, signal))).toBe(
+    expect(await failureOf(clientOf(config).fetch(target))).toBe(
       `Get "http://${address}/metrics": context deadline exceeded`,
     );
     const { address: trickle } = await serve((_, response) => {
@@ -282,7 +226,7 @@ describe('failures', () => {
       response.on('close', () => clearInterval(timer));
     });
     const slow = targetOf(config, { __address__: trickle });
-    expect(await failureOf(clientOf(config).fetch(slow, signal))).toBe('context deadline exceeded');
+    expect(await failureOf(clientOf(config).fetch(slow))).toBe('context deadline exceeded');
   });
 
   it('a connection that closes before or within the answer', async () => {
@@ -297,7 +241,7 @@ describe('failures', () => {
   it('bytes that are not HTTP', async () => {
     const address = await serveRaw((socket) => socket.end('SSH-2.0-OpenSSH_9.2\r\n'));
     expect(await failureOf(fetchFrom(address))).toBe(
-      `Get "http://${address}/metrics": net/http: HTTP/1.x transport connection broken: malformed HTTP response`,
+      `Get "http://${address}/metrics": net/http: HTTP/1.x transport connection broken: malformed HTTP response "SSH-2.0-OpenSSH_9.2"`,
     );
   });
 
@@ -321,13 +265,13 @@ describe('failures', () => {
     expect(await failureOf(fetchFrom(address))).toContain('received a zstd-compressed response');
   });
 
-  it('a signal gives the request up', async () => {
+  it('given up', async () => {
     const { address } = await serve(() => undefined);
     const config = configOf();
-    const abort = new AbortController();
-    const fetching = clientOf(config).fetch(targetOf(config, { __address__: address }), abort.signal);
-    setImmediate(() => abort.abort());
-    await expect(fetching).rejects.toThrow(/aborted/);
+    const attempt = new Attempt();
+    const fetching = clientOf(config).fetch(targetOf(config, { __address__: address }), attempt);
+    setImmediate(() => attempt.abort(new Error('context canceled')));
+    await expect(fetching).rejects.toThrow(`Get "http://${address}/metrics": context canceled`);
   });
 
   it('a scheme and an address that make no URL', async () => {

@@ -1,7 +1,7 @@
 /** The HTTP client of one pool: what a scrape asks for, how long connections outlive it, and what counts as an answer. */
 
 import type { ScrapeConfig } from '../config/index.ts';
-import { HttpClient, HttpFailure, headerOf } from '../http/index.ts';
+import { Attempt, HttpClient, HttpFailure, headerOf } from '../http/index.ts';
 import type { Clock } from '../util/index.ts';
 import { acceptEncodingHeader, acceptHeader } from './accept.ts';
 import type { ScrapeTarget } from './scrape-target.ts';
@@ -27,6 +27,8 @@ export class ScrapeFailure extends Error {
   readonly code = 'SCRAPE_FAILED';
 }
 
+const isOk = (status: number): boolean => status === 200;
+
 /** A body as the target sent it. */
 export interface FetchedBody {
   pieces: Buffer[];
@@ -37,7 +39,10 @@ export interface FetchedBody {
 export class PoolClient {
   readonly #config: ScrapeConfig;
   readonly #http: HttpClient;
-  readonly #headers: Record<string, string>;
+  readonly #headers: Readonly<Record<string, string>>;
+  /** The headers of a request by its timeout, which is one of them. */
+  readonly #headersOf = new Map<number, Readonly<Record<string, string>>>();
+
   readonly #zstd: boolean;
   /** Targets that answered last time: their connection may have gone away unnoticed. */
   readonly #answered = new WeakSet<ScrapeTarget>();
@@ -60,19 +65,23 @@ export class PoolClient {
 
   /**
    * Fetches a target's metrics within its timeout.
-   * @throws ScrapeFailure with what the user should see; the signal's reason where it aborts
+   * @throws ScrapeFailure with what the user should see, also where the attempt is given up
    */
-  async fetch(target: ScrapeTarget, signal: AbortSignal): Promise<FetchedBody> {
+  async fetch(target: ScrapeTarget, attempt = new Attempt()): Promise<FetchedBody> {
+    const to = target.destination;
     const request = {
       method: 'GET' as const,
       url: target.scrapeUrl,
-      headers: { ...this.#headers, 'x-prometheus-scrape-timeout-seconds': String(target.timeoutMs / 1000) },
+      ...(to && { to }),
+      attempt,
+      headers: this.#headersFor(target.timeoutMs),
       timeoutMs: target.timeoutMs,
       maxBytes: this.#maxBytes(),
+      keeps: isOk,
       socketPath: target.allLabels[UNIX_SOCKET_LABEL] ?? '',
       retryStale: this.#answered.delete(target),
     };
-    const response = await this.#http.request(request, signal).catch((error: unknown) => {
+    const response = await this.#http.request(request).catch((error: unknown) => {
       if (error instanceof HttpFailure) throw new ScrapeFailure(error.message, { cause: error.cause });
       throw error;
     });
@@ -99,6 +108,15 @@ export class PoolClient {
   /** Closes all connections at once; requests under way fail. */
   destroy(): void {
     this.#http.destroy();
+  }
+
+  #headersFor(timeoutMs: number): Readonly<Record<string, string>> {
+    let headers = this.#headersOf.get(timeoutMs);
+    if (!headers) {
+      headers = { ...this.#headers, 'x-prometheus-scrape-timeout-seconds': String(timeoutMs / 1000) };
+      this.#headersOf.set(timeoutMs, headers);
+    }
+    return headers;
   }
 
   #maxBytes(): number {

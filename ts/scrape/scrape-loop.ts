@@ -4,7 +4,8 @@
  */
 
 import type { ScrapeReport, Target } from '../core/engine.ts';
-import { type Clock, type Logger, messageOf, sleep } from '../util/index.ts';
+import { Attempt } from '../http/index.ts';
+import { type Clock, goDuration, type Logger, messageOf, sleep } from '../util/index.ts';
 import { type PoolClient, ScrapeFailure } from './pool-client.ts';
 import type { ScrapeMetrics } from './scrape-metrics.ts';
 import type { ScrapeTarget } from './scrape-target.ts';
@@ -24,6 +25,10 @@ export interface ScrapeLoopOptions {
   offsetSeed: bigint;
   /** Aborts when the server stops: a target that is gone is not marked any more. */
   shutdown: AbortSignal;
+  /** Whether the duration of scrapes is counted, too. */
+  extraMetrics: boolean;
+  /** Hears of scrapes that brought no body that could be read. */
+  onFailure(error: string): void;
 }
 
 export class ScrapeLoop {
@@ -32,15 +37,22 @@ export class ScrapeLoop {
   /** Why the target must not be scraped, '' where it may. */
   forcedError = '';
   readonly #options: ScrapeLoopOptions;
-  readonly #stop = new AbortController();
-  readonly #abandon = new AbortController();
+  /** What is asked for at the moment, and can be given up. */
+  #attempt: Attempt | undefined;
+  #isStopped = false;
+  #isAbandoned = false;
+  /** Ends the wait for the next turn. */
+  #wake: (() => void) | undefined;
   #done: Promise<void> = Promise.resolve();
+  /** As metrics name it. */
+  readonly #interval: string;
   /** Monotonic time of the last scrape's start. */
   #lastMs: number | undefined;
 
   constructor(options: ScrapeLoopOptions) {
     this.#options = options;
     this.target = options.target;
+    this.#interval = goDuration(options.target.intervalMs);
     this.memory = options.memory;
     this.target.attach(options.memory);
   }
@@ -57,13 +69,15 @@ export class ScrapeLoop {
 
   /** Scrapes no more; resolves when the scrape under way is over. */
   stop(): Promise<void> {
-    this.#stop.abort();
+    this.#isStopped = true;
+    this.#wake?.();
     return this.#done;
   }
 
   /** Scrapes no more and gives up the request under way, of which nothing is recorded. */
   abandon(): Promise<void> {
-    this.#abandon.abort();
+    this.#isAbandoned = true;
+    this.#attempt?.abort(new Error('context canceled'));
     return this.stop();
   }
 
@@ -73,7 +87,7 @@ export class ScrapeLoop {
    */
   async retire(): Promise<void> {
     const { clock, logger, shutdown } = this.#options;
-    const abandon = (): void => this.#abandon.abort();
+    const abandon = (): void => void this.abandon();
     shutdown.addEventListener('abort', abandon, { once: true });
     try {
       await this.#done;
@@ -96,11 +110,11 @@ export class ScrapeLoop {
   async #run(): Promise<void> {
     const { clock, offsetSeed, metrics } = this.#options;
     const { intervalMs } = this.target;
-    if (!(await sleep(clock, this.target.offsetMs(clock.nowMs(), offsetSeed), this.#stop.signal))) return;
+    await this.#wait(this.target.offsetMs(clock.nowMs(), offsetSeed));
     let dueMs = clock.monotonicMs();
     let alignedMs = clock.nowMs();
     const tolerance = Math.min(intervalMs / 100, TOLERANCE_MS);
-    while (!this.#stop.signal.aborted) {
+    while (!this.#isStopped) {
       const nowMs = clock.nowMs();
       alignedMs += Math.floor((nowMs - alignedMs + tolerance) / intervalMs) * intervalMs;
       await this.#scrape(Math.floor(Math.abs(nowMs - alignedMs) <= tolerance ? alignedMs : nowMs));
@@ -112,15 +126,27 @@ export class ScrapeLoop {
         metrics.missed.inc([], lost);
         dueMs += lost * intervalMs;
       }
-      if (!(await sleep(clock, dueMs - clock.monotonicMs(), this.#stop.signal))) return;
+      await this.#wait(dueMs - clock.monotonicMs());
     }
+  }
+
+  /** Waits for a turn, or until it is stopped. */
+  #wait(delayMs: number): Promise<void> {
+    if (this.#isStopped) return Promise.resolve();
+    return new Promise((resolve) => {
+      const cancel = this.#options.clock.setTimer(delayMs, resolve);
+      this.#wake = () => {
+        cancel();
+        resolve();
+      };
+    });
   }
 
   async #scrape(timestampMs: number): Promise<void> {
     const { clock, logger, metrics } = this.#options;
     const startMs = clock.monotonicMs();
     if (this.#lastMs !== undefined) {
-      metrics.repeated(this.target.scrapeInterval, (startMs - this.#lastMs) / 1000);
+      metrics.repeated(this.#interval, (startMs - this.#lastMs) / 1000);
     }
     this.#lastMs = startMs;
     const elapsed = (): number => (clock.monotonicMs() - startMs) / 1000;
@@ -136,7 +162,9 @@ export class ScrapeLoop {
       logger.warn({ target: this.target.scrapeUrl, err: error }, 'Scrape commit failed');
     }
     if (error !== '') logger.debug({ target: this.target.scrapeUrl, err: error }, 'Scrape failed');
-    this.target.report(timestampMs, elapsed(), error);
+    const seconds = elapsed();
+    if (this.#options.extraMetrics) metrics.scrapeDuration.observe([], seconds);
+    this.target.report(timestampMs, seconds, error);
   }
 
   /** Fetches and hands over; `undefined` where the scrape was abandoned. */
@@ -146,17 +174,29 @@ export class ScrapeLoop {
       return { report, error };
     };
     if (this.forcedError !== '') return fail(this.forcedError);
+    if (this.#isAbandoned) return undefined;
     let body: Awaited<ReturnType<PoolClient['fetch']>>;
     try {
-      body = await this.#options.client.fetch(this.target, this.#abandon.signal);
+      const attempt = new Attempt();
+      this.#attempt = attempt;
+      body = await this.#options.client.fetch(this.target, attempt);
     } catch (error) {
-      if (this.#abandon.signal.aborted) return undefined;
-      if (error instanceof ScrapeFailure) return fail(error.message);
-      throw error;
+      if (this.#isAbandoned) return undefined;
+      if (!(error instanceof ScrapeFailure)) throw error;
+      this.#options.onFailure(error.message);
+      return fail(error.message);
     }
     const report = await this.memory.ingest({ ...body, timestampMs, elapsedSeconds: elapsed() });
-    return { report, error: report.error ?? '' };
+    const { error = '' } = report;
+    if (error !== '' && isUnreadable(error, body.contentEncoding)) this.#options.onFailure(error);
+    return { report, error };
   }
+}
+
+/** Whether the body was too large or its compression broken; what else is wrong with one is no failure of the scrape. */
+function isUnreadable(error: string, contentEncoding: string): boolean {
+  if (error === 'body size limit exceeded') return true;
+  return contentEncoding !== '' && /^(?:gzip|flate|zstd): |^(?:unexpected )?EOF$/.test(error);
 }
 
 /** What a scrape came to; `error` is '' where it went well. */

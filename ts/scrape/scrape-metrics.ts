@@ -2,10 +2,12 @@
 
 import type { ScrapeReport } from '../core/engine.ts';
 import { Histogram, type MetricFamily, Summary, Value } from '../util/index.ts';
+import type { ScrapeTarget } from './scrape-target.ts';
 
 const QUANTILES = [0.01, 0.05, 0.5, 0.9, 0.99];
 const BOUNDS = [0.01, 0.1, 1, 10];
 const JOB = ['scrape_job'];
+const NONE: readonly string[] = [];
 
 const counter = (name: string, help: string, labels?: string[]): Value => new Value('counter', name, help, labels);
 const gauge = (name: string, help: string, labels?: string[]): Value => new Value('gauge', name, help, labels);
@@ -115,6 +117,21 @@ export class ScrapeMetrics {
     'prometheus_target_scrapes_cache_flush_forced_total',
     'How many times a scrape cache was flushed due to getting big while scrapes are failing.',
   );
+  readonly scrapeDuration = new Histogram(
+    'prometheus_target_scrape_duration_seconds',
+    'Total duration of the scrape from start to commit completion in seconds.',
+    [],
+  );
+  readonly metadataEntries = gauge(
+    'prometheus_target_metadata_cache_entries',
+    'Total number of metric metadata entries in the cache',
+    JOB,
+  );
+  readonly metadataBytes = gauge(
+    'prometheus_target_metadata_cache_bytes',
+    'The number of bytes that are currently used for storing metric metadata in the cache',
+    JOB,
+  );
   readonly missed = counter(
     'narthex_target_missed_scrapes_total',
     'Total number of scrapes that were due while the one before was still under way, or that the store had no room for.',
@@ -127,24 +144,49 @@ export class ScrapeMetrics {
     this.syncHistogram.observe([job], seconds);
   }
 
-  /** Notes the time between the starts of two scrapes of a target. */
+  /** Notes how much a job's targets said of their metrics. */
+  described(job: string, targets: readonly ScrapeTarget[]): void {
+    let entries = 0;
+    let bytes = 0;
+    for (const target of targets) {
+      const [families = 0, size = 0] = target.metadataSize();
+      entries += families;
+      bytes += size;
+    }
+    this.metadataEntries.set([job], entries);
+    this.metadataBytes.set([job], bytes);
+  }
+
+  /** Notes the time between the starts of two scrapes of a target; `interval` is in Go's notation. */
   repeated(interval: string, seconds: number): void {
-    this.intervalSeconds.observe([interval], seconds);
-    this.intervalHistogram.observe([interval], seconds);
+    const labels = [interval];
+    this.intervalSeconds.observe(labels, seconds);
+    this.intervalHistogram.observe(labels, seconds);
   }
 
   /** Counts what a scrape ran into. */
   count(report: ScrapeReport, error: string): void {
-    this.outOfOrder.inc([], report.outOfOrder);
-    this.duplicates.inc([], report.duplicates);
-    this.outOfBounds.inc([], report.outOfBounds);
-    this.exemplarsOutOfOrder.inc([], report.exemplarsOutOfOrder);
+    const { outOfOrder, duplicates, outOfBounds, exemplarsOutOfOrder } = report;
+    if (outOfOrder > 0) this.outOfOrder.inc(NONE, outOfOrder);
+    if (duplicates > 0) this.duplicates.inc(NONE, duplicates);
+    if (outOfBounds > 0) this.outOfBounds.inc(NONE, outOfBounds);
+    if (exemplarsOutOfOrder > 0) this.exemplarsOutOfOrder.inc(NONE, exemplarsOutOfOrder);
+    if (error === '') return;
     for (const [start, metric] of LIMITS) if (error.startsWith(start)) this[metric].inc();
   }
 
   /** Forgets a pool. */
   forget(job: string): void {
-    const metrics = [this.targetLimit, this.targets, this.syncs, this.syncFailed, this.syncSeconds, this.syncHistogram];
+    const metadata = [this.metadataEntries, this.metadataBytes];
+    const metrics = [
+      ...metadata,
+      this.targetLimit,
+      this.targets,
+      this.syncs,
+      this.syncFailed,
+      this.syncSeconds,
+      this.syncHistogram,
+    ];
     for (const metric of metrics) metric.delete([job]);
   }
 

@@ -4,6 +4,7 @@ import { type RelabelConfig, relabelRule, type ScrapeConfig, type TargetGroup } 
 import type { Engine, LabelSet, Relabeler, Target, TargetOptions } from '../core/engine.ts';
 import { type Clock, type Logger, messageOf } from '../util/index.ts';
 import { fallbackMediaType } from './accept.ts';
+import type { FailureLogs } from './failure-log.ts';
 import { PoolClient } from './pool-client.ts';
 import { ScrapeLoop } from './scrape-loop.ts';
 import type { ScrapeMetrics } from './scrape-metrics.ts';
@@ -26,6 +27,7 @@ export interface PoolContext {
   shutdown: AbortSignal;
   /** Takes work that goes on after the call that began it, so that a shutdown can wait for it. */
   background(work: Promise<void>): void;
+  failureLogs: FailureLogs;
 }
 
 /** A target that relabelling dropped. */
@@ -43,13 +45,21 @@ interface Found {
 interface Running {
   loop: ScrapeLoop;
   /** What the core's memory was opened with; the same again means it can be kept. */
-  options: string;
+  options: PoolOptions;
+}
+
+/** What the core's memory of a target is opened with, as far as the configuration says it. */
+interface PoolOptions {
+  options: Omit<TargetOptions, 'labels' | 'scrapeTimeoutMs'>;
+  /** Tells it from others. */
+  key: string;
 }
 
 export class ScrapePool {
   readonly #context: PoolContext;
   #config: ScrapeConfig;
   #client: PoolClient;
+  #options: PoolOptions;
   /** Absent where there are no rules. */
   #relabeler: Relabeler | undefined;
   /** What became of each group under the current configuration. */
@@ -65,6 +75,7 @@ export class ScrapePool {
   constructor(config: ScrapeConfig, context: PoolContext) {
     this.#context = context;
     this.#config = config;
+    this.#options = poolOptions(config);
     this.#relabeler = this.#compile(config.relabel_configs, config);
     this.#client = new PoolClient(config, context.clock, context.userAgent, context.zstd);
     context.metrics.targetLimit.set([config.job_name], config.target_limit);
@@ -95,6 +106,7 @@ export class ScrapePool {
     this.#oldClients.push(this.#client);
     this.#client = new PoolClient(config, this.#context.clock, this.#context.userAgent, this.#context.zstd);
     this.#config = config;
+    this.#options = poolOptions(config);
     this.#found = new WeakMap();
     this.#outdated = true;
     this.#context.metrics.targetLimit.set([config.job_name], config.target_limit);
@@ -132,8 +144,9 @@ export class ScrapePool {
 
   /** Ends the pool with the server; resolves when no scrape is under way. */
   async stop(): Promise<void> {
-    await Promise.all([...this.#running.values()].map(({ loop }) => loop.abandon().then(() => loop.memory.close())));
+    const running = [...this.#running.values()];
     this.#running.clear();
+    await Promise.all(running.map(({ loop }) => loop.abandon().then(() => loop.memory.close())));
     this.#client.destroy();
   }
 
@@ -182,7 +195,7 @@ export class ScrapePool {
     }
     try {
       // The one at hand may have run before, in a loop that has ended since.
-      const fresh = new ScrapeTarget(target.allLabels, target.discoveredLabels, this.#config);
+      const fresh = target.isUsed ? new ScrapeTarget(target.allLabels, target.discoveredLabels, this.#config) : target;
       return old ? this.#restart(old, fresh) : this.#open(fresh);
     } catch (error) {
       const { logger, metrics } = this.#context;
@@ -193,8 +206,7 @@ export class ScrapePool {
   }
 
   #open(target: ScrapeTarget): Running {
-    const options = this.#targetOptions(target);
-    return this.#run(target, this.#context.engine.openTarget(options), JSON.stringify(options));
+    return this.#run(target, this.#context.engine.openTarget(this.#targetOptions(target)));
   }
 
   /** The same target under a new configuration: its memory is kept where nothing it depends on changed. */
@@ -202,18 +214,22 @@ export class ScrapePool {
     const { lastScrapeMs, lastScrapeDurationSeconds, lastError, health } = old.loop.target;
     if (lastScrapeMs !== undefined) target.report(lastScrapeMs, lastScrapeDurationSeconds, lastError);
     target.health = health;
-    const options = this.#targetOptions(target);
-    const key = JSON.stringify(options);
-    if (key === old.options) return this.#run(target, old.loop.memory, key, old.loop.stop());
-    const memory = this.#context.engine.openTarget(options);
+    // What its labels say is the same, for they tell which target it is.
+    if (old.options.key === this.#options.key) return this.#run(target, old.loop.memory, old.loop.stop());
+    const memory = this.#context.engine.openTarget(this.#targetOptions(target));
     this.#retire(old.loop);
-    return this.#run(target, memory, key, old.loop.stop());
+    return this.#run(target, memory, old.loop.stop());
   }
 
-  #run(target: ScrapeTarget, memory: Target, options: string, after?: Promise<void>): Running {
-    const loop = new ScrapeLoop({ ...this.#context, target, memory, client: this.#client });
+  #run(target: ScrapeTarget, memory: Target, after?: Promise<void>): Running {
+    const extraMetrics = this.#config.extra_scrape_metrics;
+    const onFailure = (error: string): void => {
+      const { job_name: job, scrape_failure_log_file: file } = this.#config;
+      if (file !== '') this.#context.failureLogs.add(file, { error, job, target: target.scrapeUrl });
+    };
+    const loop = new ScrapeLoop({ ...this.#context, target, memory, client: this.#client, onFailure, extraMetrics });
     loop.start(after);
-    return { loop, options };
+    return { loop, options: this.#options };
   }
 
   #retire(loop: ScrapeLoop): void {
@@ -231,32 +247,13 @@ export class ScrapePool {
   }
 
   #targetOptions(target: ScrapeTarget): TargetOptions {
-    const config = this.#config;
+    const { options } = this.#options;
     return {
+      ...options,
       labels: target.labels,
-      honorLabels: config.honor_labels,
-      honorTimestamps: config.honor_timestamps,
-      trackTimestampsStaleness: config.track_timestamps_staleness,
-      metricRelabelRules: config.metric_relabel_configs.map(relabelRule),
-      validationScheme: config.metric_name_validation_scheme,
-      fallbackContentType: fallbackMediaType(config.fallback_scrape_protocol),
-      bodySizeLimitBytes: config.body_size_limit,
-      sampleLimit: config.sample_limit,
-      labelLimit: config.label_limit,
-      labelNameLengthLimit: config.label_name_length_limit,
-      labelValueLengthLimit: config.label_value_length_limit,
-      bucketLimit: config.native_histogram_bucket_limit,
-      minBucketFactor: config.native_histogram_min_bucket_factor,
-      nativeHistograms: target.flag('__scrape_native_histograms__', config.scrape_native_histograms),
-      alwaysClassicHistograms: target.flag(
-        '__always_scrape_classic_histograms__',
-        config.always_scrape_classic_histograms,
-      ),
-      classicHistogramsToNhcb: target.flag(
-        '__convert_classic_histograms_to_nhcb__',
-        config.convert_classic_histograms_to_nhcb,
-      ),
-      extraScrapeMetrics: config.extra_scrape_metrics,
+      nativeHistograms: target.flag('__scrape_native_histograms__', options.nativeHistograms),
+      alwaysClassicHistograms: target.flag('__always_scrape_classic_histograms__', options.alwaysClassicHistograms),
+      classicHistogramsToNhcb: target.flag('__convert_classic_histograms_to_nhcb__', options.classicHistogramsToNhcb),
       scrapeTimeoutMs: target.timeoutMs,
     };
   }
@@ -265,4 +262,28 @@ export class ScrapePool {
     if (rules.length === 0) return undefined;
     return this.#context.engine.relabeler(rules.map(relabelRule), config.metric_name_validation_scheme);
   }
+}
+
+/** One object for all targets of a pool: there may be thousands. */
+function poolOptions(config: ScrapeConfig): PoolOptions {
+  const options = {
+    honorLabels: config.honor_labels,
+    honorTimestamps: config.honor_timestamps,
+    trackTimestampsStaleness: config.track_timestamps_staleness,
+    metricRelabelRules: config.metric_relabel_configs.map(relabelRule),
+    validationScheme: config.metric_name_validation_scheme,
+    fallbackContentType: fallbackMediaType(config.fallback_scrape_protocol),
+    bodySizeLimitBytes: config.body_size_limit,
+    sampleLimit: config.sample_limit,
+    labelLimit: config.label_limit,
+    labelNameLengthLimit: config.label_name_length_limit,
+    labelValueLengthLimit: config.label_value_length_limit,
+    bucketLimit: config.native_histogram_bucket_limit,
+    minBucketFactor: config.native_histogram_min_bucket_factor,
+    nativeHistograms: config.scrape_native_histograms,
+    alwaysClassicHistograms: config.always_scrape_classic_histograms,
+    classicHistogramsToNhcb: config.convert_classic_histograms_to_nhcb,
+    extraScrapeMetrics: config.extra_scrape_metrics,
+  };
+  return { options, key: JSON.stringify(options) };
 }

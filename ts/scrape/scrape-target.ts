@@ -3,6 +3,7 @@
 import { createHash } from 'node:crypto';
 import type { ScrapeConfig } from '../config/index.ts';
 import type { LabelSet, MetricMetadata, Target } from '../core/engine.ts';
+import { type Destination, destinationOf } from '../http/index.ts';
 import { parseDuration } from '../util/index.ts';
 import { publicLabels } from './target-labels.ts';
 
@@ -21,6 +22,8 @@ export class ScrapeTarget {
   /** Tells it from all others of its pool. */
   readonly identity: string;
   readonly scrapeUrl: string;
+  /** The same taken apart; `undefined` where it is no URL. */
+  readonly destination: Destination | undefined;
   readonly intervalMs: number;
   readonly timeoutMs: number;
   health: TargetHealth = 'unknown';
@@ -37,6 +40,7 @@ export class ScrapeTarget {
     this.discoveredLabels = discovered;
     this.labels = publicLabels(labels);
     this.scrapeUrl = targetUrl(labels, config.params);
+    this.destination = parsed(this.scrapeUrl);
     this.intervalMs = parseDuration(this.scrapeInterval);
     this.timeoutMs = parseDuration(this.scrapeTimeout);
     const entries = Object.entries(labels).toSorted(([a], [b]) => (a < b ? -1 : 1));
@@ -63,6 +67,11 @@ export class ScrapeTarget {
     return this.allLabels.__scrape_timeout__ ?? '';
   }
 
+  /** Whether a loop has had it. */
+  get isUsed(): boolean {
+    return this.#memory !== undefined;
+  }
+
   /** The core's memory of the target, for its metadata. */
   attach(memory: Target): void {
     this.#memory = memory;
@@ -71,6 +80,11 @@ export class ScrapeTarget {
   /** What the target's last bodies said of their metric families. */
   metadata(): readonly MetricMetadata[] {
     return this.#memory?.metadata() ?? [];
+  }
+
+  /** How many families that is, and the bytes of what was said of them. */
+  metadataSize(): readonly number[] {
+    return this.#memory?.metadataSize() ?? [0, 0];
   }
 
   /** Notes how a scrape went. `error` is '' where it went well. */
@@ -90,6 +104,14 @@ export class ScrapeTarget {
     const now = BigInt(Math.floor(nowMs * 1e6));
     const next = interval - (now % interval) + ((this.#hash ^ seed) % interval);
     return Number(next > interval ? next - interval : next) / 1e6;
+  }
+}
+
+function parsed(url: string): Destination | undefined {
+  try {
+    return destinationOf(url);
+  } catch {
+    return undefined;
   }
 }
 

@@ -6,10 +6,10 @@ import { messageOf } from '../util/index.ts';
 
 export type ConfigSource = { file: string } | { name: string; text: string };
 
-/** Reads and checks the configuration; throws `ConfigError` with the places of all mistakes. */
-export async function readConfig(source: ConfigSource): Promise<LoadResult> {
-  if ('file' in source) return loadConfig(source.file, { checkRegex });
-  return parseConfig(source.text, source.name, { checkRegex });
+/** Reads and checks the configuration, as an agent's or not; throws `ConfigError` with the places of all mistakes. */
+export async function readConfig(source: ConfigSource, isAgent: boolean): Promise<LoadResult> {
+  if ('file' in source) return loadConfig(source.file, { checkRegex, isAgent });
+  return parseConfig(source.text, source.name, { checkRegex, isAgent });
 }
 
 /** What the configuration is called in messages. */

@@ -1,6 +1,7 @@
 /** What a server is started with: the command line's flags in the program's own units. */
 
-import type { EngineFeature, EngineOptions } from '../core/engine.ts';
+import type { RemoteReadOptions } from '../api/index.ts';
+import type { AgentSettings, EngineFeature, EngineOptions } from '../core/engine.ts';
 import type { Clock } from '../util/index.ts';
 import type { ConfigSource } from './config-source.ts';
 import type { LeveledLogger } from './log.ts';
@@ -16,6 +17,7 @@ export type StorageOptions = Pick<
   | 'retentionBytes'
   | 'walCompression'
   | 'walSegmentBytes'
+  | 'walHeldBytesMax'
   | 'noLockfile'
   | 'samplesPerChunk'
   | 'maxBlockChunkSegmentBytes'
@@ -47,6 +49,7 @@ export interface WebOptions {
   /** The messages of remote write that are taken. */
   remoteWriteMessages: string[];
   enableOtlpReceiver: boolean;
+  remoteRead: RemoteReadOptions;
 }
 
 export interface ServerOptions {
@@ -54,6 +57,8 @@ export interface ServerOptions {
   /** How often to look whether the configuration's files have changed; 0: never. */
   autoReloadMs: number;
   storage: StorageOptions;
+  /** Makes the server an agent: it scrapes, receives and sends on, and answers no queries. */
+  agent?: AgentSettings;
   query: QueryOptions;
   web: WebOptions;
   features: EngineFeature[];

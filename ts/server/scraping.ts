@@ -2,7 +2,7 @@
 
 import type { DroppedTargetView, TargetsView, TargetView } from '../api/index.ts';
 import { type LoadResult, preferProtobuf, type ScrapeConfig, scrapeConfigToYaml } from '../config/index.ts';
-import type { Engine, EngineFeature } from '../core/index.ts';
+import { type Engine, EngineError, type EngineFeature, type MetricMetadata } from '../core/index.ts';
 import { DiscoveryManager } from '../discovery/index.ts';
 import { undici } from '../http/index.ts';
 import type { ScrapeManager } from '../scrape/index.ts';
@@ -79,6 +79,18 @@ export class Scraping implements TargetsView {
 
   active(): ReadonlyMap<string, readonly TargetView[]> {
     return this.#manager?.active() ?? new Map();
+  }
+
+  /** What each active target says of its metric families. */
+  *metadata(): Iterable<readonly MetricMetadata[]> {
+    for (const target of [...this.active().values()].flat()) {
+      try {
+        yield target.metadata();
+      } catch (error) {
+        // One that went away meanwhile.
+        if (!(error instanceof EngineError)) throw error;
+      }
+    }
   }
 
   dropped(): ReadonlyMap<string, readonly DroppedTargetView[]> {

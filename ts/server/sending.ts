@@ -1,7 +1,7 @@
 /** Remote write wired into the server; its code is loaded once a configuration asks for it. */
 
 import type { LoadResult } from '../config/index.ts';
-import type { Engine } from '../core/index.ts';
+import type { Engine, MetricMetadata } from '../core/index.ts';
 import type { RemoteStorage } from '../remote/index.ts';
 import type { Clock, Logger, MetricFamily } from '../util/index.ts';
 import { narthexVersion } from './version.ts';
@@ -14,14 +14,19 @@ export interface SendingOptions {
   remoteFlushDeadlineMs: number;
 }
 
+/** What each active target says of its metric families. */
+export type TargetMetadata = () => Iterable<readonly MetricMetadata[]>;
+
 export class Sending {
   readonly #options: SendingOptions;
+  readonly #targetMetadata: TargetMetadata;
   #engine: Engine | undefined;
   #remote: RemoteStorage | undefined;
   #isStopped = false;
 
-  constructor(options: SendingOptions) {
+  constructor(options: SendingOptions, targetMetadata: TargetMetadata) {
     this.#options = options;
+    this.#targetMetadata = targetMetadata;
   }
 
   /** Begins to send what `engine` takes in. */
@@ -44,6 +49,7 @@ export class Sending {
         userAgent: `Narthex/${narthexVersion()}`,
         flushDeadlineMs: remoteFlushDeadlineMs,
         typeAndUnitLabels: features.includes('type-and-unit-labels'),
+        targetMetadata: this.#targetMetadata,
       });
     }
     await this.#remote.applyConfig(config);

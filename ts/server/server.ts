@@ -13,11 +13,12 @@ import { ServerMetrics } from './metrics.ts';
 import type { ServerOptions } from './options.ts';
 import { otlpSettings } from './otlp-settings.ts';
 import { queryCeilings, querySettings } from './query-settings.ts';
+import { Reading } from './reading.ts';
 import { runtimeInfo } from './runtime-info.ts';
 import { Scraping } from './scraping.ts';
 import { Sending } from './sending.ts';
 import { blockDurations, fillStorage, logRetention, showRetention, storageSettings } from './storage-settings.ts';
-import { buildInfo } from './version.ts';
+import { buildInfo, narthexVersion } from './version.ts';
 import { corsPattern, externalUrl, routePrefix } from './web-address.ts';
 
 /** Requests under way get so long to end once the server is to stop. */
@@ -30,6 +31,7 @@ export class Server {
   readonly #metrics = new ServerMetrics();
   readonly #scraping: Scraping;
   readonly #sending: Sending;
+  readonly #reading: Reading;
   readonly #startMs: number;
   readonly #flagLevel: string;
   #config: LoadResult;
@@ -49,8 +51,13 @@ export class Server {
     this.#startMs = options.clock.nowMs();
     this.#flagLevel = options.logger.level;
     this.#scraping = new Scraping(options);
-    this.#sending = new Sending(options);
-    this.#metrics.addSource(() => [...this.#scraping.metrics(), ...this.#sending.metrics()]);
+    this.#sending = new Sending(options, () => this.#scraping.metadata());
+    this.#reading = new Reading(options);
+    this.#metrics.addSource(() => [
+      ...this.#scraping.metrics(),
+      ...this.#sending.metrics(),
+      ...this.#reading.metrics(),
+    ]);
     this.#noteReload(true);
     this.#setLogLevel(config);
   }
@@ -60,9 +67,14 @@ export class Server {
    * Throws `ConfigError`, `ListenError` or `OptionError`.
    */
   static async start(options: ServerOptions): Promise<Server> {
-    const config = await readConfig(options.config);
+    const config = await readConfig(options.config, options.agent !== undefined);
     fillStorage(config.config, options.storage, options.features);
     const server = new Server(options, config);
+    const mode = options.agent ? 'agent' : 'server';
+    options.logger.info(
+      { mode, version: narthexVersion() },
+      options.agent ? 'Starting Narthex Agent' : 'Starting Narthex Server',
+    );
     server.#warn(config);
     try {
       const serve = await server.#listen();
@@ -136,7 +148,7 @@ export class Server {
   }
 
   async #open(): Promise<void> {
-    const { storage, query, features, clock, logger } = this.#options;
+    const { storage, agent, query, features, clock, logger } = this.#options;
     const started = clock.monotonicMs();
     const settings = storageSettings(this.#config.config);
     this.#engine = await open(
@@ -144,8 +156,7 @@ export class Server {
         ...storage,
         ...query,
         ...settings,
-        ...querySettings(this.#config.config),
-        trackQueries: true,
+        ...(agent ? { agent } : { ...querySettings(this.#config.config), trackQueries: true }),
         ...blockDurations(storage, settings),
         defaultSubqueryStepMs: this.#config.config.global.evaluation_interval,
         features,
@@ -156,9 +167,11 @@ export class Server {
     );
     this.#engine.applyOtlp(otlpSettings(this.#config.config));
     this.#stopForwarding = forwardLogs(this.#engine, clock, logger);
-    logRetention(logger, settings, undefined);
-    logger.info({ dir: storage.dir, duration: `${Math.round(clock.monotonicMs() - started)}ms` }, 'TSDB started');
+    if (!agent) logRetention(logger, settings, undefined);
+    const duration = `${Math.round(clock.monotonicMs() - started)}ms`;
+    logger.info({ dir: storage.dir, duration }, agent ? 'Agent WAL storage started' : 'TSDB started');
     if (this.#stopping !== undefined) return;
+    await this.#reading.apply(this.#config);
     await this.#sending.start(this.#engine, this.#config);
     await this.#scraping.start(this.#engine, this.#config);
     await this.#watch();
@@ -181,12 +194,12 @@ export class Server {
   }
 
   async #reload(): Promise<void> {
-    const { config: source, clock, logger } = this.#options;
+    const { config: source, agent, clock, logger } = this.#options;
     const filename = sourceName(source);
     const started = clock.monotonicMs();
     logger.info({ filename }, 'Loading configuration file');
     try {
-      const config = await readConfig(source);
+      const config = await readConfig(source, agent !== undefined);
       fillStorage(config.config, this.#options.storage, this.#options.features);
       this.#warn(config);
       this.#warnFixed(config);
@@ -210,16 +223,23 @@ export class Server {
     const settings = storageSettings(next.config);
     await this.#engine?.applyStorage(settings);
     try {
-      this.#engine?.applyQueries(querySettings(next.config));
+      this.#applyQueries(next);
+      await this.#reading.apply(next);
       await this.#scraping.reload(next);
       this.#engine?.applyOtlp(otlpSettings(next.config));
       await this.#sending.reload(next);
     } catch (error) {
-      this.#engine?.applyQueries(querySettings(this.#config.config));
+      this.#applyQueries(this.#config);
+      await this.#reading.apply(this.#config);
       await this.#engine?.applyStorage(before);
       throw error;
     }
-    logRetention(this.#options.logger, settings, before);
+    if (!this.#options.agent) logRetention(this.#options.logger, settings, before);
+  }
+
+  /** An agent has no queries to set anything for. */
+  #applyQueries({ config }: LoadResult): void {
+    if (!this.#options.agent) this.#engine?.applyQueries(querySettings(config));
   }
 
   async #stop(): Promise<boolean> {
@@ -243,11 +263,12 @@ export class Server {
     await this.#opening.catch(() => undefined);
     this.#stopWatching();
     await this.#sending.stop();
+    this.#reading.stop();
     this.#stopForwarding();
     this.#metrics.stop();
     if (this.#engine === undefined) return;
     await this.#engine.close();
-    logger.info({}, 'TSDB closed');
+    logger.info({}, this.#options.agent ? 'Agent WAL storage stopped' : 'TSDB closed');
   }
 
   #setReadiness(readiness: Readiness): void {
@@ -292,7 +313,9 @@ export class Server {
       enableRemoteWriteReceiver: web.enableRemoteWriteReceiver,
       remoteWriteMessages: web.remoteWriteMessages,
       enableOtlpReceiver: web.enableOtlpReceiver,
+      remoteRead: web.remoteRead,
       pageTitle: web.pageTitle,
+      isAgent: this.#options.agent !== undefined,
     };
   }
 
@@ -310,12 +333,14 @@ export class Server {
       walReplay: () => this.#replay,
       configYaml: () => configToYaml(this.#config.config),
       externalLabels: () => this.#config.config.global.external_labels,
+      remoteReader: () => this.#reading.reader(),
       scrapeIntervalMs: () => this.#config.config.global.scrape_interval,
       queryCeilings: () => queryCeilings(this.#config.config, features, query.queryTimeoutMs ?? 0),
       runtimeInfo: () => this.#runtimeInfo(),
       metricsText: async () => metrics.text(await this.#coreMetrics()),
       reload: () => this.reload(),
       quit: () => this.#quit(),
+      addMetrics: (source) => metrics.addSource(source),
       onRoute: (handler) => metrics.addHandler(handler),
       onAnswer: (record) => metrics.onAnswer(record),
       onInternalError: (error, request) => logger.error({ ...request, err: error.message }, 'Request failed'),
@@ -349,6 +374,6 @@ export class Server {
 }
 
 function walCorruptions(metrics: string): number {
-  const match = /^prometheus_tsdb_wal_corruptions_total (\S+)$/m.exec(metrics);
+  const match = /^prometheus_(?:tsdb_wal|agent)_corruptions_total (\S+)$/m.exec(metrics);
   return Number(match?.[1] ?? 0);
 }

@@ -58,3 +58,22 @@ export function formatDuration(ms: number): string {
   }
   return text;
 }
+
+/** A duration as Go prints it: `1h0m0s`, `1.5s`, `250ms`. */
+export function goDuration(ms: number): string {
+  if (ms === 0) return '0s';
+  const sign = ms < 0 ? '-' : '';
+  const size = Math.abs(ms);
+  if (size < 0.001) return `${sign}${trim(size * 1e6)}ns`;
+  if (size < 1) return `${sign}${trim(size * 1e3)}µs`;
+  if (size < 1000) return `${sign}${trim(size)}ms`;
+  const hours = Math.floor(size / 3_600_000);
+  const minutes = Math.floor(size / 60_000) % 60;
+  const seconds = `${trim((size % 60_000) / 1000)}s`;
+  if (hours > 0) return `${sign}${hours}h${minutes}m${seconds}`;
+  return minutes > 0 ? `${sign}${minutes}m${seconds}` : `${sign}${seconds}`;
+}
+
+function trim(value: number): string {
+  return String(Number(value.toFixed(9)));
+}

@@ -5,7 +5,7 @@
 
 export { formatBytes, parseBytes } from './bytes.ts';
 export { type CancelTimer, type Clock, ManualClock, sleep, systemClock } from './clock.ts';
-export { formatDuration, parseDuration, UnitError } from './duration.ts';
+export { formatDuration, goDuration, parseDuration, UnitError } from './duration.ts';
 export { type Logger, messageOf, silentLogger } from './log.ts';
 export {
   Histogram,

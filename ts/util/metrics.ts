@@ -43,7 +43,7 @@ class Children<T> {
   }
 
   get(values: readonly string[]): Child<T> {
-    const key = JSON.stringify(values);
+    const key = keyOf(values);
     let child = this.#children.get(key);
     if (!child) {
       const labels = Object.fromEntries(this.names.map((name, i) => [name, values[i] ?? '']));
@@ -54,12 +54,17 @@ class Children<T> {
   }
 
   delete(values: readonly string[]): void {
-    this.#children.delete(JSON.stringify(values));
+    this.#children.delete(keyOf(values));
   }
 
   all(): Child<T>[] {
     return [...this.#children.values()];
   }
+}
+
+/** Most families have no label, or one; all children of a family have as many. */
+function keyOf(values: readonly string[]): string {
+  return values.length > 1 ? JSON.stringify(values) : (values[0] ?? '');
 }
 
 /** A counter or gauge, with or without labels. Without any it exists, at 0, from the start. */
@@ -177,6 +182,11 @@ export class Histogram {
     this.help = help;
     this.#bounds = bounds;
     this.#children = new Children(labelNames, () => ({ counts: Array(bounds.length + 1).fill(0), sum: 0 }));
+  }
+
+  /** Makes the child exist before its first observation. */
+  touch(values: readonly string[] = []): void {
+    this.#children.get(values);
   }
 
   observe(values: readonly string[], value: number): void {

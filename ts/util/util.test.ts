@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import {
   formatBytes,
   formatDuration,
+  goDuration,
   Histogram,
   ManualClock,
   parseBytes,
@@ -140,5 +141,19 @@ describe('metrics', () => {
       { suffix: '_sum', labels: { interval: '1s' }, value: 500_500 },
       { suffix: '_count', labels: { interval: '1s' }, value: 1000 },
     ]);
+  });
+});
+
+describe('goDuration', () => {
+  const printed: [number, string][] = [
+    [0, '0s'],
+    [-1000, '-1s'],
+    [90_500, '1m30.5s'],
+    [3_600_000, '1h0m0s'],
+    [250, '250ms'],
+    [0.5, '500µs'],
+  ];
+  it.each(printed)('prints %d ms', (ms, text) => {
+    expect(goDuration(ms)).toBe(text);
   });
 });

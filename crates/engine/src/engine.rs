@@ -8,20 +8,22 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 
 use promql::Cancel;
 use storage::{Clock, Fs};
-use tsdb::{Db, DbOptions};
 
 use crate::active_queries::ActiveQueries;
 use crate::error::{EngineError, ErrorCode};
 use crate::metrics::EngineMetrics;
-use crate::options::{EngineOptions, Host, QuerySettings, WalCompression};
+use crate::open_store::open_store;
+use crate::options::{EngineOptions, Host, QuerySettings};
 use crate::otlp;
 use crate::pool::{Pool, PoolLimits};
 use crate::query_log::QueryLog;
 use crate::query_metrics::QueryMetrics;
+use crate::remote_send::NamePool;
 use crate::remote_write::Receiver;
 use crate::running::Running;
 use crate::scrape::BodyBuffers;
 use crate::stop::Stop;
+use crate::store::Store;
 
 /// What may wait for the ingest threads: bodies and batches as they came.
 const INGEST_MAX: PoolLimits = PoolLimits { jobs_max: 100_000, bytes_max: 512 << 20 };
@@ -66,7 +68,7 @@ pub struct Engine {
 }
 
 pub(crate) struct Inner {
-    pub(crate) db: Db,
+    pub(crate) db: Store,
     pub(crate) options: EngineOptions,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) ingest: Pool,
@@ -86,6 +88,8 @@ pub(crate) struct Inner {
     pub(crate) running: Running,
     pub(crate) bodies: BodyBuffers,
     pub(crate) remote_write: Receiver,
+    /// Names of series as queues of remote write send them.
+    pub(crate) sent_names: NamePool,
     pub(crate) otlp: otlp::Receiver,
     logs: Logs,
     refusal_logged: AtomicBool,
@@ -93,7 +97,7 @@ pub(crate) struct Inner {
     fault: OnceLock<String>,
 }
 
-type Logs = Arc<Mutex<VecDeque<LogLine>>>;
+pub(crate) type Logs = Arc<Mutex<VecDeque<LogLine>>>;
 
 impl Engine {
     /// Opens the database in `options.dir`, reading its log, and calls `progress` while it does.
@@ -110,7 +114,7 @@ impl Engine {
         progress: impl Fn(ReplayProgress) + Send + Sync + 'static,
     ) -> Result<Self, EngineError> {
         let logs = Logs::default();
-        let db = Db::open(db_options(&options, &host, seed, logs.clone(), progress)?)?;
+        let db = open_store(&options, &host, seed, logs.clone(), progress)?;
         let query_log = QueryLog::default();
         query_log.reopen(host.fs.as_ref(), options.queries.log_file.as_deref())?;
         let active_queries = match options.track_queries {
@@ -149,6 +153,7 @@ impl Engine {
                 running: Running::default(),
                 bodies: BodyBuffers::default(),
                 remote_write: Receiver::new(!seed),
+                sent_names: NamePool::default(),
                 otlp: otlp::Receiver::new(seed.rotate_left(32)),
                 logs,
                 refusal_logged: AtomicBool::new(false),
@@ -314,56 +319,10 @@ impl Inner {
 }
 
 /// Adds a line; the oldest goes where there are too many.
-fn push(logs: &Logs, line: LogLine) {
+pub(crate) fn push(logs: &Logs, line: LogLine) {
     let mut logs = logs.lock().unwrap_or_else(PoisonError::into_inner);
     if logs.len() >= LOG_LINES_MAX {
         logs.pop_front();
     }
     logs.push_back(line);
-}
-
-fn db_options(
-    o: &EngineOptions,
-    host: &Host,
-    seed: u64,
-    logs: Logs,
-    progress: impl Fn(ReplayProgress) + Send + Sync + 'static,
-) -> Result<DbOptions, EngineError> {
-    let mut d = DbOptions::new(o.dir.clone(), host.fs.clone(), host.clock.clone(), host.background.clone());
-    d.min_block_duration_ms = o.min_block_duration_ms;
-    d.max_block_duration_ms = o.max_block_duration_ms;
-    d.overlapping_compaction = o.overlapping_compaction;
-    d.samples_per_chunk = o.samples_per_chunk;
-    d.chunk_segment_bytes = o.chunk_segment_bytes;
-    d.reload_interval_ms = o.block_reload_interval_ms;
-    if o.features.delayed_compaction {
-        let range_ms = u64::try_from(o.min_block_duration_ms).unwrap_or(0);
-        let longest_ms = range_ms.saturating_mul(o.compaction_delay_percent_max) / 100;
-        d.compaction_delay_ms = seed.checked_rem(longest_ms).unwrap_or(0);
-    }
-    d.uploads_file.clone_from(&o.delay_compact_file);
-    d.settings = o.storage.resolve(o.features)?;
-    d.start_timestamps = o.features.st_storage;
-    d.histogram_start_encoding = o.features.histograms_st_encoding || o.features.st_storage;
-    d.metadata_records = o.features.metadata_wal_records;
-    d.snapshot_on_close = o.features.memory_snapshot_on_shutdown;
-    d.wal_segment_bytes = o.wal_segment_bytes;
-    d.no_lockfile = o.no_lockfile;
-    d.wal_compression = match o.wal_compression {
-        WalCompression::None => tsdb::WalCompression::None,
-        WalCompression::Snappy => tsdb::WalCompression::Snappy,
-        WalCompression::Zstd => tsdb::WalCompression::Zstd,
-    };
-    d.on_replay = Some(Arc::new(move |p| {
-        progress(ReplayProgress { min: p.first_segment, max: p.last_segment, current: p.current_segment });
-    }));
-    d.log = Some(Arc::new(move |level, text: &str| {
-        let level = match level {
-            tsdb::LogLevel::Info => "info",
-            tsdb::LogLevel::Warn => "warn",
-            tsdb::LogLevel::Error => "error",
-        };
-        push(&logs, LogLine { level, text: text.to_owned() });
-    }));
-    Ok(d)
 }

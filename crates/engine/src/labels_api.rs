@@ -11,6 +11,7 @@ use crate::body::Body;
 use crate::engine::{Engine, Inner};
 use crate::error::{EngineError, ErrorCode};
 use crate::query::{RESULTS_TRUNCATED, write_remarks};
+use crate::remote_read::RemoteEndpoint;
 use crate::stop::Stop;
 
 /// A question about series or labels in a span of time.
@@ -26,7 +27,12 @@ pub struct SeriesQuery {
     pub limit: usize,
     /// The client's Accept-Encoding.
     pub accept_encoding: String,
+    /// Servers that cannot be asked for labels, which is remarked where they would have been.
+    pub remotes: Vec<RemoteEndpoint>,
 }
+
+/// What Prometheus' client of remote read says to a question for labels.
+const NOT_IMPLEMENTED: &str = "not implemented";
 
 impl Engine {
     /// GET /api/v1/series: the label sets of the series that match.
@@ -36,16 +42,8 @@ impl Engine {
         cancel: Cancel,
         done: impl FnOnce(Result<Body, EngineError>) + Send + 'static,
     ) {
-        self.ask(query, cancel, done, |q, sets, query, stop| {
-            let series = matching_series(q, sets, query, stop)?;
-            let mut out = Vec::with_capacity(series.len() * 100);
-            for (i, labels) in limited(series.iter(), query.limit).enumerate() {
-                if i > 0 {
-                    out.push(b',');
-                }
-                promql::json::write_labels(labels, &mut out);
-            }
-            Ok((out, exceeds(series.len(), query.limit)))
+        self.run_series(query, cancel, done, |inner, query, stop| {
+            inner.answer_series(&inner.db, query, stop)
         });
     }
 
@@ -90,31 +88,70 @@ impl Engine {
         + Send
         + 'static,
     ) {
+        self.run_series(query, cancel, done, |inner, query, stop| {
+            let sets = inner.parse_selectors(&query.matches)?;
+            let querier = inner.db.querier(query.start_ms, query.end_ms)?;
+            let (members, truncated) = answer(querier.as_ref(), &sets, query, stop)?;
+            let (span, local_start_ms) = ((query.start_ms, query.end_ms), inner.local_start_ms());
+            let asks_others = query.remotes.iter().any(|e| e.span(span, local_start_ms).is_some());
+            let warnings = if asks_others { vec![NOT_IMPLEMENTED.to_owned()] } else { Vec::new() };
+            Ok(envelope(&members, truncated, warnings, query))
+        });
+    }
+
+    /// Runs `answer` on the query pool, for as long as a query may take.
+    fn run_series(
+        &self,
+        query: SeriesQuery,
+        cancel: Cancel,
+        done: impl FnOnce(Result<Body, EngineError>) + Send + 'static,
+        answer: impl FnOnce(&Inner, &SeriesQuery, &Stop) -> Result<Body, EngineError> + Send + 'static,
+    ) {
         let asked_ns = self.inner.clock.monotonic_ns();
         self.run_query(
             query.matches.iter().map(String::len).sum(),
             cancel,
-            move |inner, cancel| {
-                let stop = Stop::new(inner, cancel, asked_ns);
-                let sets = inner.parse_selectors(&query.matches)?;
-                let querier = inner.db.querier(query.start_ms, query.end_ms)?;
-                let (members, truncated) = answer(querier.as_ref(), &sets, &query, &stop)?;
-                let mut out = Vec::with_capacity(members.len() + 64);
-                out.extend_from_slice(br#"{"status":"success","data":["#);
-                out.extend_from_slice(&members);
-                out.push(b']');
-                if truncated {
-                    write_remarks(&[RESULTS_TRUNCATED.to_owned()], &[], &mut out);
-                }
-                out.push(b'}');
-                Ok(Body::new(out, &query.accept_encoding))
-            },
+            move |inner, cancel| answer(inner, &query, &Stop::new(inner, cancel, asked_ns)),
             done,
         );
     }
 }
 
+/// The JSON envelope around the members of an array.
+fn envelope(members: &[u8], truncated: bool, mut warnings: Vec<String>, query: &SeriesQuery) -> Body {
+    let mut out = Vec::with_capacity(members.len() + 64);
+    out.extend_from_slice(br#"{"status":"success","data":["#);
+    out.extend_from_slice(members);
+    out.push(b']');
+    if truncated {
+        warnings.push(RESULTS_TRUNCATED.to_owned());
+    }
+    write_remarks(&warnings, &[], &mut out);
+    out.push(b'}');
+    Body::new(out, &query.accept_encoding)
+}
+
 impl Inner {
+    /// Answers a question for series over `store`.
+    pub(crate) fn answer_series(
+        &self,
+        store: &dyn Queryable,
+        query: &SeriesQuery,
+        stop: &Stop,
+    ) -> Result<Body, EngineError> {
+        let sets = self.parse_selectors(&query.matches)?;
+        let querier = store.querier(query.start_ms, query.end_ms)?;
+        let (series, warnings) = matching_series(querier.as_ref(), &sets, query, stop)?;
+        let mut out = Vec::with_capacity(series.len() * 100);
+        for (i, labels) in limited(series.iter(), query.limit).enumerate() {
+            if i > 0 {
+                out.push(b',');
+            }
+            promql::json::write_labels(labels, &mut out);
+        }
+        Ok(envelope(&out, exceeds(series.len(), query.limit), warnings, query))
+    }
+
     /// The matchers of each selector; one given twice counts once.
     pub(crate) fn parse_selectors(&self, selectors: &[String]) -> Result<Vec<Vec<Matcher>>, EngineError> {
         let options = crate::query::parse_options(self.options.features);
@@ -136,28 +173,33 @@ impl Inner {
     }
 }
 
-/// The series that satisfy any of `sets`, in order, each once.
-pub(crate) fn matching_series(
-    querier: &dyn Querier,
-    sets: &[Vec<Matcher>],
-    query: &SeriesQuery,
-    stop: &Stop,
-) -> Result<Vec<Labels>, EngineError> {
-    // One more than asked for tells whether there are more.
-    let limit = if query.limit == 0 { 0 } else { query.limit.saturating_add(1) };
-    let hints = SelectHints {
+/// What a store is told of a question for series.
+pub(crate) fn series_hints(query: &SeriesQuery) -> SelectHints {
+    SelectHints {
         start_ms: query.start_ms,
         end_ms: query.end_ms,
         func: "series".to_owned(),
         series_only: true,
-        limit,
+        // One more than asked for tells whether there are more.
+        limit: if query.limit == 0 { 0 } else { query.limit.saturating_add(1) },
         ..SelectHints::default()
-    };
-    let mut out = Vec::new();
+    }
+}
+
+/// The series that satisfy any of `sets`, in order, each once, and what the stores remarked.
+fn matching_series(
+    querier: &dyn Querier,
+    sets: &[Vec<Matcher>],
+    query: &SeriesQuery,
+    stop: &Stop,
+) -> Result<(Vec<Labels>, Vec<String>), EngineError> {
+    let hints = series_hints(query);
+    let (mut out, mut warnings) = (Vec::new(), BTreeSet::new());
     let mut tidy = Tidy::default();
     for matchers in sets {
         stop.check()?;
         let set = stop.select(querier, &hints, matchers)?;
+        warnings.extend(set.warnings());
         for i in 0..set.len() {
             if i % 1024 == 0 {
                 stop.check()?;
@@ -169,7 +211,7 @@ pub(crate) fn matching_series(
     if sets.len() > 1 {
         sort(&mut out);
     }
-    Ok(out)
+    Ok((out, warnings.into_iter().collect()))
 }
 
 fn sort(series: &mut Vec<Labels>) {

@@ -61,6 +61,9 @@ impl Engine {
         let m = &self.inner.metrics;
         let mut out = String::with_capacity(8192);
         let load = |c: &AtomicU64| c.load(Ordering::Relaxed) as f64;
+        // An agent has no queries to count.
+        let has_queries = !self.inner.db.is_agent();
+        let counts = |name: &str| has_queries || !name.starts_with("prometheus_engine_");
         for (name, help, value) in [
             (
                 "prometheus_api_remote_write_invalid_labels_samples_total",
@@ -98,7 +101,9 @@ impl Engine {
                 self.inner.query_log.failures() as f64,
             ),
         ] {
-            family(&mut out, name, help, "counter", value);
+            if counts(name) {
+                family(&mut out, name, help, "counter", value);
+            }
         }
         let name = "prometheus_api_otlp_translation_warnings_total";
         let help = "The total number of warnings produced while translating OTLP metrics to the Prometheus model, by category.";
@@ -130,13 +135,19 @@ impl Engine {
             ("narthex_ingest_jobs", "Ingest calls that wait or run.", self.inner.ingest.jobs() as f64),
         ];
         for (name, help, value) in gauges {
-            family(&mut out, name, help, "gauge", value);
+            if counts(name) {
+                family(&mut out, name, help, "gauge", value);
+            }
         }
         let now_ns = self.inner.clock.monotonic_ns();
         let with_costs = self.inner.options.features.query_cost;
-        self.inner.query_metrics.write(now_ns, with_costs, &mut out);
+        if has_queries {
+            self.inner.query_metrics.write(now_ns, with_costs, &mut out);
+        }
+        let database = self.inner.db.metrics();
+        self.write_incoming(&database, &mut out);
         let mut last = "";
-        for m in self.inner.db.metrics() {
+        for m in database {
             let kind = match m.kind {
                 tsdb::MetricKind::Counter => "counter",
                 tsdb::MetricKind::Gauge => "gauge",
@@ -150,6 +161,50 @@ impl Engine {
             let _ = writeln!(out, "{}{labels} {}", m.name, m.value);
         }
         out
+    }
+}
+
+impl Engine {
+    /// What comes in, as Prometheus' remote storage counts it, whether or not it is sent on.
+    fn write_incoming(&self, database: &[tsdb::Metric], out: &mut String) {
+        let value = |name: &str, kind: &str| {
+            let is_it = |m: &&tsdb::Metric| m.name == name && m.labels.iter().all(|(_, v)| *v == kind);
+            database.iter().find(is_it).map_or(0.0, |m| m.value)
+        };
+        let (samples, exemplars) = if self.inner.db.is_agent() {
+            ("prometheus_agent_samples_appended_total", "prometheus_agent_exemplars_appended_total")
+        } else {
+            ("prometheus_tsdb_head_samples_appended_total", "prometheus_tsdb_exemplar_exemplars_appended_total")
+        };
+        for (name, help, value) in [
+            (
+                "prometheus_remote_storage_samples_in_total",
+                "Samples in to remote storage, compare to samples out for queue managers. Deprecated, check prometheus_wal_watcher_records_read_total and prometheus_remote_storage_samples_dropped_total",
+                value(samples, "float"),
+            ),
+            (
+                "prometheus_remote_storage_histograms_in_total",
+                "HistogramSamples in to remote storage, compare to histograms out for queue managers. Deprecated, check prometheus_wal_watcher_records_read_total and prometheus_remote_storage_histograms_dropped_total",
+                value(samples, "histogram"),
+            ),
+            (
+                "prometheus_remote_storage_exemplars_in_total",
+                "Exemplars in to remote storage, compare to exemplars out for queue managers. Deprecated, check prometheus_wal_watcher_records_read_total and prometheus_remote_storage_exemplars_dropped_total",
+                value(exemplars, ""),
+            ),
+            (
+                "prometheus_remote_storage_string_interner_zero_reference_releases_total",
+                "The number of times release has been called for strings that are not interned.",
+                // Names are shared by counted references, which cannot be released once too often.
+                0.0,
+            ),
+        ] {
+            family(out, name, help, "counter", value);
+        }
+        let name = "prometheus_remote_storage_highest_timestamp_in_seconds";
+        let help = "Highest timestamp that has come into the remote storage via the Appender interface, in seconds since epoch. Initialized to 0 when no data has been received yet. Deprecated, check prometheus_remote_storage_queue_highest_timestamp_seconds which is more accurate.";
+        let newest_ms = self.inner.db.newest_ms();
+        family(out, name, help, "gauge", (newest_ms / 1000) as f64);
     }
 }
 

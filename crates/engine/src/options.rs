@@ -35,6 +35,8 @@ pub struct Features {
     pub metadata_wal_records: bool,
     /// `st-storage`: start timestamps are kept; implies the two encodings that hold them.
     pub st_storage: bool,
+    /// `st-synthesis`: where a target tells no start timestamps, its first samples become the starts.
+    pub st_synthesis: bool,
     /// `created-timestamp-zero-ingestion`: a zero is stored where a series began.
     pub created_timestamp_zero_ingestion: bool,
     /// `zstd-scrape`: targets may answer in zstd.
@@ -70,6 +72,7 @@ impl Features {
             "memory-snapshot-on-shutdown" => &mut self.memory_snapshot_on_shutdown,
             "metadata-wal-records" => &mut self.metadata_wal_records,
             "st-storage" => &mut self.st_storage,
+            "st-synthesis" => &mut self.st_synthesis,
             "created-timestamp-zero-ingestion" => &mut self.created_timestamp_zero_ingestion,
             "zstd-scrape" => &mut self.zstd_scrape,
             "delayed-compaction" => &mut self.delayed_compaction,
@@ -185,11 +188,30 @@ pub struct QuerySettings {
     pub duration_max_ms: i64,
 }
 
+/// What makes an engine an agent's: it only passes samples on, and answers no queries. Of a duration or number that is 0
+/// the usual is taken.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct AgentSettings {
+    /// How often the log is truncated.
+    pub truncate_frequency_ms: i64,
+    /// What is younger stays in the log.
+    pub min_wal_ms: i64,
+    /// What is older goes even where it has not been sent.
+    pub max_wal_ms: i64,
+    /// Whether checkpoints are written from the series in memory.
+    pub checkpoint_from_memory: bool,
+    /// Series in a record of such a checkpoint.
+    pub checkpoint_batch: usize,
+}
+
 /// Settings; the defaults are Prometheus'.
 #[derive(Clone, Debug)]
 pub struct EngineOptions {
     /// The data directory.
     pub dir: PathBuf,
+    /// Opens an agent's database in place of one that can be asked. What is said here of blocks and queries has no effect
+    /// then, and [`StorageSettings`] count as they are at the start.
+    pub agent: Option<AgentSettings>,
     /// Smallest block, and how often the head is cut.
     pub min_block_duration_ms: i64,
     /// Longest block that compaction makes; 0: a tenth of the retention, 31 days at most.
@@ -212,6 +234,8 @@ pub struct EngineOptions {
     pub wal_compression: WalCompression,
     /// Size of a segment of the write-ahead log.
     pub wal_segment_bytes: u64,
+    /// How many bytes of each log may stay for queues of remote write that are behind, where they would be removed.
+    pub wal_held_bytes_max: u64,
     /// Take no lock file.
     pub no_lockfile: bool,
     /// How far back an instant looks for a sample.
@@ -238,6 +262,7 @@ impl Default for EngineOptions {
     fn default() -> Self {
         Self {
             dir: PathBuf::from("data"),
+            agent: None,
             min_block_duration_ms: 2 * 60 * 60 * 1000,
             max_block_duration_ms: 0,
             overlapping_compaction: true,
@@ -249,6 +274,7 @@ impl Default for EngineOptions {
             storage: StorageSettings::default(),
             wal_compression: WalCompression::Snappy,
             wal_segment_bytes: 128 << 20,
+            wal_held_bytes_max: 4 << 30,
             no_lockfile: false,
             lookback_delta_ms: 5 * 60 * 1000,
             query_timeout_ms: 2 * 60 * 1000,

@@ -7,7 +7,7 @@ use model::float::go_quoted;
 use promql::json::Pieces;
 use promql::{Cancel, Deadline, Estimate, PerStep, QueryError, QueryOptions, QueryResult, QueryStats, Value};
 use promql_syntax::{Expr, ParseOptions};
-use storage::Spawn;
+use storage::{Queryable, Spawn, StorageError};
 
 use crate::body::Body;
 use crate::engine::{Engine, Inner};
@@ -66,6 +66,16 @@ pub enum QueryTimes {
     },
 }
 
+impl QueryTimes {
+    /// First and last moment, and the step; 0 for that of an instant query.
+    pub(crate) fn span(self) -> (TimestampMs, TimestampMs, i64) {
+        match self {
+            Self::Instant(t) => (t, t, 0),
+            Self::Range { start_ms, end_ms, step_ms } => (start_ms, end_ms, step_ms),
+        }
+    }
+}
+
 impl Engine {
     /// Answers a query with the whole envelope of the HTTP API.
     pub fn query_json(
@@ -81,23 +91,7 @@ impl Engine {
         self.run_query_until(
             query.len(),
             stop,
-            move |inner, cancel| {
-                let at = times;
-                let estimated = limits.compare_cost_ms.map(|interval_ms| {
-                    let (options, _) = inner.query_options(&limits, asked_ns);
-                    let expr = inner.parse(&query)?;
-                    inner.estimate(&expr, at, interval_ms, &options, cancel)
-                });
-                let Ran { result, truncated, began } = inner.run(&query, at, &limits, cancel, asked_ns)?;
-                let times = Times { asked: asked_ns, began, now: inner.clock.monotonic_ns() };
-                let asked = Asked { query: &query, times: at, limits: &limits };
-                let go_on = || if cancel.is_canceled() { Err(QueryError::Canceled) } else { Ok(()) };
-                inner.check_answer(&result.value)?;
-                let spawn = inner.query.spawn().as_ref();
-                let json = envelope(spawn, &asked, &result, truncated, estimated, &times, &go_on)?;
-                drop(result);
-                Ok(Body::new_while(json, &limits.accept_encoding, &go_on)?)
-            },
+            move |inner, cancel| inner.answer_json(&inner.db, &query, times, &limits, cancel, asked_ns),
             done,
         );
     }
@@ -160,14 +154,7 @@ impl Engine {
         self.run_query_until(
             query.len(),
             stop,
-            move |inner, cancel| {
-                let result = inner.run(&query, times, &limits, cancel, asked_ns)?.result;
-                Ok(Answer {
-                    warnings: result.annotations.warnings(&query, ANNOTATIONS_MAX),
-                    infos: result.annotations.infos(&query, ANNOTATIONS_MAX),
-                    value: result.value,
-                })
-            },
+            move |inner, cancel| inner.answer_values(&inner.db, &query, times, &limits, cancel, asked_ns),
             done,
         );
     }
@@ -199,9 +186,54 @@ impl Inner {
         crate::syntax::parse(query, self.options.features)
     }
 
-    /// Runs a query.
+    /// Answers a query over `store` with the whole envelope of the HTTP API.
+    pub(crate) fn answer_json(
+        &self,
+        store: &dyn Queryable,
+        query: &str,
+        at: QueryTimes,
+        limits: &QueryLimits,
+        cancel: &Cancel,
+        asked_ns: u64,
+    ) -> Result<Body, EngineError> {
+        let estimated = limits.compare_cost_ms.map(|interval_ms| {
+            let (options, _) = self.query_options(limits, asked_ns);
+            let expr = self.parse(query)?;
+            self.estimate(&expr, at, interval_ms, &options, cancel)
+        });
+        let Ran { result, truncated, began } = self.run(store, query, at, limits, cancel, asked_ns)?;
+        let times = Times { asked: asked_ns, began, now: self.clock.monotonic_ns() };
+        let asked = Asked { query, times: at, limits };
+        let go_on = || if cancel.is_canceled() { Err(QueryError::Canceled) } else { Ok(()) };
+        self.check_answer(&result.value)?;
+        let spawn = self.query.spawn().as_ref();
+        let json = envelope(spawn, &asked, &result, truncated, estimated, &times, &go_on)?;
+        drop(result);
+        Ok(Body::new_while(json, &limits.accept_encoding, &go_on)?)
+    }
+
+    /// Answers a query over `store` with the value itself.
+    pub(crate) fn answer_values(
+        &self,
+        store: &dyn Queryable,
+        query: &str,
+        times: QueryTimes,
+        limits: &QueryLimits,
+        cancel: &Cancel,
+        asked_ns: u64,
+    ) -> Result<Answer, EngineError> {
+        let result = self.run(store, query, times, limits, cancel, asked_ns)?.result;
+        Ok(Answer {
+            warnings: result.annotations.warnings(query, ANNOTATIONS_MAX),
+            infos: result.annotations.infos(query, ANNOTATIONS_MAX),
+            value: result.value,
+        })
+    }
+
+    /// Runs a query over `store`.
     fn run(
         &self,
+        store: &dyn Queryable,
         query: &str,
         times: QueryTimes,
         limits: &QueryLimits,
@@ -212,14 +244,15 @@ impl Inner {
         let _active = self.active_queries.enter(query, self.clock.as_ref());
         let expr = self.parse(query)?;
         let (options, report) = self.query_options(limits, asked_ns);
-        let (spawn, clock, db) = (self.query.spawn().as_ref(), self.clock.as_ref(), &self.db);
+        let (spawn, clock) = (self.query.spawn().as_ref(), self.clock.as_ref());
         let result = match times {
-            QueryTimes::Instant(t_ms) => promql::instant(db, spawn, clock, &expr, t_ms, &options, cancel),
+            QueryTimes::Instant(t_ms) => promql::instant(store, spawn, clock, &expr, t_ms, &options, cancel),
             QueryTimes::Range { start_ms, end_ms, step_ms } => {
-                promql::range(db, spawn, clock, &expr, start_ms, end_ms, step_ms, &options, cancel)
+                promql::range(store, spawn, clock, &expr, start_ms, end_ms, step_ms, &options, cancel)
             }
         };
-        if let Err(e @ QueryError::Invalid(_)) = result {
+        // A store that stopped unasked has to be asked again: see `remote_read`.
+        if let Err(e @ (QueryError::Invalid(_) | QueryError::Storage(StorageError::Stopped))) = result {
             return Err(e.into());
         }
         let stats = std::mem::take(&mut *report.lock().unwrap_or_else(PoisonError::into_inner));
@@ -252,15 +285,16 @@ impl Inner {
         options: &QueryOptions,
         cancel: &Cancel,
     ) -> Result<Estimate, EngineError> {
-        let span = match times {
-            QueryTimes::Instant(t) => (t, t, 0),
-            QueryTimes::Range { start_ms, end_ms, step_ms } => (start_ms, end_ms, step_ms),
-        };
-        Ok(promql::estimate(&self.db, expr, span, scrape_interval_ms, options, cancel)?)
+        Ok(promql::estimate(&self.db, expr, times.span(), scrape_interval_ms, options, cancel)?)
     }
 
     /// When a query asked at `asked_ns` must have ended.
     fn deadline(&self, limits: &QueryLimits, asked_ns: u64) -> Deadline {
+        Deadline::new(self.clock.clone(), self.deadline_ns(limits, asked_ns))
+    }
+
+    /// The same moment on the clock's monotonic scale.
+    pub(crate) fn deadline_ns(&self, limits: &QueryLimits, asked_ns: u64) -> u64 {
         let o = &self.options;
         let ceiling_ms =
             match self.query_settings.read().unwrap_or_else(PoisonError::into_inner).duration_max_ms {
@@ -269,7 +303,7 @@ impl Inner {
             };
         let lower_ms = |ms: i64, own: i64| if own > 0 { ms.min(own) } else { ms };
         let timeout_ms = lower_ms(lower_ms(ceiling_ms, limits.timeout_ms), limits.duration_max_ms);
-        Deadline::new(self.clock.clone(), deadline_ns(asked_ns, timeout_ms))
+        deadline_ns(asked_ns, timeout_ms)
     }
 
     fn stop_of(&self, limits: &QueryLimits, cancel: Cancel, asked_ns: u64) -> Stop {
@@ -277,7 +311,11 @@ impl Inner {
     }
 
     /// What the engine's settings and the query's own make together, and where costs are noted.
-    fn query_options(&self, limits: &QueryLimits, asked_ns: u64) -> (QueryOptions, Arc<Mutex<QueryStats>>) {
+    pub(crate) fn query_options(
+        &self,
+        limits: &QueryLimits,
+        asked_ns: u64,
+    ) -> (QueryOptions, Arc<Mutex<QueryStats>>) {
         let o = &self.options;
         let with_cost = o.features.query_cost;
         let settings = self.query_settings.read().unwrap_or_else(PoisonError::into_inner).clone();

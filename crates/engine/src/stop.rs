@@ -2,7 +2,7 @@
 
 use model::Matcher;
 use promql::{Cancel, Deadline, QueryError};
-use storage::{Querier, SelectHints, SeriesSet, StorageError};
+use storage::{ChunkQuerier, ChunkSeriesSet, Querier, SelectHints, SeriesSet, StorageError};
 
 use crate::engine::Inner;
 use crate::error::{EngineError, ErrorCode};
@@ -64,12 +64,33 @@ impl Stop {
         hints: &SelectHints,
         matchers: &[Matcher],
     ) -> Result<Box<dyn SeriesSet>, EngineError> {
+        querier.select(&self.heeded_by(hints), matchers).map_err(|e| self.told_by(e))
+    }
+
+    /// [`ChunkQuerier::select_chunks`], likewise.
+    ///
+    /// # Errors
+    /// As [`Self::select`].
+    pub(crate) fn select_chunks(
+        &self,
+        querier: &dyn ChunkQuerier,
+        hints: &SelectHints,
+        matchers: &[Matcher],
+    ) -> Result<Box<dyn ChunkSeriesSet>, EngineError> {
+        querier.select_chunks(&self.heeded_by(hints), matchers).map_err(|e| self.told_by(e))
+    }
+
+    fn heeded_by(&self, hints: &SelectHints) -> SelectHints {
         let (cancel, deadline) = (self.cancel.clone(), self.deadline.clone());
         let stop = storage::Stop::when(move || cancel.is_canceled() || deadline.has_passed());
-        let hints = SelectHints { stop, ..hints.clone() };
-        querier.select(&hints, matchers).map_err(|e| match e {
+        SelectHints { stop, ..hints.clone() }
+    }
+
+    /// A store that stopped does not know why.
+    fn told_by(&self, e: StorageError) -> EngineError {
+        match e {
             StorageError::Stopped => self.check().err().unwrap_or_else(|| e.into()),
             e => e.into(),
-        })
+        }
     }
 }

@@ -149,3 +149,61 @@ fn start_timestamps_come_from_created_series() {
     assert_eq!(starts("a_total"), [T0 - 60_000, T0 - 60_000]);
     assert!(starts("g").iter().all(|st| *st == 0));
 }
+
+/// Values of a series at each second, and when it began, where anything is there.
+#[test]
+fn starts_are_made_up_where_there_are_none() {
+    let b = bench(&["st-synthesis", "st-storage"]);
+    let t = b.target(|_| {});
+    let text = |total: i64, reset: i64| {
+        format!(
+            "# TYPE a counter\na_total {total}\n# TYPE c counter\nc_total {reset}\nc_created {}\n# TYPE g gauge\ng {total}\n\
+             # TYPE s summary\ns_count {total}\ns{{quantile=\"0.5\"}} {total}\n\
+             # TYPE h histogram\nh_bucket{{le=\"+Inf\"}} {total}\nh_count {total}\n# EOF\n",
+            T0 / 1000 - 60
+        )
+    };
+    for (second, total) in [(0, 10), (15, 12), (30, 17), (45, 4), (60, 5)] {
+        let report = b.put(&t, second, body(text(total, 1).as_bytes(), OPEN_METRICS, "")).unwrap();
+        assert_eq!((report.error, report.samples_scraped), (None, 7));
+        assert_eq!(report.samples_post_metric_relabeling, 7, "at {second}");
+        assert_eq!(report.series_added, if second == 0 { 7 } else { 0 });
+    }
+    let rest = "instance=\"h:1\", job=\"j\"";
+    for name in ["a_total", "s_count", "h_count"] {
+        let expected = |v: i64| vec![format!("{{__name__=\"{name}\", {rest}}} {v}")];
+        assert_eq!(b.query(0, name), Vec::<String>::new(), "{name}");
+        assert_eq!(b.query(15, name), expected(2));
+        assert_eq!(b.query(30, name), expected(7));
+        assert_eq!(b.query(45, name), expected(4));
+        assert_eq!(b.query(60, name), expected(5));
+    }
+    // Neither what has a start, nor what does not add up.
+    b.check(0, "c_total", &[&format!("{{__name__=\"c_total\", {rest}}} 1")]);
+    b.check(0, "g", &[&format!("{{__name__=\"g\", {rest}}} 10")]);
+    b.check(0, "count(s)", &["{} 1"]);
+
+    // One that goes away and comes back begins anew.
+    b.put(&t, 75, body(b"# TYPE g gauge\ng 1\n# EOF\n", OPEN_METRICS, "")).unwrap();
+    b.check(75, "a_total", &[]);
+    b.put(&t, 90, body(text(9, 1).as_bytes(), OPEN_METRICS, "")).unwrap();
+    b.check(90, "a_total", &[]);
+    b.put(&t, 105, body(text(11, 1).as_bytes(), OPEN_METRICS, "")).unwrap();
+    b.check(105, "a_total", &[&format!("{{__name__=\"a_total\", {rest}}} 2")]);
+
+    wait(|done| b.engine.close(done)).unwrap();
+    let clock = Arc::new(ManualClock::new(T0 + 120_000));
+    let dir = EngineOptions::default().dir;
+    let mut options = DbOptions::new(dir, Arc::new(b.fs.clone()), clock, Arc::new(Inline));
+    options.start_timestamps = true;
+    options.settings.float_encoding = chunk::Encoding::Xor2;
+    let db = Db::open(options).unwrap();
+    let querier = db.querier(T0, T0 + 120_000).unwrap();
+    let hints = SelectHints { start_ms: T0, end_ms: T0 + 120_000, ..SelectHints::default() };
+    let set = querier.select(&hints, &[Matcher::equal("__name__", "a_total")]).unwrap();
+    let mut columns = Columns::default();
+    set.read(0, &mut columns).unwrap();
+    let starts: Vec<i64> = columns.st.iter().map(|st| st - T0).collect();
+    assert_eq!(starts[..4], [0, 0, 44_999, 44_999]);
+    assert_eq!(starts.last(), Some(&90_000));
+}

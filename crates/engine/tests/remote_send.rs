@@ -30,6 +30,7 @@ fn options(protocol: Protocol) -> SenderOptions {
         protocol,
         send_exemplars: true,
         send_native_histograms: true,
+        convert_nhcb_to_classic: false,
         samples_per_send_max: 10,
         capacity: 40,
         batch_send_deadline_ms: 5000,
@@ -188,4 +189,105 @@ fn what_is_too_old_is_left_out_at_every_try() {
     assert_eq!((none.bytes.len(), none.counts.samples), (0, 0));
     let report = poll(&sender, 1, vec![id], true);
     assert_eq!((report.is_idle, report.dropped.too_old.samples), (true, 5));
+}
+
+#[test]
+fn histograms_with_custom_buckets_become_classic_ones() {
+    for protocol in [Protocol::V1, Protocol::V2] {
+        let world = Bench::new();
+        let convert = SenderOptions {
+            convert_nhcb_to_classic: true,
+            send_native_histograms: false,
+            ..options(protocol)
+        };
+        let sender = open(&world.engine, convert);
+        let native = open(&world.engine, SenderOptions { key: "b2".to_owned(), ..options(Protocol::V1) });
+        let target = world.target(|o| o.classic_histograms_to_nhcb = true);
+        let text = "# TYPE h histogram\nh_bucket{le=\"1\"} 2\nh_bucket{le=\"+Inf\"} 5\nh_sum 9\nh_count 5\n";
+        assert_eq!(world.scrape(&target, 0, text).error, None);
+        // Its end is the end of all of them.
+        world.scrape(&target, 15, "# TYPE g gauge\ng 1\n");
+        let heard = drain(&sender, protocol, 2);
+        let rest = "dc=\"eu\", instance=\"h:1\", job=\"j\"";
+        let names: Vec<&String> = heard.keys().filter(|name| name.starts_with("{__name__=\"h_")).collect();
+        assert_eq!(
+            names,
+            [
+                &format!("{{__name__=\"h_bucket\", {rest}, le=\"+Inf\"}}"),
+                &format!("{{__name__=\"h_bucket\", {rest}, le=\"1.0\"}}"),
+                &format!("{{__name__=\"h_count\", {rest}}}"),
+                &format!("{{__name__=\"h_sum\", {rest}}}"),
+            ]
+        );
+        assert!(names.iter().all(|name| heard[*name] == [common::T0, common::T0 + 15_000]), "{heard:?}");
+        drain(&native, Protocol::V1, 1);
+        let report = poll(&native, 1, vec![], true);
+        assert_eq!((report.dropped.custom_buckets, report.dropped.conversion_errors), (1, 0));
+        let records: Vec<_> = report.records.records().map(|(kind, _)| kind).collect();
+        assert!(records.contains(&"custom_buckets_histogram_samples"), "{records:?}");
+    }
+}
+
+#[test]
+fn what_is_in_a_request_can_be_told() {
+    let world = Bench::new();
+    let sender = open(&world.engine, options(Protocol::V2));
+    append(&world.engine, "s00", 1000..1002);
+    let report = poll(&sender, 1, vec![], true);
+    let text = wait(|done| sender.describe(report.batches[0].id, done));
+    let series = r#"{__name__="s00", dc="eu"}"#;
+    assert_eq!(text, format!("{series} 1000 @1000, {series} 1001 @1001"));
+    assert_eq!(wait(|done| sender.describe(77, done)), "");
+}
+
+/// By 2.0 no exemplar may come without a sample of its series.
+#[test]
+fn exemplars_go_with_their_samples() {
+    let mut features = engine::options::Features::default();
+    features.enable("exemplar-storage").unwrap();
+    let fs = storage::MemFs::new();
+    let all = engine::EngineOptions { features, ..engine::EngineOptions::default() };
+    let world =
+        Bench::on(std::sync::Arc::new(fs.clone()), fs, common::T0, all, std::sync::Arc::new(storage::Inline));
+    let sender = open(&world.engine, SenderOptions { samples_per_send_max: 4, ..options(Protocol::V2) });
+    let mut writer = write_v2::RequestWriter::default();
+    for i in 0..5 {
+        let name = format!("s{i}");
+        writer.put_series([("__name__", name.as_str())], &write_v2::Metadata::default(), |w| {
+            w.sample(common::T0, 1.0, 0);
+            w.exemplar([("id", name.as_str())], 0.5, common::T0);
+        });
+    }
+    let (mut raw, mut body) = (Vec::new(), Vec::new());
+    writer.finish(&mut raw);
+    wire::snappy::Compressor::default().compress(&raw, &mut body).unwrap();
+    let request = engine::remote_write::RemoteWriteRequest {
+        pieces: vec![body],
+        content_type: "application/x-protobuf;proto=io.prometheus.write.v2.Request".to_owned(),
+        content_encoding: "snappy".to_owned(),
+        accepted: Vec::new(),
+    };
+    wait(|done| world.engine.ingest_remote_write(request, done));
+    let mut sent = Vec::new();
+    let mut finished = Vec::new();
+    loop {
+        let report = poll(&sender, 2, std::mem::take(&mut finished), true);
+        for batch in &report.batches {
+            let mut buffer = Vec::new();
+            let raw = decompress(&batch.body.bytes, 1 << 20, &mut buffer).unwrap();
+            let (mut spans, mut refs, mut columns) =
+                (SymbolSpans::default(), Vec::new(), SampleColumns::default());
+            let mut walk = write_v2::Request::new(raw, &mut spans).unwrap();
+            while let Some(s) = walk.next_series(&mut refs, &mut columns).unwrap() {
+                sent.push((s.samples.len(), s.exemplar_count));
+            }
+            assert!(batch.body.counts.total() <= 4, "{:?}", batch.body.counts);
+            finished.push(batch.id);
+        }
+        if report.is_idle {
+            assert_eq!((report.read.exemplars, report.pending.total()), (5, 0));
+            break;
+        }
+    }
+    assert_eq!(sent, [(1, 1); 5]);
 }

@@ -315,13 +315,55 @@ fn only_accepted_messages_are_taken() {
     b.check(0, "a", &[]);
 }
 
-#[test]
-fn of_2_0_metadata_become_labels() {
+fn bench_with(feature: &str) -> Bench {
     let mut features = engine::options::Features::default();
-    features.enable("type-and-unit-labels").unwrap();
+    features.enable(feature).unwrap();
     let fs = storage::MemFs::new();
     let options = engine::EngineOptions { features, ..engine::EngineOptions::default() };
-    let b = Bench::on(std::sync::Arc::new(fs.clone()), fs, T0, options, std::sync::Arc::new(storage::Inline));
+    Bench::on(std::sync::Arc::new(fs.clone()), fs, T0, options, std::sync::Arc::new(storage::Inline))
+}
+
+#[test]
+fn of_2_0_starts_become_zeroes() {
+    let b = bench_with("created-timestamp-zero-ingestion");
+    let sent = |v: f64, st: i64, second: i64| {
+        let mut writer = RequestWriter::default();
+        writer.put_series(labels("__name__=a"), &Metadata::default(), |w| {
+            w.sample(T0 + second * 1000, v, T0 + st * 1000);
+        });
+        let histogram = Histogram {
+            count: 3,
+            sum: v,
+            positive_spans: vec![Span { offset: 0, length: 1 }],
+            positive_buckets: vec![3],
+            ..Histogram::default()
+        };
+        writer.put_series(labels("__name__=h"), &Metadata::default(), |w| {
+            w.histogram(T0 + second * 1000, T0 + st * 1000, &histogram);
+        });
+        let mut body = Vec::new();
+        writer.finish(&mut body);
+        let report = send(&b, V2, &body).unwrap();
+        assert_eq!((report.refusal, report.samples, report.histograms), (None, 1, 1));
+    };
+    sent(5.0, -60, 0);
+    // The same start again, one that is not before the sample, and one that is not known: no zero.
+    sent(6.0, -60, 15);
+    sent(7.0, 30, 30);
+    sent(8.0, -(T0 / 1000), 45);
+    // The series began anew.
+    sent(1.0, 50, 60);
+    b.check(60, "count_over_time(a[5m])", &["{} 7"]);
+    b.check(60, "count_over_time(h[5m])", &["{} 7"]);
+    b.check(-60, "a", &["{__name__=\"a\"} 0"]);
+    b.check(50, "a", &["{__name__=\"a\"} 0"]);
+    b.check(50, "histogram_count(h)", &["{} 0"]);
+    b.check(60, "resets(h[5m])", &["{} 1"]);
+}
+
+#[test]
+fn of_2_0_metadata_become_labels() {
+    let b = bench_with("type-and-unit-labels");
     let described = |kind, unit: &'static str| Metadata { kind, help: "".into(), unit: unit.into() };
     let mut writer = RequestWriter::default();
     for (text, metadata) in [

@@ -4,7 +4,7 @@
 //! 1.0; a [`ProtobufParser`] does so for delimited protobuf, and a [`ClassicConverter`] turns the classic
 //! histograms of a text format into native ones. A scrape reads all three through [`Source`]. What they
 //! accept, what they make of it and why they refuse is what Prometheus 3.16 does, oddities included.
-//! OpenMetrics 2.0 is named in [`Format`] and has no parser yet. Nothing here knows of targets, storage or time.
+//! [`families`] reads text as Go's client libraries do. OpenMetrics 2.0 is named in [`Format`] and has no parser yet. Nothing here knows of targets, storage or time.
 //!
 //! Samples come as the bytes of their series text, which is what a scrape cache is keyed by; labels
 //! are taken apart only when asked for. Lines as exporters usually write them go through `fast`;
@@ -17,6 +17,7 @@ mod cursor;
 mod delimited;
 mod entry;
 mod escape;
+pub mod families;
 mod fast;
 mod labels;
 mod lex_open_metrics;

@@ -86,6 +86,18 @@ impl Labels {
         Iter { rest: &self.0 }
     }
 
+    /// As [`Labels::iter`], as bytes: for those who copy them, and need not know that they are UTF-8.
+    pub fn pairs(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
+        let mut rest = &self.0[..];
+        std::iter::from_fn(move || {
+            if rest.is_empty() {
+                return None;
+            }
+            let name = take_bytes(&mut rest);
+            Some((name, take_bytes(&mut rest)))
+        })
+    }
+
     /// The value of `name`, if the set has it. Linear in the number of labels.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&str> {
@@ -117,6 +129,12 @@ impl Labels {
     #[must_use]
     pub fn hash64(&self) -> u64 {
         xxh3_64(&self.0)
+    }
+
+    /// Whether this handle is not the only one on its memory.
+    #[must_use]
+    pub fn is_shared(&self) -> bool {
+        Arc::strong_count(&self.0) > 1
     }
 
     /// A 128-bit hash under a secret seed, for caches that compare no keys.

@@ -277,9 +277,61 @@ impl SymbolLabels {
         Self(buf.into_boxed_slice())
     }
 
+    /// The same, borrowed.
+    #[must_use]
+    pub fn as_slice(&self) -> SymbolSlice<'_> {
+        SymbolSlice(&self.0)
+    }
+
     /// Name and value of each label, in order of name.
     pub fn iter(&self) -> impl Iterator<Item = (SymbolId, SymbolId)> + '_ {
-        let mut rest = &self.0[..];
+        self.as_slice().iter()
+    }
+
+    /// All numbers, names and values alike, as often as they are counted.
+    pub fn ids(&self) -> impl Iterator<Item = SymbolId> + '_ {
+        self.as_slice().ids()
+    }
+
+    /// The label set in full.
+    #[must_use]
+    pub fn resolve(&self, symbols: &SymbolsReader<'_>) -> Labels {
+        self.as_slice().resolve(symbols)
+    }
+
+    /// Whether this is `labels`.
+    #[must_use]
+    pub fn equals(&self, labels: &Labels, symbols: &SymbolsReader<'_>) -> bool {
+        self.as_slice().equals(labels, symbols)
+    }
+
+    /// Bytes on the heap.
+    #[must_use]
+    pub fn heap_bytes(&self) -> usize {
+        self.0.len()
+    }
+}
+
+/// [`SymbolLabels`] in memory that somebody else owns, such as that of many series together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SymbolSlice<'a>(&'a [u8]);
+
+impl<'a> SymbolSlice<'a> {
+    /// From what [`Self::as_bytes`] gave.
+    #[must_use]
+    pub fn from_bytes(bytes: &'a [u8]) -> Self {
+        Self(bytes)
+    }
+
+    /// The numbers as they are encoded.
+    #[must_use]
+    pub fn as_bytes(self) -> &'a [u8] {
+        self.0
+    }
+
+    /// Name and value of each label, in order of name.
+    pub fn iter(self) -> impl Iterator<Item = (SymbolId, SymbolId)> + 'a {
+        let mut rest = self.0;
         std::iter::from_fn(move || {
             if rest.is_empty() {
                 return None;
@@ -291,30 +343,24 @@ impl SymbolLabels {
     }
 
     /// All numbers, names and values alike, as often as they are counted.
-    pub fn ids(&self) -> impl Iterator<Item = SymbolId> + '_ {
+    pub fn ids(self) -> impl Iterator<Item = SymbolId> + 'a {
         self.iter().flat_map(|(n, v)| [n, v])
     }
 
     /// The label set in full.
     #[must_use]
-    pub fn resolve(&self, symbols: &SymbolsReader<'_>) -> Labels {
+    pub fn resolve(self, symbols: &SymbolsReader<'_>) -> Labels {
         Labels::from_sorted(self.iter().map(|(n, v)| (symbols.get(n), symbols.get(v))))
     }
 
     /// Whether this is `labels`.
     #[must_use]
-    pub fn equals(&self, labels: &Labels, symbols: &SymbolsReader<'_>) -> bool {
+    pub fn equals(self, labels: &Labels, symbols: &SymbolsReader<'_>) -> bool {
         let mut mine = self.iter();
         labels
             .iter()
             .all(|(n, v)| mine.next().is_some_and(|(a, b)| symbols.get(a) == n && symbols.get(b) == v))
             && mine.next().is_none()
-    }
-
-    /// Bytes on the heap.
-    #[must_use]
-    pub fn heap_bytes(&self) -> usize {
-        self.0.len()
     }
 }
 

@@ -12,6 +12,7 @@ use ::engine::labels_api::SeriesQuery;
 use ::engine::pool::guarded;
 use ::engine::query::{QueryLimits, QueryTimes};
 use ::engine::query_log::QueryOrigin;
+use ::engine::remote_read::reads::Inquiry;
 use ::engine::status::HeadSummary;
 use model::Labels;
 use napi::bindgen_prelude::{Buffer, Float64Array, Function, Object};
@@ -28,6 +29,8 @@ use crate::options::{
 use crate::otlp::{NativeOtlpReport, NativeOtlpRequest, NativeOtlpSettings, otlp_settings};
 use crate::promise::{promise, to_js};
 use crate::relabel::{RelabelRule, Relabeler, compile, scheme};
+use crate::remote_read::{NativeReadAnswer, NativeRemoteRead};
+use crate::remote_reads::{NativeRemoteEndpoint, NativeRemoteReads, endpoints};
 use crate::remote_write::{NativeRemoteWrite, NativeRemoteWriteReport};
 use crate::sender::{
     NativeFamilyMetadata, NativeSender, NativeSenderOptions, families, options as sender_options,
@@ -76,6 +79,7 @@ pub struct NativeSeriesQuery {
     pub end_ms: f64,
     pub limit: Option<f64>,
     pub accept_encoding: Option<String>,
+    pub remotes: Option<Vec<NativeRemoteEndpoint>>,
 }
 
 #[napi(object)]
@@ -202,6 +206,47 @@ impl NativeEngine {
     ) -> Result<Object<'env>> {
         promise(env, NativeRemoteWriteReport::from, |done| {
             self.engine.ingest_remote_write(request.into(), done);
+        })
+    }
+
+    #[napi(catch_unwind)]
+    pub fn remote_read<'env>(
+        &self,
+        env: &'env Env,
+        request: NativeRemoteRead,
+        cancel: Option<&Cancel>,
+    ) -> Result<Object<'env>> {
+        promise(env, NativeReadAnswer::from, |done| {
+            self.engine.remote_read(request.into(), flag(cancel), done);
+        })
+    }
+
+    #[napi(catch_unwind)]
+    pub fn open_query_reads<'env>(
+        &self,
+        env: &'env Env,
+        query: NativeQuery,
+        remotes: Vec<NativeRemoteEndpoint>,
+        cancel: Option<&Cancel>,
+    ) -> Result<Object<'env>> {
+        let (query, times, limits) = query_parts(query);
+        let question = Inquiry::Query { query, times, limits };
+        promise(env, NativeRemoteReads::from, |done| {
+            self.engine.open_remote_reads(question, endpoints(remotes), flag(cancel), done);
+        })
+    }
+
+    #[napi(catch_unwind)]
+    pub fn open_series_reads<'env>(
+        &self,
+        env: &'env Env,
+        query: NativeSeriesQuery,
+        remotes: Vec<NativeRemoteEndpoint>,
+        cancel: Option<&Cancel>,
+    ) -> Result<Object<'env>> {
+        let question = Inquiry::Series(query.into());
+        promise(env, NativeRemoteReads::from, |done| {
+            self.engine.open_remote_reads(question, endpoints(remotes), flag(cancel), done);
         })
     }
 
@@ -486,6 +531,7 @@ impl From<NativeSeriesQuery> for SeriesQuery {
             end_ms: q.end_ms as i64,
             limit: q.limit.unwrap_or(0.0) as usize,
             accept_encoding: q.accept_encoding.unwrap_or_default(),
+            remotes: endpoints(q.remotes.unwrap_or_default()),
         }
     }
 }

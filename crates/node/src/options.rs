@@ -4,7 +4,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use ::engine::options::{
-    EngineOptions, Features, FloatEncoding, Host, QuerySettings, StorageSettings, WalCompression,
+    AgentSettings, EngineOptions, Features, FloatEncoding, Host, QuerySettings, StorageSettings,
+    WalCompression,
 };
 use ::engine::{EngineError, ErrorCode};
 use napi_derive::napi;
@@ -17,13 +18,24 @@ const MEMORY: &str = ":memory:";
 const THREADS_MAX: usize = 1024;
 
 #[napi(object)]
+pub struct NativeAgentSettings {
+    pub truncate_frequency_ms: Option<f64>,
+    pub min_wal_ms: Option<f64>,
+    pub max_wal_ms: Option<f64>,
+    pub checkpoint_from_memory: Option<bool>,
+    pub checkpoint_batch: Option<f64>,
+}
+
+#[napi(object)]
 pub struct NativeOptions {
     pub dir: String,
+    pub agent: Option<NativeAgentSettings>,
     pub min_block_duration_ms: Option<f64>,
     pub max_block_duration_ms: Option<f64>,
     pub allow_overlapping_compaction: Option<bool>,
     pub wal_compression: Option<String>,
     pub wal_segment_bytes: Option<f64>,
+    pub wal_held_bytes_max: Option<f64>,
     pub no_lockfile: Option<bool>,
     pub samples_per_chunk: Option<f64>,
     pub max_block_chunk_segment_bytes: Option<f64>,
@@ -101,6 +113,16 @@ pub(crate) fn query_settings(o: NativeQuerySettings) -> Result<QuerySettings, En
     })
 }
 
+fn agent_settings(o: NativeAgentSettings) -> Result<AgentSettings, EngineError> {
+    Ok(AgentSettings {
+        truncate_frequency_ms: whole("agent.truncateFrequencyMs", o.truncate_frequency_ms, 0)?,
+        min_wal_ms: whole("agent.minWalMs", o.min_wal_ms, 0)?,
+        max_wal_ms: whole("agent.maxWalMs", o.max_wal_ms, 0)?,
+        checkpoint_from_memory: o.checkpoint_from_memory.unwrap_or(false),
+        checkpoint_batch: whole("agent.checkpointBatch", o.checkpoint_batch, 0)?,
+    })
+}
+
 /// Checks the settings and makes the host they ask for.
 pub(crate) fn resolve(
     o: NativeOptions,
@@ -119,12 +141,14 @@ pub(crate) fn resolve(
         Some(other) => return Err(EngineError::invalid(format!("unknown walCompression {other:?}"))),
     };
     let options = EngineOptions {
+        agent: o.agent.map(agent_settings).transpose()?,
         min_block_duration_ms: whole("minBlockDurationMs", o.min_block_duration_ms, d.min_block_duration_ms)?,
         max_block_duration_ms: whole("maxBlockDurationMs", o.max_block_duration_ms, d.max_block_duration_ms)?,
         overlapping_compaction: o.allow_overlapping_compaction.unwrap_or(d.overlapping_compaction),
         storage: storage_settings(storage)?,
         wal_compression,
         wal_segment_bytes: whole("walSegmentBytes", o.wal_segment_bytes, d.wal_segment_bytes)?,
+        wal_held_bytes_max: whole("walHeldBytesMax", o.wal_held_bytes_max, d.wal_held_bytes_max)?,
         no_lockfile: o.no_lockfile.unwrap_or(false),
         samples_per_chunk: whole("samplesPerChunk", o.samples_per_chunk, d.samples_per_chunk)?,
         chunk_segment_bytes: match o.max_block_chunk_segment_bytes {

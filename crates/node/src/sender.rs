@@ -26,6 +26,7 @@ pub struct NativeSenderOptions {
     pub protocol: String,
     pub send_exemplars: bool,
     pub send_native_histograms: bool,
+    pub convert_nhcb_to_classic: bool,
     pub max_samples_per_send: f64,
     pub capacity: f64,
     pub batch_send_deadline_ms: f64,
@@ -68,6 +69,13 @@ pub struct NativeDropped {
     pub by_relabelling: NativeCounts,
     pub unknown_series: NativeCounts,
     pub custom_buckets: f64,
+    pub conversion_errors: f64,
+}
+
+#[napi(object)]
+pub struct NativeRecordCount {
+    pub kind: String,
+    pub count: f64,
 }
 
 #[napi(object)]
@@ -78,8 +86,11 @@ pub struct NativePollReport {
     pub pending: NativeCounts,
     pub read: NativeCounts,
     pub dropped: NativeDropped,
+    pub enqueue_retries: f64,
     pub highest_ms: f64,
     pub segment: u32,
+    pub records: Vec<NativeRecordCount>,
+    pub undecodable_records: f64,
     pub series: f64,
     pub trouble: Vec<String>,
 }
@@ -117,6 +128,11 @@ impl NativeSender {
     }
 
     #[napi(catch_unwind)]
+    pub fn describe<'env>(&self, env: &'env Env, batch: f64) -> Result<Object<'env>> {
+        promise(env, |text: String| text, |done| self.sender.describe(batch as u64, done))
+    }
+
+    #[napi(catch_unwind)]
     pub fn close<'env>(&self, env: &'env Env, finished: Vec<f64>) -> Result<Object<'env>> {
         promise(env, |()| (), |done| self.sender.close(ids(&finished), done))
     }
@@ -148,6 +164,7 @@ pub(crate) fn options(o: NativeSenderOptions) -> Result<SenderOptions> {
         protocol,
         send_exemplars: o.send_exemplars,
         send_native_histograms: o.send_native_histograms,
+        convert_nhcb_to_classic: o.convert_nhcb_to_classic,
         samples_per_send_max: o.max_samples_per_send as usize,
         capacity: o.capacity as usize,
         batch_send_deadline_ms: o.batch_send_deadline_ms as u64,
@@ -198,6 +215,7 @@ impl From<Dropped> for NativeDropped {
             by_relabelling: d.by_relabelling.into(),
             unknown_series: d.unknown_series.into(),
             custom_buckets: d.custom_buckets as f64,
+            conversion_errors: d.conversion_errors as f64,
         }
     }
 }
@@ -211,8 +229,15 @@ impl From<PollReport> for NativePollReport {
             pending: r.pending.into(),
             read: r.read.into(),
             dropped: r.dropped.into(),
+            enqueue_retries: r.enqueue_retries as f64,
             highest_ms: r.highest_ms as f64,
             segment: r.segment,
+            records: r
+                .records
+                .records()
+                .map(|(kind, count)| NativeRecordCount { kind: kind.to_owned(), count: count as f64 })
+                .collect(),
+            undecodable_records: r.records.undecodable as f64,
             series: r.series as f64,
             trouble: r.trouble,
         }

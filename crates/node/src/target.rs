@@ -133,6 +133,13 @@ impl NativeTarget {
         Ok(all.iter().map(one).collect())
     }
 
+    /// Families, and the bytes of what is known of them.
+    #[napi(catch_unwind)]
+    pub fn metadata_size(&self) -> Result<Vec<f64>> {
+        let (families, bytes) = self.open()?.metadata_size();
+        Ok(vec![families as f64, bytes as f64])
+    }
+
     #[napi(catch_unwind)]
     pub fn close(&mut self) {
         self.target = None;

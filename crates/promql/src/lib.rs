@@ -24,6 +24,6 @@ pub use error::QueryError;
 pub use estimate::{Estimate, estimate};
 pub use grid::Grid;
 pub use options::{Cancel, Deadline, QueryOptions};
-pub use query::{instant, range};
+pub use query::{Selects, instant, range, selects};
 pub use row::{Cell, Row};
 pub use value::{PerStep, QueryResult, QueryStats, SampleValue, Series, Value, VectorSample};

@@ -2,8 +2,9 @@
 
 use std::sync::PoisonError;
 
+use model::Matcher;
 use promql_syntax::{Expr, ValueType};
-use storage::{Clock, Queryable, Spawn};
+use storage::{Clock, Queryable, SelectHints, Spawn};
 
 use crate::error::QueryError;
 use crate::exec::{Consumption, Exec, SeriesRow, Val};
@@ -68,6 +69,33 @@ pub fn range(
     let grid = Grid::range(start_ms, end_ms, step_ms);
     let range = QueryRange { start_ms, end_ms, step_ms };
     run(store, spawn, clock, expr, grid, range, opts, cancel, Shape::Range)
+}
+
+/// What a query asks a store for, as far as that can be told before it runs.
+#[derive(Clone, Debug)]
+pub struct Selects {
+    /// First time of interest of all of them, milliseconds.
+    pub start_ms: i64,
+    /// The last.
+    pub end_ms: i64,
+    /// What each asks for; equal ones are one.
+    pub list: Vec<(SelectHints, Vec<Matcher>)>,
+}
+
+/// What `expr` asks for from `start_ms` to `end_ms`; a step of 0 is an instant query at `start_ms`. What
+/// `info` adds depends on what its operand finds, so only its span of time is in the answer.
+///
+/// # Errors
+/// As [`instant`] and [`range`] before they look at any sample.
+pub fn selects(
+    expr: &Expr,
+    (start_ms, end_ms, step_ms): (i64, i64, i64),
+    opts: &QueryOptions,
+) -> Result<Selects, QueryError> {
+    let grid = if step_ms > 0 { Grid::range(start_ms, end_ms, step_ms) } else { Grid::instant(start_ms) };
+    let plan = plan::build(expr, grid, QueryRange { start_ms, end_ms, step_ms }, opts)?;
+    let list = plan.selects.into_iter().map(|s| (s.hints, s.matchers)).collect();
+    Ok(Selects { start_ms: plan.min_ms, end_ms: plan.max_ms, list })
 }
 
 /// Whether a vector becomes an instant vector or a matrix.

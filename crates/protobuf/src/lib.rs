@@ -4,6 +4,7 @@
 //! field by field by whoever knows it, and nothing is built.
 
 mod error;
+pub mod explain;
 mod reader;
 pub mod writer;
 

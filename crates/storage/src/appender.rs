@@ -116,7 +116,8 @@ pub trait Appender: Send {
     /// nothing is counted as refused. Returns the reference to use next time.
     ///
     /// # Errors
-    /// What keeps the sample from being appended, too.
+    /// What keeps the sample from being appended, too: [`AppendError::UnknownSeries`] where there is no such series and
+    /// `labels` are empty.
     fn append_start_zero(
         &mut self,
         series: SeriesRef,

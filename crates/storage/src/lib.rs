@@ -9,8 +9,10 @@ pub mod clock;
 pub mod error;
 pub mod fs;
 pub mod heap;
+mod meeting;
 pub mod mem_fs;
 pub mod merge;
+pub mod merge_chunks;
 #[cfg(not(target_family = "wasm"))]
 pub mod os;
 pub mod overlay;
@@ -25,6 +27,7 @@ pub use error::StorageError;
 pub use fs::{DirEntry, FileAppend, FileLock, FileRead, Fs, Map};
 pub use mem_fs::MemFs;
 pub use merge::merge_queriers;
+pub use merge_chunks::{MergeChunks, merge_chunk_queriers};
 #[cfg(not(target_family = "wasm"))]
 pub use os::{OsFs, OsSpawn, SystemClock};
 pub use overlay::OverlayFs;

@@ -6,10 +6,10 @@ use model::histogram::CounterResetHint;
 use model::{Columns, FloatHistogram, Labels, Matcher};
 
 use crate::chain::{Chained, chain};
-use crate::heap::Heap;
+use crate::meeting::{Meeting, union};
 use crate::querier::{LabelHints, LabelQuerier, Projection, Querier, SelectHints, SeriesSet};
 use crate::vec_store::append_range;
-use crate::{Inline, Spawn, Stop, StorageError};
+use crate::{Inline, Spawn, StorageError};
 
 /// One querier over several. A series that several have is one series; where several have a sample
 /// at the same time, one of them is taken, the same that [`chain`] takes and so does compaction:
@@ -33,30 +33,11 @@ impl LabelQuerier for MergeQuerier {
         hints: LabelHints,
         matchers: &[Matcher],
     ) -> Result<Vec<String>, StorageError> {
-        self.union(hints, |q| q.label_values(name, hints, matchers))
+        union(&self.queriers, hints, |q| q.label_values(name, hints, matchers))
     }
 
     fn label_names(&self, hints: LabelHints, matchers: &[Matcher]) -> Result<Vec<String>, StorageError> {
-        self.union(hints, |q| q.label_names(hints, matchers))
-    }
-}
-
-impl MergeQuerier {
-    fn union(
-        &self,
-        hints: LabelHints,
-        ask: impl Fn(&dyn Querier) -> Result<Vec<String>, StorageError>,
-    ) -> Result<Vec<String>, StorageError> {
-        let mut all = Vec::new();
-        for q in &self.queriers {
-            all.extend(ask(q.as_ref())?);
-        }
-        all.sort_unstable();
-        all.dedup();
-        if hints.limit > 0 {
-            all.truncate(hints.limit);
-        }
-        Ok(all)
+        union(&self.queriers, hints, |q| q.label_names(hints, matchers))
     }
 }
 
@@ -76,77 +57,35 @@ impl Querier for MergeQuerier {
         let mut sets = Vec::new();
         for q in &self.queriers {
             let set = q.select_shared(&whole, matchers, spawn)?;
-            if !set.is_empty() {
+            if !set.is_empty() || !set.warnings().is_empty() {
                 sets.push(set);
             }
         }
         if sets.len() == 1 {
             return Ok(sets.remove(0));
         }
-        let limit = if hints.limit == 0 { usize::MAX } else { hints.limit };
-        Ok(Box::new(MergeSeriesSet::new(sets, limit, &hints.stop)?))
+        let lens: Vec<usize> = sets.iter().map(|set| set.len()).collect();
+        let series = Meeting::new(&lens, &|set, at| sets[set].labels(at), hints.limit, &hints.stop)?;
+        Ok(Box::new(MergeSeriesSet { sets, series }))
     }
 }
 
 struct MergeSeriesSet {
     sets: Vec<Box<dyn SeriesSet>>,
-    labels: Vec<Labels>,
-    /// For each merged series, where its places start in `places`; one more at the end.
-    starts: Vec<u32>,
-    /// (set, index within the set)
-    places: Vec<(u32, u32)>,
-}
-
-/// The place in a set that comes next, and its labels.
-struct Next {
-    labels: Labels,
-    set: usize,
-    at: usize,
-}
-
-impl MergeSeriesSet {
-    /// Takes series off a heap as Prometheus' `genericMergeSeriesSet` does: in which order equal
-    /// ones come out decides whose samples count.
-    fn new(sets: Vec<Box<dyn SeriesSet>>, limit: usize, stop: &Stop) -> Result<Self, StorageError> {
-        let mut merged = Self { sets: Vec::new(), labels: Vec::new(), starts: vec![0], places: Vec::new() };
-        let next = |set: usize, at: usize| {
-            (at < sets[set].len()).then(|| Next { labels: sets[set].labels(at), set, at })
-        };
-        let mut heap = Heap::new(|a: &Next, b: &Next| a.labels < b.labels);
-        (0..sets.len()).filter_map(|set| next(set, 0)).for_each(|n| heap.push(n));
-        let mut current: Vec<(usize, usize)> = Vec::new();
-        while merged.labels.len() < limit {
-            stop.check_at(merged.labels.len())?;
-            current.drain(..).filter_map(|(set, at)| next(set, at + 1)).for_each(|n| heap.push(n));
-            let Some(Next { labels, set, at }) = heap.pop() else { break };
-            current.push((set, at));
-            while heap.top().is_some_and(|n| n.labels == labels) {
-                current.extend(heap.pop().map(|n| (n.set, n.at)));
-            }
-            merged.places.extend(current.iter().map(|(set, at)| (narrow(*set), narrow(*at))));
-            merged.labels.push(labels);
-            merged.starts.push(narrow(merged.places.len()));
-        }
-        merged.sets = sets;
-        Ok(merged)
-    }
-}
-
-fn narrow(n: usize) -> u32 {
-    u32::try_from(n).expect("a select finds fewer than 2^32 series")
+    series: Meeting,
 }
 
 impl SeriesSet for MergeSeriesSet {
     fn len(&self) -> usize {
-        self.labels.len()
+        self.series.len()
     }
 
     fn labels(&self, i: usize) -> Labels {
-        self.labels[i].clone()
+        self.series.labels(i).clone()
     }
 
     fn read(&self, i: usize, columns: &mut Columns) -> Result<(), StorageError> {
-        let places = &self.places[self.starts[i] as usize..self.starts[i + 1] as usize];
+        let places = self.series.places(i);
         let read = |&(s, j): &(u32, u32), c: &mut Columns| self.sets[s as usize].read(j as usize, c);
         if let [only] = places {
             return read(only, columns);

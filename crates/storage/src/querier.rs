@@ -32,6 +32,10 @@ pub struct SelectHints {
     pub range_ms: i64,
     /// The function or aggregation directly above the selector, "" where there is none.
     pub func: String,
+    /// The labels of the aggregation directly above the selector, as the query has them.
+    pub grouping: Vec<String>,
+    /// Whether that one groups by these labels, not by all others.
+    pub by: bool,
     /// Labels that will be looked at.
     pub projection: Projection,
     /// The series may come in any order that depends on the stored data alone, and labels that are

@@ -21,6 +21,11 @@ impl VecStore {
         Self::default()
     }
 
+    /// Makes `columns`, whose times must rise, all that a series has. Queriers made before do not see them.
+    pub fn insert(&mut self, labels: Labels, columns: Columns) {
+        Arc::make_mut(&mut self.series).insert(labels, Arc::new(columns));
+    }
+
     /// Adds samples at the end of a series, which is made where it does not exist. Times must
     /// rise. Queriers made before do not see them.
     pub fn extend(&mut self, labels: Labels, more: &Columns) {

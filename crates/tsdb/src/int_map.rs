@@ -4,11 +4,11 @@
 use std::hash::{BuildHasherDefault, Hasher};
 
 /// A map keyed by one integer.
-pub(crate) type IntMap<K, V> = hashbrown::HashMap<K, V, BuildHasherDefault<IntHasher>>;
+pub type IntMap<K, V> = hashbrown::HashMap<K, V, BuildHasherDefault<IntHasher>>;
 
 /// Hashes one integer.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct IntHasher(u64);
+pub struct IntHasher(u64);
 
 impl Hasher for IntHasher {
     fn finish(&self) -> u64 {

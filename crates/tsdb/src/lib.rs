@@ -1,7 +1,9 @@
 //! One database in one directory, in Prometheus' format: head, write-ahead log, head chunks,
-//! blocks. Knows no PromQL and nothing of the server around it; files, time and threads come
-//! through `storage::{Fs, Clock, Spawn}`.
+//! blocks; or, as an agent's, the log alone. Knows no PromQL and nothing of the server around it;
+//! files, time and threads come through `storage::{Fs, Clock, Spawn}`.
 
+#[cfg(not(target_family = "wasm"))]
+pub mod agent;
 pub mod backfill;
 pub mod block;
 pub mod compact;
@@ -13,7 +15,8 @@ mod head;
 mod head_chunks;
 mod histogram;
 pub mod index;
-mod int_map;
+pub mod int_map;
+mod metadata;
 mod projection;
 pub mod retention;
 mod tombstones;
@@ -22,7 +25,7 @@ mod wal;
 
 pub use db::{
     Db, DbOptions, DbSettings, HeadStats, LabelCount, Log, LogLevel, Metric, MetricKind, ReplayProgress,
-    WalCompression, WalSync,
+    WalCompression, WalSync, cut_chunk,
 };
 pub use head::ReplayReport;
 pub use wal::tail;

@@ -76,6 +76,7 @@ impl From<WasmSeriesQuery> for SeriesQuery {
             end_ms: q.end_ms as i64,
             limit: q.limit.unwrap_or(0.0) as usize,
             accept_encoding: q.accept_encoding.unwrap_or_default(),
+            remotes: Vec::new(),
         }
     }
 }

@@ -9,7 +9,7 @@ use model::{Labels, METRIC_NAME};
 
 use crate::error::WireError;
 use protobuf::Reader;
-use protobuf::writer::{put_message, put_string, put_varint, varint_len};
+use protobuf::writer::{put_varint, varint_len};
 
 /// Name and value.
 type Pair<'a> = (&'a [u8], &'a [u8]);
@@ -165,12 +165,12 @@ fn quote(out: &mut String, bytes: &[u8]) {
 }
 
 /// Appends labels as fields 1 of a message, in the order given.
-pub fn put_labels<'a>(out: &mut Vec<u8>, labels: impl IntoIterator<Item = (&'a str, &'a str)>) {
+pub fn put_labels<N: AsRef<[u8]>, V: AsRef<[u8]>>(
+    out: &mut Vec<u8>,
+    labels: impl IntoIterator<Item = (N, V)>,
+) {
     for (name, value) in labels {
-        put_message(out, 1, |out| {
-            put_string(out, 1, name);
-            put_string(out, 2, value);
-        });
+        put_label(out, name.as_ref(), value.as_ref());
     }
 }
 

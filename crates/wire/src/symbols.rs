@@ -136,18 +136,18 @@ impl SymbolTable {
         self.numbers.clear();
     }
 
-    /// The number of `text`, which is added if it is new.
-    pub fn symbolize(&mut self, text: &str) -> u32 {
+    /// The number of `text`, which is UTF-8, and is added if it is new.
+    pub fn symbolize(&mut self, text: &[u8]) -> u32 {
         if text.is_empty() {
             return 0;
         }
         let Self { text: all, ends, numbers } = self;
-        let hash = xxh3_64(text.as_bytes());
-        if let Some(number) = numbers.find(hash, |n| symbol(all, ends, *n) == text.as_bytes()) {
+        let hash = xxh3_64(text);
+        if let Some(number) = numbers.find(hash, |n| symbol(all, ends, *n) == text) {
             return *number;
         }
         let number = u32::try_from(ends.len()).expect("a request of 2^32 symbols does not fit into memory");
-        all.extend_from_slice(text.as_bytes());
+        all.extend_from_slice(text);
         ends.push(all.len());
         numbers.insert_unique(hash, number, |n| xxh3_64(symbol(all, ends, *n)));
         number

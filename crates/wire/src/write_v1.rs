@@ -96,9 +96,9 @@ impl<'a> Metadata<'a> {
 
 /// Appends a series to a request. `body` adds samples, then exemplars, then histograms: this order
 /// makes the bytes those of Prometheus. Labels are to be sorted by name.
-pub fn put_series<'l>(
+pub fn put_series<N: AsRef<[u8]>, V: AsRef<[u8]>>(
     out: &mut Vec<u8>,
-    labels: impl IntoIterator<Item = (&'l str, &'l str)>,
+    labels: impl IntoIterator<Item = (N, V)>,
     body: impl FnOnce(&mut SeriesWriter<'_>),
 ) {
     put_message(out, 1, |out| {
@@ -131,9 +131,9 @@ impl SeriesWriter<'_> {
     }
 
     /// Adds an exemplar; `t` is 0 if unknown.
-    pub fn exemplar<'l>(
+    pub fn exemplar<N: AsRef<[u8]>, V: AsRef<[u8]>>(
         &mut self,
-        labels: impl IntoIterator<Item = (&'l str, &'l str)>,
+        labels: impl IntoIterator<Item = (N, V)>,
         value: f64,
         t: TimestampMs,
     ) {

@@ -248,9 +248,9 @@ pub struct RequestWriter {
 impl RequestWriter {
     /// Adds a series. `body` adds samples, then histograms, then exemplars: this order makes the
     /// bytes those of Prometheus. Labels are to be sorted by name.
-    pub fn put_series<'l>(
+    pub fn put_series<N: AsRef<[u8]>, V: AsRef<[u8]>>(
         &mut self,
-        labels: impl IntoIterator<Item = (&'l str, &'l str)>,
+        labels: impl IntoIterator<Item = (N, V)>,
         metadata: &Metadata<'_>,
         body: impl FnOnce(&mut SeriesWriter<'_>),
     ) {
@@ -260,8 +260,8 @@ impl RequestWriter {
             body(&mut SeriesWriter { out, symbols, refs });
             put_message(out, 5, |out| {
                 put_uint(out, 1, metric_type_number(metadata.kind));
-                put_uint(out, 3, u64::from(symbols.symbolize(&metadata.help)));
-                put_uint(out, 4, u64::from(symbols.symbolize(&metadata.unit)));
+                put_uint(out, 3, u64::from(symbols.symbolize(metadata.help.as_bytes())));
+                put_uint(out, 4, u64::from(symbols.symbolize(metadata.unit.as_bytes())));
             });
         });
     }
@@ -281,16 +281,16 @@ impl RequestWriter {
     }
 }
 
-fn put_refs<'l>(
+fn put_refs<N: AsRef<[u8]>, V: AsRef<[u8]>>(
     out: &mut Vec<u8>,
     symbols: &mut SymbolTable,
     refs: &mut Vec<u32>,
-    labels: impl IntoIterator<Item = (&'l str, &'l str)>,
+    labels: impl IntoIterator<Item = (N, V)>,
 ) {
     refs.clear();
     for (name, value) in labels {
-        refs.push(symbols.symbolize(name));
-        refs.push(symbols.symbolize(value));
+        refs.push(symbols.symbolize(name.as_ref()));
+        refs.push(symbols.symbolize(value.as_ref()));
     }
     put_varints(out, 1, refs.iter().map(|r| u64::from(*r)));
 }
@@ -321,9 +321,9 @@ impl SeriesWriter<'_> {
     }
 
     /// Adds an exemplar; `t` is 0 if unknown.
-    pub fn exemplar<'l>(
+    pub fn exemplar<N: AsRef<[u8]>, V: AsRef<[u8]>>(
         &mut self,
-        labels: impl IntoIterator<Item = (&'l str, &'l str)>,
+        labels: impl IntoIterator<Item = (N, V)>,
         value: f64,
         t: TimestampMs,
     ) {

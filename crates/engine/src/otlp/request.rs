@@ -16,6 +16,7 @@ use super::translate::{Buffers, Decoded, Deltas, Translator};
 use super::warnings::Warnings;
 use crate::engine::{Engine, Inner};
 use crate::error::EngineError;
+use crate::gzip::gzip_error;
 use crate::series_cache::{KeyHash, SeriesCache};
 
 const PROTOBUF: &str = "application/x-protobuf";
@@ -257,20 +258,10 @@ fn read_body<B: AsRef<[u8]>>(pieces: &[B], encoding: &str, out: &mut Vec<u8>) ->
         "gzip" => {
             let joined = Pieces { pieces, at: 0 };
             let read = MultiGzDecoder::new(joined).take(LIMIT + 1).read_to_end(out);
-            read.map_err(|e| gzip_error(&e))?;
+            read.map_err(|e| gzip_error(&e, pieces.iter().all(|p| p.as_ref().is_empty())))?;
             if out.len() > BODY_BYTES_MAX { Err(too_large()) } else { Ok(()) }
         }
         other => Err(format!("unsupported compression: {other}. Only \"gzip\" or no compression supported")),
-    }
-}
-
-/// In the words of Go's compress/gzip.
-fn gzip_error(e: &std::io::Error) -> String {
-    match e.kind() {
-        std::io::ErrorKind::UnexpectedEof => "unexpected EOF".to_owned(),
-        _ if e.to_string().contains("header") => "gzip: invalid header".to_owned(),
-        _ if e.to_string().contains("checksum") => "gzip: invalid checksum".to_owned(),
-        _ => format!("gzip: {e}"),
     }
 }
 

@@ -1,6 +1,7 @@
 //! What waits to be sent, and the request bodies it becomes.
 
 use std::borrow::Cow;
+use std::fmt::Write;
 use std::sync::Arc;
 
 use model::{Labels, Metadata, TimestampMs};
@@ -31,6 +32,19 @@ pub(super) struct Entry {
     /// Start timestamp, 0 if unknown.
     pub(super) st: TimestampMs,
     pub(super) value: Value,
+    /// Exemplars that go with it.
+    #[allow(clippy::box_collection, reason = "most have none, and many entries wait")]
+    pub(super) exemplars: Option<Box<Vec<Attached>>>,
+}
+
+/// An exemplar that goes with a sample of its series: by 2.0 none may come alone.
+#[derive(Clone, Debug)]
+pub(super) struct Attached {
+    /// The log's record that it comes from.
+    pub(super) record: u64,
+    pub(super) labels: Labels,
+    pub(super) value: f64,
+    pub(super) t: TimestampMs,
 }
 
 #[derive(Clone, Debug)]
@@ -49,13 +63,24 @@ pub(super) enum Kind {
     Exemplar,
 }
 
+impl Value {
+    pub(super) fn kind(&self) -> Kind {
+        match self {
+            Self::Float(_) => Kind::Sample,
+            Self::Histogram(_) => Kind::Histogram,
+            Self::Exemplar(_) => Kind::Exemplar,
+        }
+    }
+}
+
 impl Entry {
     pub(super) fn kind(&self) -> Kind {
-        match self.value {
-            Value::Float(_) => Kind::Sample,
-            Value::Histogram(_) => Kind::Histogram,
-            Value::Exemplar(_) => Kind::Exemplar,
-        }
+        self.value.kind()
+    }
+
+    /// Those that go with it.
+    pub(super) fn attached(&self) -> &[Attached] {
+        self.exemplars.as_deref().map_or(&[], Vec::as_slice)
     }
 }
 
@@ -120,9 +145,11 @@ impl BodyWriter {
         for e in entries {
             if e.t < from_ms {
                 *too_old.of(e.kind()) += 1;
+                too_old.exemplars += e.attached().len() as u64;
                 continue;
             }
             *body.counts.of(e.kind()) += 1;
+            body.counts.exemplars += e.attached().len() as u64;
             body.span_ms = (body.span_ms.0.min(e.t), body.span_ms.1.max(e.t));
             match protocol {
                 Protocol::V1 => put_v1(&mut self.raw, e),
@@ -144,11 +171,11 @@ impl BodyWriter {
 }
 
 fn put_v1(out: &mut Vec<u8>, e: &Entry) {
-    write_v1::put_series(out, e.labels.iter(), |w| match &e.value {
+    write_v1::put_series(out, e.labels.pairs(), |w| match &e.value {
         Value::Float(v) => w.sample(e.t, *v),
         Value::Histogram(OwnedHistogram::Integer(h)) => w.histogram(e.t, h),
         Value::Histogram(OwnedHistogram::Float(h)) => w.float_histogram(e.t, h),
-        Value::Exemplar(x) => w.exemplar(x.0.iter(), x.1, e.t),
+        Value::Exemplar(x) => w.exemplar(x.0.pairs(), x.1, e.t),
     });
 }
 
@@ -158,12 +185,46 @@ fn put_v2(out: &mut write_v2::RequestWriter, e: &Entry) {
         help: Cow::Borrowed(&m.help),
         unit: Cow::Borrowed(&m.unit),
     });
-    out.put_series(e.labels.iter(), &metadata, |w| match &e.value {
-        Value::Float(v) => w.sample(e.t, *v, e.st),
-        Value::Histogram(OwnedHistogram::Integer(h)) => w.histogram(e.t, e.st, h),
-        Value::Histogram(OwnedHistogram::Float(h)) => w.float_histogram(e.t, e.st, h),
-        Value::Exemplar(x) => w.exemplar(x.0.iter(), x.1, e.t),
+    out.put_series(e.labels.pairs(), &metadata, |w| {
+        match &e.value {
+            Value::Float(v) => w.sample(e.t, *v, e.st),
+            Value::Histogram(OwnedHistogram::Integer(h)) => w.histogram(e.t, e.st, h),
+            Value::Histogram(OwnedHistogram::Float(h)) => w.float_histogram(e.t, e.st, h),
+            Value::Exemplar(x) => w.exemplar(x.0.pairs(), x.1, e.t),
+        }
+        for x in e.attached() {
+            w.exemplar(x.labels.pairs(), x.value, x.t);
+        }
     });
+}
+
+/// A description is cut behind so many bytes.
+const DESCRIPTION_BYTES_MAX: usize = 64 << 10;
+
+/// What a request has, one sample after another: series, value, time, start time where there is one.
+pub(super) fn describe(entries: &[Entry]) -> String {
+    let mut text = String::new();
+    for (i, e) in entries.iter().enumerate() {
+        if text.len() >= DESCRIPTION_BYTES_MAX {
+            let _ = write!(text, " and {} more", entries.len() - i);
+            break;
+        }
+        let _ = write!(text, "{}{} ", if i > 0 { ", " } else { "" }, e.labels);
+        let _ = match &e.value {
+            Value::Float(v) => write!(text, "{v}"),
+            Value::Histogram(OwnedHistogram::Integer(h)) => write!(text, "{h}"),
+            Value::Histogram(OwnedHistogram::Float(h)) => write!(text, "{h}"),
+            Value::Exemplar(x) => write!(text, "exemplar {} {}", x.0, x.1),
+        };
+        let _ = write!(text, " @{}", e.t);
+        if e.st != 0 {
+            let _ = write!(text, " since {}", e.st);
+        }
+        for x in e.attached() {
+            let _ = write!(text, " exemplar {} {} @{}", x.labels, x.value, x.t);
+        }
+    }
+    text
 }
 
 /// A family as its targets describe it.

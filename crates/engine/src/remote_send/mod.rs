@@ -2,6 +2,9 @@
 //! sends; see DESIGN.md. Knows neither HTTP nor when to try again.
 
 mod entry;
+mod intake;
+mod names;
+mod nhcb;
 mod position;
 mod queue;
 mod series;
@@ -13,7 +16,9 @@ use model::relabel::RelabelConfig;
 use model::{Labels, TimestampMs};
 
 pub use entry::{Counts, FamilyMetadata, Protocol, RequestBody};
+pub(crate) use names::NamePool;
 pub use queue::Dropped;
+pub use tsdb::tail::TailCounts;
 
 use crate::engine::{Engine, Inner};
 use crate::error::EngineError;
@@ -40,6 +45,8 @@ pub struct SenderOptions {
     pub send_exemplars: bool,
     /// Whether native histograms are sent.
     pub send_native_histograms: bool,
+    /// Whether those with custom buckets are sent as classic ones, also where native ones are not sent.
+    pub convert_nhcb_to_classic: bool,
     /// Entries of one request at most.
     pub samples_per_send_max: usize,
     /// Entries that wait in a shard; where one has as many, the log is not read on. One more record of the log may come.
@@ -99,10 +106,14 @@ pub struct PollReport {
     pub read: Counts,
     /// What of it is not sent.
     pub dropped: Dropped,
+    /// How often the log was not read on because a shard was full.
+    pub enqueue_retries: u64,
     /// The highest time that was read, milliseconds.
     pub highest_ms: TimestampMs,
     /// The segment that is being read.
     pub segment: u32,
+    /// Records that were read of the log.
+    pub records: TailCounts,
     /// Series that the queue knows.
     pub series: u64,
     /// What somebody should know of.
@@ -133,7 +144,8 @@ impl Engine {
                 )));
             }
             let file = PositionFile::new(inner.fs.clone(), &inner.options.dir, &key, &name);
-            let queue = Queue::open(options, inner.db.clone(), inner.clock.clone(), file)?;
+            let shared = (inner.db.clone(), inner.sent_names.clone());
+            let queue = Queue::open(options, shared, inner.clock.clone(), file)?;
             Ok(Sender { engine, queue: Arc::new(Mutex::new(queue)) })
         };
         self.run_remote(open, done);
@@ -170,6 +182,11 @@ impl Sender {
     /// A request's body anew, without what is too old by now; empty where nothing is left.
     pub fn rebuild(&self, batch: u64, done: impl FnOnce(Result<RequestBody, EngineError>) + Send + 'static) {
         self.run(move |queue| queue.rebuild(batch), done);
+    }
+
+    /// What is in a request, for people: no more of it than a log can bear.
+    pub fn describe(&self, batch: u64, done: impl FnOnce(Result<String, EngineError>) + Send + 'static) {
+        self.run(move |queue| Ok(queue.describe(batch)), done);
     }
 
     /// Remembers how far the queue has come, and lets go of the log.

@@ -3,18 +3,19 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
-use model::histogram::is_custom_buckets_schema;
-use model::{Labels, TimestampMs};
+use model::TimestampMs;
 use storage::Clock;
-use tsdb::Db;
-use tsdb::tail::{OwnedHistogram, Tail, TailItem};
+use tsdb::tail::{Tail, TailCounts, TailItem};
 
-use super::entry::{BodyWriter, Counts, Entry, Kind, Protocol, RequestBody, Value};
+use super::entry::{BodyWriter, Counts, Entry, Kind, RequestBody, describe};
+use super::names::NamePool;
+use super::nhcb::ClassicConverter;
 use super::position::{PositionFile, Remembered};
 use super::series::SeriesMap;
 use super::tally::Tally;
 use super::{Poll, PollReport, SendBatch, SenderOptions};
 use crate::error::{EngineError, ErrorCode};
+use crate::store::Store;
 
 /// Records that one call reads.
 const READ_ITEMS_MAX: usize = 512;
@@ -34,45 +35,55 @@ pub struct Dropped {
     pub unknown_series: Counts,
     /// Histograms with custom buckets, which remote write 1.0 cannot carry.
     pub custom_buckets: u64,
+    /// Histograms with custom buckets that could not be made classic ones.
+    pub conversion_errors: u64,
 }
 
 /// One of the streams in which a queue sends. All samples of a series are in the same.
 #[derive(Default)]
-struct Shard {
-    pending: VecDeque<Entry>,
+pub(super) struct Shard {
+    pub(super) pending: VecDeque<Entry>,
     /// Since when the first has been waiting, at the most.
-    since_ns: u64,
+    pub(super) since_ns: u64,
+    /// How many have gone into requests before the first, around 2^32.
+    pub(super) drained: u32,
 }
 
 pub(super) struct Queue {
-    options: SenderOptions,
-    db: Db,
+    pub(super) options: SenderOptions,
+    db: Store,
     clock: Arc<dyn Clock>,
     file: PositionFile,
     tail: Option<Tail>,
     retry_at_ns: u64,
-    series: SeriesMap,
-    tally: Tally,
-    shards: Vec<Shard>,
+    pub(super) series: SeriesMap,
+    /// Of queues that convert histograms.
+    pub(super) converter: Option<ClassicConverter>,
+    pub(super) tally: Tally,
+    pub(super) shards: Vec<Shard>,
     in_flight: HashMap<u64, Vec<Entry>>,
     next_batch: u64,
     writer: BodyWriter,
-    pending: Counts,
-    read: Counts,
-    dropped: Dropped,
-    highest_ms: TimestampMs,
+    pub(super) pending: Counts,
+    pub(super) read: Counts,
+    pub(super) dropped: Dropped,
+    pub(super) highest_ms: TimestampMs,
+    /// Of readers before the current one.
+    counted: TailCounts,
     written: tsdb::tail::TailPosition,
     written_ns: u64,
     /// The log has been read to its end.
     at_end: bool,
-    trouble: Vec<String>,
+    /// How often it was not read on because a shard was full.
+    full: u64,
+    pub(super) trouble: Vec<String>,
 }
 
 impl Queue {
     /// Goes on where the queue of that key stopped, or begins with what comes from now on.
     pub(super) fn open(
         options: SenderOptions,
-        db: Db,
+        (db, names): (Store, NamePool),
         clock: Arc<dyn Clock>,
         file: PositionFile,
     ) -> Result<Self, EngineError> {
@@ -94,7 +105,8 @@ impl Queue {
         let mut shards = Vec::new();
         shards.resize_with(1, Shard::default);
         Ok(Self {
-            series: SeriesMap::new(options.naming()),
+            series: SeriesMap::new(options.naming(), names),
+            converter: options.convert_nhcb_to_classic.then(ClassicConverter::default),
             options,
             db,
             written_ns: clock.monotonic_ns(),
@@ -111,8 +123,10 @@ impl Queue {
             read: Counts::default(),
             dropped: Dropped::default(),
             highest_ms: TimestampMs::MIN,
+            counted: TailCounts::default(),
             written: start,
             at_end: false,
+            full: 0,
             trouble,
         })
     }
@@ -141,8 +155,10 @@ impl Queue {
             pending: self.pending,
             read: self.read,
             dropped: self.dropped,
+            enqueue_retries: self.full,
             highest_ms: self.highest_ms,
             segment: self.tail.as_ref().map_or(0, Tail::segment),
+            records: self.records(),
             series: self.series.len() as u64,
             trouble: std::mem::take(&mut self.trouble),
         })
@@ -153,10 +169,29 @@ impl Queue {
         let Some(entries) = self.in_flight.remove(&batch) else { return Ok(RequestBody::default()) };
         let from_ms = self.oldest_ms();
         let body = self.writer.write(self.options.protocol, &entries, from_ms, &mut self.dropped.too_old);
-        let (kept, old): (Vec<_>, Vec<_>) = entries.into_iter().partition(|e| e.t >= from_ms);
-        self.done_with(&old);
+        let kept = self.without_old(entries, from_ms);
         self.in_flight.insert(batch, kept);
         body.map_err(unwritable)
+    }
+
+    /// What is in a request, for people.
+    pub(super) fn describe(&self, batch: u64) -> String {
+        self.in_flight.get(&batch).map_or_else(String::new, |entries| describe(entries))
+    }
+
+    /// Entries but for those before `from_ms`, which are done with.
+    fn without_old(&mut self, entries: Vec<Entry>, from_ms: TimestampMs) -> Vec<Entry> {
+        if entries.iter().all(|e| e.t >= from_ms) {
+            return entries;
+        }
+        let (kept, old): (Vec<_>, Vec<_>) = entries.into_iter().partition(|e| e.t >= from_ms);
+        self.done_with(&old);
+        kept
+    }
+
+    /// What has been read, by the kind of record.
+    fn records(&self) -> TailCounts {
+        self.tail.as_ref().map_or(self.counted, |tail| self.counted.plus(tail.counts()))
     }
 
     /// Remembers how far the queue has come; the rest is sent by whoever opens it next.
@@ -170,6 +205,9 @@ impl Queue {
 
     fn finish(&mut self, batch: u64) {
         if let Some(entries) = self.in_flight.remove(&batch) {
+            if let (Some(tail), Some(t)) = (&self.tail, entries.iter().map(|e| e.t).max()) {
+                tail.sent(t);
+            }
             self.done_with(&entries);
         }
     }
@@ -178,6 +216,10 @@ impl Queue {
         for e in entries {
             *self.pending.of(e.kind()) -= 1;
             self.tally.finish(e.record);
+            for x in e.attached() {
+                self.pending.exemplars -= 1;
+                self.tally.finish(x.record);
+            }
         }
     }
 
@@ -190,6 +232,11 @@ impl Queue {
                 let to = &mut self.shards[(entry.series % shards as u64) as usize];
                 to.since_ns =
                     if to.pending.is_empty() { shard.since_ns } else { to.since_ns.min(shard.since_ns) };
+                if let Some(known) =
+                    self.series.get_mut(entry.series).filter(|_| entry.kind() != Kind::Exemplar)
+                {
+                    known.last = to.pending.len() as u32;
+                }
                 to.pending.push_back(entry);
             }
         }
@@ -213,6 +260,7 @@ impl Queue {
         let oldest_ms = self.oldest_ms();
         for _ in 0..READ_ITEMS_MAX {
             if self.shards.iter().any(|s| s.pending.len() >= self.options.capacity) {
+                self.full += 1;
                 return false;
             }
             let Some(tail) = &mut self.tail else { return false };
@@ -220,6 +268,7 @@ impl Queue {
                 Ok(item) => item,
                 Err(e) => {
                     self.trouble.push(format!("error tailing WAL: {e}"));
+                    self.counted = self.records();
                     self.tail = None;
                     self.retry_at_ns = now_ns.saturating_add(RETRY_NS);
                     return false;
@@ -227,12 +276,14 @@ impl Queue {
             };
             let end = tail.position();
             self.at_end = matches!(item, TailItem::End);
-            match item {
-                TailItem::End => {
-                    self.tally.add(0, end);
-                    return false;
-                }
-                item => self.take(item, end, oldest_ms, now_ns),
+            if self.at_end {
+                self.tally.add(0, end);
+                return false;
+            }
+            let (before, is_record) = (self.pending.total(), item.has_samples());
+            self.take(item, oldest_ms, now_ns);
+            if is_record {
+                self.tally.add((self.pending.total() - before) as u32, end);
             }
         }
         true
@@ -249,7 +300,10 @@ impl Queue {
                 self.tail = Some(tail);
                 self.tally = Tally::new(done);
                 self.in_flight.clear();
-                self.shards.iter_mut().for_each(|s| s.pending.clear());
+                for s in &mut self.shards {
+                    s.drained = s.drained.wrapping_add(s.pending.len() as u32);
+                    s.pending.clear();
+                }
                 self.pending = Counts::default();
                 true
             }
@@ -259,98 +313,6 @@ impl Queue {
                 false
             }
         }
-    }
-
-    fn take(&mut self, item: TailItem, end: tsdb::tail::TailPosition, oldest_ms: TimestampMs, now_ns: u64) {
-        let before = self.pending.total();
-        let record = self.tally.next();
-        let put = |queue: &mut Self, series, t, st, value| {
-            let entry = |labels, metadata| Entry { series, record, labels, metadata, t, st, value };
-            queue.put(series, t, oldest_ms, now_ns, entry);
-        };
-        match item {
-            TailItem::Series(segment, all) => {
-                all.into_iter().for_each(|(series, labels)| self.series.add(series, labels, segment));
-            }
-            TailItem::Metadata(all) => {
-                if self.options.protocol == Protocol::V2 {
-                    all.into_iter().for_each(|(series, metadata)| self.series.describe(series, metadata));
-                }
-            }
-            TailItem::Samples(all, starts) => {
-                for (i, s) in all.iter().enumerate() {
-                    put(self, s.series, s.t, starts.get(i).copied().unwrap_or(0), Value::Float(s.v));
-                }
-                self.tally.add((self.pending.total() - before) as u32, end);
-            }
-            TailItem::Histograms(all) => {
-                for h in all {
-                    if !self.options.send_native_histograms {
-                        continue;
-                    }
-                    let schema = match &h.h {
-                        OwnedHistogram::Integer(h) => h.schema,
-                        OwnedHistogram::Float(h) => h.schema,
-                    };
-                    if self.options.protocol == Protocol::V1 && is_custom_buckets_schema(schema) {
-                        self.dropped.custom_buckets += 1;
-                        continue;
-                    }
-                    put(self, h.series, h.t, h.st, Value::Histogram(h.h));
-                }
-                self.tally.add((self.pending.total() - before) as u32, end);
-            }
-            TailItem::Exemplars(all) => {
-                let wanted = if self.options.send_exemplars { all } else { Vec::new() };
-                for e in wanted {
-                    put(self, e.series, e.t, 0, Value::Exemplar(Box::new((e.labels, e.v))));
-                }
-                self.tally.add((self.pending.total() - before) as u32, end);
-            }
-            TailItem::Kept(number, all) => {
-                all.into_iter().for_each(|series| self.series.keep(series, number))
-            }
-            TailItem::Forget(number) => self.series.forget(number),
-            TailItem::Trouble(text) => self.trouble.push(text),
-            TailItem::Pause | TailItem::End => {}
-        }
-    }
-
-    /// Puts an entry into its shard, or counts why not.
-    fn put(
-        &mut self,
-        series: u64,
-        t: TimestampMs,
-        oldest_ms: TimestampMs,
-        now_ns: u64,
-        entry: impl FnOnce(Labels, Option<Arc<model::Metadata>>) -> Entry,
-    ) {
-        let known = self.series.get(series);
-        let sent = known.and_then(|k| Some((k.labels.clone()?, k.metadata.clone())));
-        // Labels that are not used cost nothing; the kind is known from the entry alone.
-        let is_known = known.is_some();
-        let (labels, metadata) = sent.clone().unwrap_or_default();
-        let entry = entry(labels, metadata);
-        let kind: Kind = entry.kind();
-        *self.read.of(kind) += 1;
-        let dropped = if t < oldest_ms {
-            &mut self.dropped.too_old
-        } else if !is_known {
-            &mut self.dropped.unknown_series
-        } else if sent.is_none() {
-            &mut self.dropped.by_relabelling
-        } else {
-            let n = self.shards.len() as u64;
-            let shard = &mut self.shards[(series % n) as usize];
-            if shard.pending.is_empty() {
-                shard.since_ns = now_ns;
-            }
-            shard.pending.push_back(entry);
-            *self.pending.of(kind) += 1;
-            self.highest_ms = self.highest_ms.max(t);
-            return;
-        };
-        *dropped.of(kind) += 1;
     }
 
     /// The next request of a shard, where it has enough or has waited long enough.
@@ -366,15 +328,23 @@ impl Queue {
             if s.pending.is_empty() || s.pending.len() < most && !is_due {
                 return Ok(None);
             }
-            let n = s.pending.len().min(most);
+            let mut room = most;
+            let fits = |e: &&Entry| {
+                let size = 1 + e.attached().len();
+                // One that is too large alone goes alone.
+                let fits = size <= room || room == most;
+                room = room.saturating_sub(size);
+                fits
+            };
+            let n = s.pending.iter().take_while(fits).count();
             let entries: Vec<Entry> = s.pending.drain(..n).collect();
+            s.drained = s.drained.wrapping_add(n as u32);
             s.since_ns = now_ns;
             let from_ms = self.oldest_ms();
             let written =
                 self.writer.write(self.options.protocol, &entries, from_ms, &mut self.dropped.too_old);
             let body = written.map_err(unwritable)?;
-            let (kept, old): (Vec<_>, Vec<_>) = entries.into_iter().partition(|e| e.t >= from_ms);
-            self.done_with(&old);
+            let kept = self.without_old(entries, from_ms);
             if kept.is_empty() {
                 continue;
             }

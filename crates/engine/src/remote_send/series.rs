@@ -1,11 +1,14 @@
 //! The series that a queue has heard of, with the labels it sends them under.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use model::labels::LabelsBuilder;
 use model::relabel::{RelabelConfig, process};
 use model::{Labels, Metadata, MetricType};
+use tsdb::int_map::IntMap;
+
+use super::names::NamePool;
 
 /// How series are known to the other side.
 #[derive(Clone, Debug, Default)]
@@ -25,26 +28,34 @@ pub(super) struct Known {
     pub(super) metadata: Option<Arc<Metadata>>,
     /// The last segment that named it.
     segment: u32,
+    /// Where its newest sample is in its shard, counted from the shard's first, around 2^32.
+    pub(super) last: u32,
 }
 
 /// All series by reference.
 pub(super) struct SeriesMap {
     naming: Naming,
-    series: HashMap<u64, Known>,
+    series: IntMap<u64, Known>,
+    names: NamePool,
     builder: LabelsBuilder,
     /// Each text of metadata once; many series share one.
     texts: HashSet<Arc<Metadata>>,
 }
 
 impl SeriesMap {
-    pub(super) fn new(naming: Naming) -> Self {
-        let (series, texts) = (HashMap::new(), HashSet::new());
-        Self { naming, series, builder: LabelsBuilder::new(), texts }
+    pub(super) fn new(naming: Naming, names: NamePool) -> Self {
+        let (series, texts) = (IntMap::default(), HashSet::new());
+        Self { naming, series, names, builder: LabelsBuilder::new(), texts }
     }
 
     #[inline]
     pub(super) fn get(&self, series: u64) -> Option<&Known> {
         self.series.get(&series)
+    }
+
+    #[inline]
+    pub(super) fn get_mut(&mut self, series: u64) -> Option<&mut Known> {
+        self.series.get_mut(&series)
     }
 
     pub(super) fn knows(&self, series: u64) -> bool {
@@ -61,9 +72,9 @@ impl SeriesMap {
             known.segment = known.segment.max(segment);
             return;
         }
-        let labels = self.rename(labels);
+        let labels = self.rename(labels).map(|labels| self.names.share(labels));
         let metadata = labels.as_ref().and_then(|l| self.described_by(l, None));
-        self.series.insert(series, Known { labels, metadata, segment });
+        self.series.insert(series, Known { labels, metadata, segment, last: 0 });
     }
 
     fn rename(&mut self, labels: Labels) -> Option<Labels> {
@@ -124,6 +135,14 @@ impl SeriesMap {
         self.series.retain(|_, known| known.segment >= number);
         self.series.shrink_to(self.series.len() * 2);
         self.texts.retain(|text| Arc::strong_count(text) > 1);
+        self.names.sweep();
+    }
+}
+
+impl Drop for SeriesMap {
+    fn drop(&mut self) {
+        self.series.clear();
+        self.names.sweep();
     }
 }
 
@@ -147,7 +166,7 @@ mod tests {
             relabel: vec![RelabelConfig::new(drop, NameValidation::Utf8).unwrap()],
             type_and_unit_labels: true,
         };
-        let mut map = SeriesMap::new(naming);
+        let mut map = SeriesMap::new(naming, NamePool::default());
         let cases = [
             (vec![("__name__", "a"), ("job", "x")], Some(r#"{__name__="a", dc="eu", job="x"}"#)),
             (

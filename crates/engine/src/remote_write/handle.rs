@@ -96,12 +96,24 @@ impl<'k> SeriesHandle<'k> {
         self.with_labels(|series, labels| app.append(series, labels, t, st, v))
     }
 
-    /// Adds the histogram of `sample`; a resolution that is finer than the store's finest is made
-    /// coarser.
+    /// Adds a zero at `st` before the sample at `t` (feature `created-timestamp-zero-ingestion`), or an empty histogram
+    /// like that sample; one that does not fit there is left out.
+    pub(super) fn start_zero(
+        &mut self,
+        app: &mut dyn Appender,
+        times: (TimestampMs, TimestampMs),
+        like: Option<HistogramValue<'_>>,
+    ) -> Result<(), Fault> {
+        self.with_labels(|series, labels| app.append_start_zero(series, labels, times, like))
+    }
+
+    /// Adds the histogram of `sample`, with `zeroes` behind an empty one at its start; a resolution that
+    /// is finer than the store's finest is made coarser.
     pub(super) fn histogram(
         &mut self,
         app: &mut dyn Appender,
         sample: &mut HistogramSample,
+        zeroes: bool,
     ) -> Result<(), Fault> {
         let (t, st) = (sample.t, sample.st);
         let schema = if sample.is_float { sample.float.schema } else { sample.int.schema };
@@ -118,6 +130,13 @@ impl<'k> SeriesHandle<'k> {
         } else {
             HistogramValue::Integer(&sample.int)
         };
+        let valid = || match value {
+            HistogramValue::Integer(h) => h.validate().is_ok(),
+            HistogramValue::Float(h) => h.validate().is_ok(),
+        };
+        if zeroes && st != 0 && valid() {
+            self.start_zero(app, (t, st), Some(value))?;
+        }
         self.with_labels(|series, labels| app.append_histogram(series, labels, t, st, value))
     }
 

@@ -186,13 +186,16 @@ impl Inner {
             Ok(report) => app.commit().map(|()| report).map_err(EngineError::from),
             Err(fault) => {
                 app.rollback();
-                match fault {
+                let is_v2 = version == Version::V2;
+                let text = match fault {
                     Fault::Engine(e) => Err(e),
-                    refused => Ok(RemoteWriteReport {
-                        has_counts: version == Version::V2,
-                        ..RemoteWriteReport::refused(RefusalKind::Invalid, refused.to_string())
-                    }),
-                }
+                    Fault::Wire(e) => Ok(wire::explain_write(&scratch.body, is_v2, e)),
+                    refused => Ok(refused.to_string()),
+                };
+                text.map(|text| RemoteWriteReport {
+                    has_counts: is_v2,
+                    ..RemoteWriteReport::refused(RefusalKind::Invalid, text)
+                })
             }
         };
         self.remote_write.remember(&scratch.found, self.db.num_series());

@@ -51,7 +51,7 @@ pub(super) fn append(
             if histogram.t > ahead_ms {
                 return Err(Fault::Ahead);
             }
-            handle.histogram(app, histogram)?;
+            handle.histogram(app, histogram, false)?;
             report.histograms += 1;
         }
         if series.exemplar_count > 0 {

@@ -101,14 +101,19 @@ impl Receiver<'_> {
             return Ok(());
         }
         let stored_before = self.report.samples + self.report.histograms;
+        let zeroes = self.inner.options.features.created_timestamp_zero_ingestion;
         for (i, (t, v)) in columns.t.iter().zip(&columns.v).enumerate() {
             let st = columns.st.get(i).copied().unwrap_or(0);
-            let stored = self.in_time(*t).and_then(|()| handle.sample(app, *t, st, *v));
+            let mut stored = self.in_time(*t);
+            if zeroes && st != 0 && stored.is_ok() {
+                stored = handle.start_zero(app, (*t, st), None);
+            }
+            let stored = stored.and_then(|()| handle.sample(app, *t, st, *v));
             self.report.samples += self.count(stored, &mut handle)?;
         }
         let mut histograms = series.histograms();
         while histograms.next_into(histogram)? {
-            let stored = self.in_time(histogram.t).and_then(|()| handle.histogram(app, histogram));
+            let stored = self.in_time(histogram.t).and_then(|()| handle.histogram(app, histogram, zeroes));
             self.report.histograms += self.count(stored, &mut handle)?;
         }
         let stored = self.report.samples + self.report.histograms - stored_before;

@@ -10,6 +10,8 @@ use hashbrown::HashTable;
 use model::SeriesRef;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
+use super::start::Start;
+
 const NONE: u32 = u32::MAX;
 
 /// Entries beyond twice those of the last good scrape that failed scrapes may leave behind.
@@ -45,6 +47,8 @@ pub(super) struct SeriesCache {
     current: Vec<u32>,
     previous: Vec<u32>,
     good_count: usize,
+    /// By entry, with the feature `st-synthesis`; without it there is none.
+    starts: Vec<Option<Box<Start>>>,
 }
 
 impl SeriesCache {
@@ -61,6 +65,7 @@ impl SeriesCache {
             current: Vec::new(),
             previous: Vec::new(),
             good_count: 0,
+            starts: Vec::new(),
         }
     }
 
@@ -144,6 +149,20 @@ impl SeriesCache {
         self.entries[id.0 as usize].series = series;
     }
 
+    /// Takes what is remembered of the series' start.
+    pub(super) fn take_start(&mut self, id: EntryId) -> Option<Box<Start>> {
+        self.starts.get_mut(id.0 as usize)?.take()
+    }
+
+    /// Remembers how the series started.
+    pub(super) fn set_start(&mut self, id: EntryId, start: Box<Start>) {
+        let at = id.0 as usize;
+        if at >= self.starts.len() {
+            self.starts.resize_with(at + 1, || None);
+        }
+        self.starts[at] = Some(start);
+    }
+
     /// Notes that this scrape has the entry; returns whether it had it before.
     #[inline]
     pub(super) fn see(&mut self, id: EntryId) -> bool {
@@ -214,6 +233,9 @@ impl SeriesCache {
                 continue;
             }
             e.live = false;
+            if let Some(start) = self.starts.get_mut(i) {
+                *start = None;
+            }
             let hash = xxh3_64_with_seed(&e.key, seed);
             e.key = Box::default();
             let id = u32::try_from(i).expect("a body is bounded below 2^32 lines");

@@ -28,6 +28,17 @@ impl Family {
         self.0.is_none()
     }
 
+    /// What it is.
+    pub(super) fn kind(&self) -> Option<MetricType> {
+        self.0.as_ref().map(|(_, metadata)| metadata.kind)
+    }
+
+    /// What it is, where a sample named `metric` belongs to it.
+    pub(super) fn kind_of(&self, metric: &str) -> Option<MetricType> {
+        let (_, metadata) = self.0.as_ref().filter(|(name, m)| belongs(metric, name, m.kind))?;
+        Some(metadata.kind)
+    }
+
     /// The metadata of a sample named `metric`. One that is of another family ends this one.
     pub(super) fn of(&mut self, metric: &str) -> Option<&Metadata> {
         if !self.0.as_ref().is_some_and(|(name, m)| belongs(metric, name, m.kind)) {

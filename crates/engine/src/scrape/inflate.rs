@@ -4,6 +4,8 @@ use std::io::{BufRead, Read};
 
 use flate2::bufread::MultiGzDecoder;
 
+use crate::gzip::gzip_error;
+
 /// The largest body that is ever taken in, whatever the configuration says.
 pub const SCRAPE_BODY_BYTES_MAX: u64 = 1 << 30;
 
@@ -31,8 +33,9 @@ pub(super) fn inflate(pieces: &[&[u8]], encoding: &str, limit: u64, out: &mut Ve
             Ok(())
         }
         "gzip" => {
+            let is_empty = pieces.iter().all(|p| p.is_empty());
             let gz = MultiGzDecoder::new(Pieces { pieces, at: 0 });
-            gz.take(limit).read_to_end(out).map_err(|e| format!("gzip: {e}"))?;
+            gz.take(limit).read_to_end(out).map_err(|e| gzip_error(&e, is_empty))?;
             within(limit, out)
         }
         #[cfg(not(target_family = "wasm"))]
@@ -141,8 +144,19 @@ mod tests {
     fn broken_bodies_are_errors() {
         let packed = gzip(b"hello");
         let mut out = Vec::new();
-        assert!(inflate(&[&packed[..packed.len() - 6]], "gzip", 0, &mut out).is_err());
-        assert!(inflate(&[b"plain"], "gzip", 0, &mut out).is_err());
+        let mut broken = packed.clone();
+        *broken.last_mut().unwrap() ^= 1;
+        let cases: [(&[u8], &str); 6] = [
+            (&packed[..packed.len() - 6], "unexpected EOF"),
+            (&packed[..5], "unexpected EOF"),
+            (b"this is plain text", "gzip: invalid header"),
+            (b"", "EOF"),
+            (&broken, "gzip: invalid checksum"),
+            (b"\x1f\x8b\x08\0\0\0\0\0\0\0\xff\xff\xff\xff", "flate: corrupt input"),
+        ];
+        for (body, expected) in cases {
+            assert_eq!(inflate(&[body], "gzip", 0, &mut out).unwrap_err(), expected);
+        }
         assert!(inflate(&[b"plain"], "br", 0, &mut out).unwrap_err().contains("br"));
     }
 }

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use exposition::{ClassicConverter, Format, Parser, ParserOptions, ProtobufParser, negotiate};
 use model::{Labels, LabelsBuilder, SeriesRef, TimestampMs, stale_nan};
 use storage::{AppendError, Appender, Clock};
-use tsdb::Db;
 
 use super::cache::SeriesCache;
 use super::described::{Exemplars, Family};
@@ -16,6 +15,7 @@ use super::target::TargetOptions;
 use super::{ScrapeReport, ScrapeTime};
 use crate::engine::Inner;
 use crate::error::EngineError;
+use crate::store::Store;
 
 const ZSTD_NOT_ENABLED: &str =
     r#"received a zstd-compressed response, but the "zstd-scrape" feature flag is not enabled"#;
@@ -110,8 +110,10 @@ impl TargetState {
                         ahead_ms: inner.ahead_ms(),
                         starts: features.st_storage || features.created_timestamp_zero_ingestion,
                         zeroes: features.created_timestamp_zero_ingestion,
+                        synthesis: features.st_synthesis,
                         metadata: features.metadata_wal_records,
-                        exemplars: features.exemplar_storage,
+                        // An agent keeps none, but passes them on.
+                        exemplars: features.exemplar_storage || inner.db.is_agent(),
                         schema_max: self.options.schema_max(),
                         buckets_max: usize::try_from(self.options.bucket_limit).unwrap_or(usize::MAX),
                     };
@@ -155,7 +157,7 @@ impl TargetState {
     }
 
     /// The target is gone: everything it had is stale.
-    pub(super) fn end(&mut self, db: &Db, timestamp_ms: TimestampMs) -> Result<(), EngineError> {
+    pub(super) fn end(&mut self, db: &Store, timestamp_ms: TimestampMs) -> Result<(), EngineError> {
         let mut app = db.appender();
         self.cache.abandon();
         self.append_stale(app.as_mut(), timestamp_ms)?;

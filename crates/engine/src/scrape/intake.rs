@@ -31,6 +31,8 @@ pub(super) struct Rules {
     pub(super) starts: bool,
     /// A zero is added where a series began.
     pub(super) zeroes: bool,
+    /// Where the target tells no start, it is made up (`st-synthesis`).
+    pub(super) synthesis: bool,
     /// Metadata goes to the database.
     pub(super) metadata: bool,
     /// Exemplars do.
@@ -43,12 +45,12 @@ pub(super) struct Rules {
 
 /// A sample's times.
 #[derive(Clone, Copy)]
-struct Moment {
-    t_ms: TimestampMs,
+pub(super) struct Moment {
+    pub(super) t_ms: TimestampMs,
     /// Whether the body gives the time.
-    is_own: bool,
+    pub(super) is_own: bool,
     /// Whether the series is to be marked stale when it does not come again.
-    tracked: bool,
+    pub(super) tracked: bool,
 }
 
 /// Takes a body's entries in.
@@ -96,7 +98,7 @@ impl Intake<'_> {
 
     fn describe(&mut self, metric: &[u8], field: Field, text: &str) {
         self.metadata.set(metric, field, text);
-        if self.rules.metadata
+        if (self.rules.metadata || self.rules.synthesis)
             && let Some(known) = self.metadata.get(metric)
         {
             self.family.set(metric, known);
@@ -118,6 +120,9 @@ impl Intake<'_> {
             is_own: own_ms.is_some(),
             tracked: own_ms.is_none() || self.options.track_timestamps_staleness,
         };
+        if self.rules.synthesis {
+            return self.append_synthesising(source, value, moment);
+        }
         let Some(id) = self.cache.lookup(source.series()) else {
             return self.append_new(source, value, moment);
         };
@@ -146,22 +151,26 @@ impl Intake<'_> {
             _ if moment.t_ms > self.rules.ahead_ms => Err(AppendError::OutOfBounds),
             Some(v) => {
                 let st_ms = self.start_ms(source);
-                if st_ms != 0 && self.rules.zeroes {
+                let zero = if st_ms != 0 && self.rules.zeroes {
                     let times = (moment.t_ms, st_ms);
-                    if let Err(e) = self.app.append_start_zero(series, &Labels::empty(), times, None) {
-                        return self.count(e);
-                    }
-                }
-                self.app.append_known_since(series, moment.t_ms, st_ms, v)
+                    self.app.append_start_zero(series, &Labels::empty(), times, None).map(|_| ())
+                } else {
+                    Ok(())
+                };
+                zero.and_then(|()| self.app.append_known_since(series, moment.t_ms, st_ms, v))
             }
-            None => self.put(source, value, series, &Labels::empty(), moment.t_ms).map(|_| ()),
+            None => {
+                let times = (moment.t_ms, self.start_ms(source));
+                self.put(source, value, series, &Labels::empty(), times).map(|_| ())
+            }
         };
         match appended {
             Ok(()) => {}
             // The database has dropped the series since: make it again.
             Err(AppendError::UnknownSeries) => {
                 let Some(labels) = self.series_labels(source)? else { return Ok(()) };
-                match self.put(source, value, SeriesRef::NONE, &labels, moment.t_ms) {
+                let times = (moment.t_ms, self.start_ms(source));
+                match self.put(source, value, SeriesRef::NONE, &labels, times) {
                     Ok(again) => series = again,
                     Err(e) => return self.count(e),
                 }
@@ -200,7 +209,8 @@ impl Intake<'_> {
         if moment.t_ms > self.rules.ahead_ms {
             return self.count(AppendError::OutOfBounds);
         }
-        let series = match self.put(source, value, SeriesRef::NONE, &labels, moment.t_ms) {
+        let times = (moment.t_ms, self.start_ms(source));
+        let series = match self.put(source, value, SeriesRef::NONE, &labels, times) {
             Ok(series) => series,
             Err(e) => return self.count(e),
         };
@@ -217,16 +227,15 @@ impl Intake<'_> {
         self.append_exemplars(source, value, series, moment.t_ms)
     }
 
-    /// Hands the sample to the database, behind a zero at its start where that is asked for.
-    fn put<'a>(
+    /// Hands the sample of the times (t, st) to the database, behind a zero at its start where that is asked for.
+    pub(super) fn put<'a>(
         &mut self,
         source: &mut impl Source<'a>,
         value: Option<f64>,
         mut series: SeriesRef,
         labels: &Labels,
-        t_ms: TimestampMs,
+        (t_ms, st_ms): (TimestampMs, TimestampMs),
     ) -> Result<SeriesRef, AppendError> {
-        let st_ms = self.start_ms(source);
         if st_ms != 0 && self.rules.zeroes {
             series =
                 self.app.append_start_zero(series, labels, (t_ms, st_ms), histogram_of(source, value))?;
@@ -239,11 +248,11 @@ impl Intake<'_> {
 
     /// When the series began, 0 where that is unknown. It looks ahead in the body, so it is asked for only where it counts.
     #[inline]
-    fn start_ms<'a>(&self, source: &mut impl Source<'a>) -> TimestampMs {
+    pub(super) fn start_ms<'a>(&self, source: &mut impl Source<'a>) -> TimestampMs {
         if self.rules.starts { source.start_timestamp_ms().unwrap_or(0) } else { 0 }
     }
 
-    fn append_metadata(
+    pub(super) fn append_metadata(
         &mut self,
         value: Option<f64>,
         series: SeriesRef,
@@ -258,7 +267,7 @@ impl Intake<'_> {
     }
 
     #[inline]
-    fn append_exemplars<'a>(
+    pub(super) fn append_exemplars<'a>(
         &mut self,
         source: &impl Source<'a>,
         value: Option<f64>,
@@ -274,7 +283,7 @@ impl Intake<'_> {
     }
 
     /// Labels of the sample that the source stands at, ready to store; `None` where relabelling drops it.
-    fn series_labels<'a>(&mut self, source: &impl Source<'a>) -> Result<Option<Labels>, Refused> {
+    pub(super) fn series_labels<'a>(&mut self, source: &impl Source<'a>) -> Result<Option<Labels>, Refused> {
         source.labels(self.labels).map_err(scrape_error)?;
         self.options.series_labels(self.labels).map_err(Refused::Scrape)
     }
@@ -282,7 +291,7 @@ impl Intake<'_> {
     /// Makes a histogram fit its limits, and tells whether the sample is within all of them. Stale markers of series
     /// that are known do not count.
     #[inline]
-    fn is_within_limits<'a>(
+    pub(super) fn is_within_limits<'a>(
         &mut self,
         source: &mut impl Source<'a>,
         value: Option<f64>,
@@ -302,7 +311,7 @@ impl Intake<'_> {
     }
 
     /// Counts a refusal that costs one sample; passes on those that cost more.
-    fn count(&mut self, e: AppendError) -> Result<(), Refused> {
+    pub(super) fn count(&mut self, e: AppendError) -> Result<(), Refused> {
         match e {
             AppendError::OutOfOrder => self.report.out_of_order += 1,
             AppendError::DuplicateTimestamp => self.report.duplicates += 1,

@@ -11,6 +11,8 @@ mod inflate;
 mod ingest;
 mod intake;
 mod metadata;
+mod start;
+mod synthesis;
 mod target;
 
 use std::sync::{Arc, Mutex, PoisonError};
@@ -159,6 +161,14 @@ impl Target {
             state.end(&inner.db, timestamp_ms)
         };
         self.engine.run_ingest(0, work, done);
+    }
+
+    /// How many families the target's metadata knows, and the bytes of what it says of them (as Prometheus counts them).
+    #[must_use]
+    pub fn metadata_size(&self) -> (usize, usize) {
+        let all = self.metadata.get();
+        let bytes = all.iter().map(|(_, m)| m.metric_type.len() + m.help.len() + m.unit.len()).sum();
+        (all.len(), bytes)
     }
 
     /// What the last bodies said of their metric families, by name.

@@ -2,12 +2,12 @@
 //!
 //! A body is walked, not built. A family is looked over once for its name, type and unit, then its metrics are decoded
 //! one at a time into memory that is used again; labels stay bytes until somebody asks for them. `parser` yields the
-//! series of a metric in Prometheus' order, `metric` decodes one, `explain` finds Prometheus' words for bytes that are
-//! no protobuf. Knows nothing of the text formats.
+//! series of a metric in Prometheus' order, `metric` decodes one; with the descriptions of `messages`
+//! [`protobuf::explain`] finds Prometheus' words for bytes that are no protobuf. Knows nothing of the text formats.
 
 mod exemplar;
-mod explain;
 mod family;
+mod messages;
 mod metric;
 mod parser;
 

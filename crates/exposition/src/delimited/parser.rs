@@ -6,10 +6,11 @@ use model::MetricType;
 use model::float::append_open_metrics;
 use model::histogram::CounterResetHint;
 use protobuf::Reader;
+use protobuf::explain::explain;
 
 use super::exemplar::for_each_label;
-use super::explain::{FAMILY, LABEL_PAIR, METRIC, explain};
 use super::family::Family;
+use super::messages::{FAMILY, LABEL_PAIR, METRIC};
 use super::metric::Metric;
 use crate::classic::ClassicHistogram;
 use crate::entry::{Entry, Exemplar, ParseError, Sample};

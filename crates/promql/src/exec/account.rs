@@ -13,6 +13,12 @@ use crate::functions::stretch::Pulse;
 use crate::grid::Grid;
 use crate::plan::{Node, Plan, Window, WindowSource, goes_by_step};
 
+/// A count as a part of what is held, which is signed: a subquery's points are given back by number, and those that
+/// were never held with them, so that less than nothing may be held. Prometheus counts so, too.
+fn points(count: u64) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}
+
 /// The largest numbers of points held.
 #[derive(Debug, Default)]
 struct Highest {
@@ -23,13 +29,13 @@ struct Highest {
 }
 
 impl Highest {
-    fn check(&mut self, held: u64) {
-        self.checked = self.checked.max(held);
-        self.noted = self.noted.max(held);
+    fn check(&mut self, held: i64) {
+        self.checked = self.checked.max(u64::try_from(held).unwrap_or(0));
+        self.note(held);
     }
 
-    fn note(&mut self, held: u64) {
-        self.noted = self.noted.max(held);
+    fn note(&mut self, held: i64) {
+        self.noted = self.noted.max(u64::try_from(held).unwrap_or(0));
     }
 }
 
@@ -96,7 +102,7 @@ impl Exec<'_> {
     }
 
     /// What is held after `p` was evaluated, where `now` was held before.
-    fn held(&self, p: &Plan, now: u64, high: &mut Highest) -> Result<u64, QueryError> {
+    fn held(&self, p: &Plan, now: i64, high: &mut Highest) -> Result<i64, QueryError> {
         let meter = self.meters.of(p);
         // What has too many steps for memory is refused before it counts anything.
         if p.grid.steps == 0 || self.budget.check_steps(p.grid.steps).is_err() {
@@ -105,46 +111,47 @@ impl Exec<'_> {
         Ok(match &p.node {
             Node::String(_) => now,
             Node::Number(_) | Node::Time => {
-                let then = now + meter.weight();
+                let then = now.saturating_add(points(meter.weight()));
                 high.check(then);
                 then
             }
             Node::Selector(s) if s.smoothed => Self::slide(meter, now, high),
             Node::Selector(_) => {
-                let then = now + meter.weight();
+                let then = now.saturating_add(points(meter.weight()));
                 high.check(then);
                 then
             }
             Node::Matrix(w) => match &w.source {
                 WindowSource::Subquery(inner) => self.held(inner, now, high)?,
                 WindowSource::Select(_) => {
-                    high.check(now + meter.weight());
-                    now + meter.weight()
+                    high.check(now.saturating_add(points(meter.weight())));
+                    now.saturating_add(points(meter.weight()))
                 }
             },
             Node::Range(c) => {
                 let mut then = now;
-                let mut subquery = 0;
+                let mut subquery = 0i64;
                 if let WindowSource::Subquery(inner) = &c.window.source {
                     then = self.held(inner, then, high)?;
-                    subquery = self.meters.of(inner).weight();
+                    subquery = points(self.meters.of(inner).weight());
                 }
                 for s in &c.scalars {
                     then = self.held(s, then, high)?;
                 }
                 // The scalars' points are given back only when the operator above ends.
-                Self::slide(meter, then, high) - subquery
+                Self::slide(meter, then, high).saturating_sub(subquery)
             }
             Node::Invariant(inner) => {
                 let then = self.held(inner, now, high)?;
-                let then = then + self.meters.of(inner).weight() * (p.grid.steps as u64 - 1);
+                let copies = self.meters.of(inner).weight().saturating_mul(p.grid.steps as u64 - 1);
+                let then = then.saturating_add(points(copies));
                 high.check(then);
                 then
             }
             Node::Negate(inner) => self.held(inner, now, high)?,
             Node::Call(c) if !goes_by_step(&p.node) => self.held(&c.args[0], now, high)?,
             Node::Info(i) => {
-                let then = self.held(&i.base, now, high)? + meter.side_weight();
+                let then = self.held(&i.base, now, high)?.saturating_add(points(meter.side_weight()));
                 high.check(then);
                 let operands = [self.meters.of(&i.base).steps(), meter.side_steps()];
                 // Neither the base's nor the info series' points are given back.
@@ -182,8 +189,8 @@ impl Exec<'_> {
                     return Err(e);
                 }
                 high.check(then);
-                high.note(now + meter.weight());
-                now + meter.weight()
+                high.note(now.saturating_add(points(meter.weight())));
+                now.saturating_add(points(meter.weight()))
             }
         })
     }
@@ -193,11 +200,11 @@ impl Exec<'_> {
     fn by_step(
         &self,
         p: &Plan,
-        before: u64,
-        operands_held: u64,
+        before: i64,
+        operands_held: i64,
         operands: &[Steps],
         high: &mut Highest,
-    ) -> Result<u64, QueryError> {
+    ) -> Result<i64, QueryError> {
         let meter = self.meters.of(p);
         let out = meter.steps();
         let at = |v: &[u64], s: usize| v.get(s).copied().unwrap_or(0);
@@ -207,20 +214,21 @@ impl Exec<'_> {
         for s in 0..p.grid.steps {
             pulse.beat(1 + operands.len())?;
             let gathered: u64 = operands.iter().map(|o| at(&o.cells, s)).sum();
-            held += at(&out.elements, s);
-            high.check(held + gathered);
+            held = held.saturating_add(points(at(&out.elements, s)));
+            high.check(held.saturating_add(points(gathered)));
         }
-        high.note(before + meter.weight());
-        Ok(before + meter.weight())
+        let left = before.saturating_add(points(meter.weight()));
+        high.note(left);
+        Ok(left)
     }
 
     /// Windows slid over one series after the other, above what was held before.
-    fn slide(meter: &Meter, before: u64, high: &mut Highest) -> u64 {
+    fn slide(meter: &Meter, before: i64, high: &mut Highest) -> i64 {
         let mut then = before;
         for s in meter.slid().iter() {
             // The last window is still there when the series' points are added.
-            high.check(then + s.max.max(s.last + s.out));
-            then += s.out;
+            high.check(then.saturating_add(points(s.max.max(s.last + s.out))));
+            then = then.saturating_add(points(s.out));
         }
         then
     }

@@ -43,6 +43,7 @@ pub(crate) fn build(
         opts,
         selects: Vec::new(),
         func: "",
+        grouping: (Vec::new(), false),
         wanted: Projection::All,
         info_spans: Vec::new(),
         looked_at: LookedAt::default(),
@@ -70,6 +71,8 @@ struct Builder<'a> {
     selects: Vec<Select>,
     /// The function or aggregation above the node being built.
     func: &'static str,
+    /// The labels of the aggregation directly above, and whether it is `by` them; the next select takes it.
+    grouping: (Vec<String>, bool),
     /// Which labels what stands above looks at; the next select takes it.
     wanted: Projection,
     /// What `info` will ask for beyond the selects.
@@ -157,12 +160,15 @@ impl Builder<'_> {
     /// The select that asks for `v` from `back_ms` before the first moment of interest
     /// (exclusive) to `ahead_ms` after the last; one already planned where it is the same.
     fn select(&mut self, v: &VectorSelector, first_ms: i64, last_ms: i64, grid: Grid, reach: Reach) -> usize {
+        let (grouping, by) = std::mem::take(&mut self.grouping);
         let hints = SelectHints {
             start_ms: first_ms.saturating_sub(reach.back_ms).saturating_add(1),
             end_ms: last_ms.saturating_add(reach.ahead_ms),
             step_ms: if grid.steps > 1 { grid.step_ms } else { self.range.step_ms },
             range_ms: reach.range_ms,
             func: self.func.to_owned(),
+            grouping,
+            by,
             projection: std::mem::take(&mut self.wanted),
             any_order: true,
             limit: 0,
@@ -278,6 +284,9 @@ impl Builder<'_> {
         let inner = a.expr.without_parens();
         if drops_labels(a.op) && hands_labels_on(inner) {
             self.wanted = projection(a.without, &names);
+        }
+        if matches!(*a.expr, Expr::Vector(_)) {
+            self.grouping = (a.grouping.clone(), !a.without);
         }
         let input = Box::new(self.below(func, inner, grid)?);
         self.wanted = Projection::All;

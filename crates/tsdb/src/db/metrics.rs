@@ -3,6 +3,7 @@
 use super::Inner;
 use super::stats::{Metric, MetricKind};
 use crate::counter::Counter;
+use crate::wal::Wal;
 use crate::wal::segment::directory_bytes;
 
 /// What happened to blocks.
@@ -26,30 +27,82 @@ pub(super) struct DbCounters {
 
 type Labels = &'static [(&'static str, &'static str)];
 
-const FLOAT: Labels = &[("type", "float")];
-const HISTOGRAM: Labels = &[("type", "histogram")];
+pub(crate) const FLOAT: Labels = &[("type", "float")];
+pub(crate) const HISTOGRAM: Labels = &[("type", "histogram")];
 const SAMPLES: Labels = &[("type", "samples")];
 
 /// The list under construction.
-struct List(Vec<Metric>);
+#[derive(Default)]
+pub(crate) struct List(pub(crate) Vec<Metric>);
 
 impl List {
-    fn push(&mut self, kind: MetricKind, name: &'static str, labels: Labels, value: f64, help: &'static str) {
+    pub(crate) fn push(
+        &mut self,
+        kind: MetricKind,
+        name: &'static str,
+        labels: Labels,
+        value: f64,
+        help: &'static str,
+    ) {
         self.0.push(Metric { name, help, kind, labels, value });
     }
 
-    fn counter(&mut self, name: &'static str, value: u64, help: &'static str) {
+    pub(crate) fn counter(&mut self, name: &'static str, value: u64, help: &'static str) {
         self.push(MetricKind::Counter, name, &[], value as f64, help);
     }
 
-    fn gauge(&mut self, name: &'static str, value: f64, help: &'static str) {
+    pub(crate) fn gauge(&mut self, name: &'static str, value: f64, help: &'static str) {
         self.push(MetricKind::Gauge, name, &[], value, help);
     }
 
     /// A summary without quantiles.
-    fn duration(&mut self, sum: &'static str, count: &'static str, ns: u64, n: u64, help: &'static str) {
+    pub(crate) fn duration(
+        &mut self,
+        sum: &'static str,
+        count: &'static str,
+        ns: u64,
+        n: u64,
+        help: &'static str,
+    ) {
         self.push(MetricKind::Counter, sum, &[], ns as f64 / 1e9, help);
         self.push(MetricKind::Counter, count, &[], n as f64, help);
+    }
+
+    /// The log as it is written.
+    pub(crate) fn log(&mut self, wal: &Wal, truncations: u64) {
+        let w = &wal.counters;
+        self.gauge(
+            "prometheus_tsdb_wal_segment_current",
+            w.segment.get() as f64,
+            "Write log segment index that TSDB is currently writing to.",
+        );
+        self.counter(
+            "prometheus_tsdb_wal_page_flushes_total",
+            w.page_flushes.get(),
+            "Total number of page flushes.",
+        );
+        self.counter(
+            "prometheus_tsdb_wal_truncations_total",
+            truncations,
+            "Total number of write log truncations attempted.",
+        );
+        self.counter(
+            "prometheus_tsdb_wal_writes_failed_total",
+            w.writes_failed.get(),
+            "Total number of write log writes that failed.",
+        );
+        self.counter(
+            "prometheus_tsdb_wal_record_parts_bytes_written_total",
+            w.bytes.get(),
+            "Total number of record part bytes written, including CRC and compression headers.",
+        );
+        self.counter("prometheus_tsdb_wal_record_bytes_saved_total", w.record_bytes_saved.get(), "Total number of bytes saved by the optional record compression. Use this metric to learn about the effectiveness compression.");
+        let bytes = directory_bytes(&*wal.options().fs, &wal.options().dir);
+        self.gauge(
+            "prometheus_tsdb_wal_storage_size_bytes",
+            bytes as f64,
+            "Size of the write log directory.",
+        );
     }
 }
 
@@ -286,35 +339,7 @@ impl Inner {
             "Duration of WAL truncation.",
         );
         let Some(wal) = self.head.wal() else { return };
-        let w = &wal.counters;
-        m.gauge(
-            "prometheus_tsdb_wal_segment_current",
-            w.segment.get() as f64,
-            "Write log segment index that TSDB is currently writing to.",
-        );
-        m.counter(
-            "prometheus_tsdb_wal_page_flushes_total",
-            w.page_flushes.get(),
-            "Total number of page flushes.",
-        );
-        m.counter(
-            "prometheus_tsdb_wal_truncations_total",
-            c.wal_truncations.get(),
-            "Total number of write log truncations attempted.",
-        );
-        m.counter(
-            "prometheus_tsdb_wal_writes_failed_total",
-            w.writes_failed.get(),
-            "Total number of write log writes that failed.",
-        );
-        m.counter(
-            "prometheus_tsdb_wal_record_parts_bytes_written_total",
-            w.bytes.get(),
-            "Total number of record part bytes written, including CRC and compression headers.",
-        );
-        m.counter("prometheus_tsdb_wal_record_bytes_saved_total", w.record_bytes_saved.get(), "Total number of bytes saved by the optional record compression. Use this metric to learn about the effectiveness compression.");
-        let bytes = directory_bytes(&*self.options.fs, &wal.options().dir);
-        m.gauge("prometheus_tsdb_wal_storage_size_bytes", bytes as f64, "Size of the write log directory.");
+        m.log(wal, c.wal_truncations.get());
     }
 
     /// The log of late samples, under the names that Prometheus gives a log in `wbl/`.

@@ -2,8 +2,9 @@
 
 mod admin;
 mod blocks;
+mod chunks;
 mod compact;
-mod metrics;
+pub(crate) mod metrics;
 mod ooo;
 mod options;
 #[cfg(test)]
@@ -12,7 +13,7 @@ mod read_only;
 mod snapshot;
 mod stale;
 mod stats;
-mod tail;
+pub(crate) mod tail;
 mod uploads;
 
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -35,6 +36,7 @@ use compact::Upkeep;
 pub(crate) use compact::{Cutter, new_ulid};
 use metrics::DbCounters;
 
+pub use chunks::cut_chunk;
 pub(crate) use options::SAMPLES_PER_CHUNK;
 pub use options::{DbOptions, DbSettings, Log, LogLevel, ReplayProgress, WalCompression, WalSync};
 pub use read_only::{last_block, read_blocks};
@@ -206,6 +208,12 @@ impl Db {
     pub fn head_range_ms(&self) -> Option<(TimestampMs, TimestampMs)> {
         let head = &self.inner.head;
         head.initialized().then(|| (head.min_ms(), head.max_ms()))
+    }
+
+    /// The start of the first block, `None` where there is none.
+    #[must_use]
+    pub fn first_block_ms(&self) -> Option<TimestampMs> {
+        self.inner.blocks.start_ms()
     }
 
     /// What the blocks say about themselves, in order of time.

@@ -9,6 +9,7 @@ use storage::StorageError;
 use super::Inner;
 use super::compact::Upkeep;
 use super::options::{DbOptions, DbSettings, LogLevel};
+use super::tail::kept_dir;
 use crate::block::{Block, BlockMeta, BlockWriter, ChunkData, HINT_FROM_OUT_OF_ORDER};
 use crate::head::{Head, OooCompaction};
 use crate::wal::segment::directory_bytes;
@@ -138,7 +139,8 @@ impl Inner {
     pub(super) fn collect_late_waiting(&self, upkeep: &mut Upkeep) -> Result<(), StorageError> {
         let Some(t) = upkeep.late_waiting.filter(|t| self.head.can_truncate_ooo(t)) else { return Ok(()) };
         let start_ns = self.options.clock.monotonic_ns();
-        let done = self.head.truncate_ooo(&t);
+        let kept = kept_dir(&self.options.dir);
+        let done = self.head.truncate_ooo(&t, &kept, self.options.wal_held_bytes_max);
         let counters = &self.head.counters;
         counters.gc_runs.add(1);
         counters.gc_ns.add(self.options.clock.monotonic_ns().saturating_sub(start_ns));

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use model::histogram::{CounterResetHint, NativeHistogram};
 use model::{FloatHistogram, Histogram, Labels, Metadata, STALE_NAN_BITS, SeriesRef, TimestampMs, stale_nan};
 use storage::{AppendError, Appender, Exemplar, HistogramValue, StorageError};
 
@@ -128,29 +127,11 @@ impl HeadAppender {
         like: Option<HistogramValue<'_>>,
         min_valid_ms: TimestampMs,
     ) -> Result<(), AppendError> {
-        fn empty<C: Default, B>(h: &NativeHistogram<C, B>) -> NativeHistogram<C, B> {
-            NativeHistogram {
-                // It is a reset by what it means; the layout is kept, so that no new chunk is begun.
-                counter_reset_hint: CounterResetHint::Reset,
-                schema: h.schema,
-                zero_threshold: h.zero_threshold,
-                custom_values: h.custom_values.clone(),
-                zero_count: C::default(),
-                count: C::default(),
-                sum: 0.0,
-                positive_spans: Vec::new(),
-                negative_spans: Vec::new(),
-                positive_buckets: Vec::new(),
-                negative_buckets: Vec::new(),
-            }
-        }
         match like {
             None => self.add(RefSample { series, t: st, v: 0.0 }, 0, min_valid_ms),
-            Some(HistogramValue::Integer(h)) => {
-                self.add_histogram(series, HistogramValue::Integer(&empty(h)), (st, 0), min_valid_ms)
-            }
-            Some(HistogramValue::Float(h)) => {
-                self.add_histogram(series, HistogramValue::Float(&empty(h)), (st, 0), min_valid_ms)
+            Some(like) => {
+                let zero = OwnedHistogram::start_of(like);
+                self.add_histogram(series, zero.value(), (st, 0), min_valid_ms)
             }
         }
     }
@@ -476,6 +457,7 @@ impl Appender for HeadAppender {
                     Ok(())
                 })
             }
+            Err(AppendError::UnknownSeries) => Err(AppendError::UnknownSeries),
             _ => Ok(series),
         };
         self.late.refuse = refuse;

@@ -7,7 +7,7 @@ mod batch;
 mod blocks;
 mod delete;
 mod exemplars;
-mod index;
+pub(crate) mod index;
 mod isolation;
 mod ooo;
 mod open_chunk;
@@ -22,7 +22,6 @@ mod stale;
 mod stats;
 mod truncate;
 
-use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 
@@ -34,6 +33,7 @@ use storage::StorageError;
 use crate::counter::Counter;
 use crate::head_chunks::{HeadChunks, NewChunk};
 use crate::int_map::IntMap;
+use crate::metadata::SharedMetadata;
 use crate::tombstones::Tombstones;
 use crate::wal::Wal;
 use crate::wal::tail::LogHolds;
@@ -95,9 +95,7 @@ pub(crate) struct Head {
     /// Samples before this belong to blocks.
     min_valid_ms: AtomicI64,
     batches: Mutex<Vec<batch::Batch>>,
-    /// Each text of metadata once, and how many make it worth looking for those no series has.
-    metadata: Mutex<HashSet<Arc<Metadata>>>,
-    metadata_gc_at: AtomicU64,
+    metadata: SharedMetadata,
     chunks: HeadChunks,
     pub(crate) exemplars: exemplars::ExemplarRing,
     /// What there is to know about samples that came late.
@@ -178,8 +176,7 @@ impl Head {
             max_ms: AtomicI64::new(TimestampMs::MIN),
             min_valid_ms: AtomicI64::new(TimestampMs::MIN),
             batches: Mutex::default(),
-            metadata: Mutex::default(),
-            metadata_gc_at: AtomicU64::new(1024),
+            metadata: SharedMetadata::default(),
         }
     }
 
@@ -255,27 +252,12 @@ impl Head {
     }
 
     fn set_metadata(&self, series: u64, metadata: &Metadata) {
-        let metadata = self.shared_metadata(metadata);
+        let metadata = self.metadata.share(metadata);
         if let Some(page) = self.page_of(series)
             && let Some(s) = page.lock().get_mut(series)
         {
             s.extra_mut().metadata = Some(metadata);
         }
-    }
-
-    /// Series of one metric have one text.
-    fn shared_metadata(&self, metadata: &Metadata) -> Arc<Metadata> {
-        let mut all = lock(&self.metadata);
-        if let Some(known) = all.get(metadata) {
-            return known.clone();
-        }
-        if all.len() >= self.metadata_gc_at.load(Ordering::Relaxed) as usize {
-            all.retain(|m| Arc::strong_count(m) > 1);
-            self.metadata_gc_at.store((all.len() * 2).max(1024) as u64, Ordering::Relaxed);
-        }
-        let shared = Arc::new(metadata.clone());
-        all.insert(shared.clone());
-        shared
     }
 
     /// The series of `labels`, made if there is none. The series is kept from collection by one

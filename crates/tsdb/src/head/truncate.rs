@@ -15,7 +15,7 @@ use super::{Head, lock};
 use crate::wal::reader::remove_covered;
 use crate::wal::segment::segments;
 use crate::wal::tail::last_free;
-use crate::wal::write_checkpoint;
+use crate::wal::{CheckpointRules, write_checkpoint};
 
 /// A truncation that has been announced: queries that begin from now on take what lies before
 /// `mint_ms` from blocks, and when those that began before have ended it can be forgotten.
@@ -167,7 +167,8 @@ impl Head {
         // Late samples that are older still need what was deleted of them.
         let deleted_ms = self.ooo.span().map_or(mint_ms, |(min_ms, _)| min_ms.min(mint_ms));
         self.counters.checkpoints.add(1);
-        if let Err(e) = write_checkpoint(options, last, (mint_ms, deleted_ms), &keep) {
+        let rules = CheckpointRules { mint_ms, deleted_ms, keep: &keep, says_min_valid: true };
+        if let Err(e) = write_checkpoint(options, last, &rules) {
             self.counters.checkpoints_failed.add(1);
             return Err(e);
         }

@@ -138,6 +138,8 @@ impl Check<'_> {
                 let advice =
                     "left over from something unfinished; the server removes it when it starts, or delete it";
                 self.found(&path, None, "stray", "unfinished directory", advice)?;
+            } else if is_dir && name == "remote_write" {
+                // The places of remote write's queues: nothing of them is part of the database.
             } else if is_dir || !matches!(name, "lock" | "queries.active") {
                 self.found(&path, None, "stray", "does not belong here", "move it elsewhere")?;
             }

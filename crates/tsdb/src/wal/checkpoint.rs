@@ -18,18 +18,28 @@ use crate::int_map::IntMap;
 /// Metadata entries per record.
 const METADATA_BATCH: usize = 1000;
 
+/// What stays in a checkpoint.
+pub(crate) struct CheckpointRules<'a> {
+    /// Samples, histograms and exemplars before this are left out.
+    pub(crate) mint_ms: TimestampMs,
+    /// Deletions of what is before this are left out.
+    pub(crate) deleted_ms: TimestampMs,
+    /// Series that it does not want are left out.
+    pub(crate) keep: &'a dyn Fn(u64) -> bool,
+    /// Whether the first record is the highest `mint_ms` that any checkpoint of this log was made with. An agent's
+    /// log has none.
+    pub(crate) says_min_valid: bool,
+}
+
 /// Writes the checkpoint that stands for all segments up to `last`, from the checkpoint before it
-/// and the segments behind that one. Series that `keep` does not want, and samples, histograms,
-/// and exemplars before `mint_ms` and deletions before `deleted_ms`, are left out; of metadata only the latest of each series
-/// stays. Its first record is the highest `mint_ms` that any checkpoint of this log was made with.
+/// and the segments behind that one; of metadata only the latest of each series stays.
 ///
 /// # Errors
 /// Where files cannot be read or written, or are damaged: nothing has changed then.
 pub(crate) fn write_checkpoint(
     options: &WalOptions,
     last: u32,
-    (mint_ms, deleted_ms): (TimestampMs, TimestampMs),
-    keep: &dyn Fn(u64) -> bool,
+    rules: &CheckpointRules<'_>,
 ) -> Result<(), StorageError> {
     let (fs, dir) = (&*options.fs, &options.dir);
     let before = checkpoints(fs, dir)?.last().copied();
@@ -41,7 +51,19 @@ pub(crate) fn write_checkpoint(
     let first = before.map_or(0, |n| n + 1);
     let segments = segments(fs, dir)?.into_iter().map(|(n, _)| n).filter(|n| (first..=last).contains(n));
     files.extend(segments.map(|n| segment_path(dir, n)));
+    make_checkpoint(options, last, |out| rewrite(options, &files, out, rules))
+}
 
+/// Makes the checkpoint that stands for all segments up to `last` of what `fill` writes.
+///
+/// # Errors
+/// Those of `fill`, and the system's: nothing has changed then.
+pub(crate) fn make_checkpoint(
+    options: &WalOptions,
+    last: u32,
+    fill: impl FnOnce(&mut Output<'_>) -> Result<(), StorageError>,
+) -> Result<(), StorageError> {
+    let (fs, dir) = (&*options.fs, &options.dir);
     let target = checkpoint_path(dir, last);
     let temporary = dir.join(format!("checkpoint.{last:08}.tmp"));
     let fail = |e| StorageError::io(format!("write {}", temporary.display()), e);
@@ -49,7 +71,10 @@ pub(crate) fn write_checkpoint(
         fs.remove_dir_all(&temporary).map_err(fail)?;
     }
     fs.create_dir_all(&temporary).map_err(fail)?;
-    let written = rewrite(options, &files, &temporary, (mint_ms, deleted_ms), keep);
+    let written = Output::new(options, &temporary).and_then(|mut out| {
+        fill(&mut out)?;
+        out.finish()
+    });
     if let Err(e) = written {
         // What is left is removed with the next attempt.
         let _ = fs.remove_dir_all(&temporary);
@@ -66,22 +91,20 @@ pub(crate) fn write_checkpoint(
 fn rewrite(
     options: &WalOptions,
     files: &[PathBuf],
-    to: &std::path::Path,
-    (mint_ms, deleted_ms): (TimestampMs, TimestampMs),
-    keep: &dyn Fn(u64) -> bool,
+    out: &mut Output<'_>,
+    rules: &CheckpointRules<'_>,
 ) -> Result<(), StorageError> {
-    let mut out = Output::new(options, to)?;
     let mut rest = Remainder {
-        mint_ms,
-        deleted_ms,
-        keep,
+        mint_ms: rules.mint_ms,
+        deleted_ms: rules.deleted_ms,
+        keep: rules.keep,
         start_timestamps: options.start_timestamps,
         latest: IntMap::default(),
         buf: Vec::new(),
     };
-    let mut min_valid_ms = mint_ms;
+    let mut min_valid_ms = rules.mint_ms;
     let mut raw = Vec::new();
-    let mut wrote_min_valid = false;
+    let mut wrote_min_valid = !rules.says_min_valid;
     for file in files {
         let data =
             options.fs.map(file).map_err(|e| StorageError::io(format!("map {}", file.display()), e))?;
@@ -98,14 +121,14 @@ fn rewrite(
             }
             if !wrote_min_valid {
                 // An earlier checkpoint has it as its first record, so nothing higher comes.
-                put_min_valid_time(&mut out, min_valid_ms)?;
+                put_min_valid_time(out, min_valid_ms)?;
                 wrote_min_valid = true;
             }
             rest.of(record, &mut |record| out.put(record))?;
         }
     }
     if !wrote_min_valid {
-        put_min_valid_time(&mut out, min_valid_ms)?;
+        put_min_valid_time(out, min_valid_ms)?;
     }
     let mut latest: Vec<RefMetadata> =
         rest.latest.into_iter().map(|(series, metadata)| RefMetadata { series, metadata }).collect();
@@ -115,7 +138,7 @@ fn rewrite(
         record::put_metadata(&mut record, batch);
         out.put(&record)?;
     }
-    out.finish()
+    Ok(())
 }
 
 fn put_min_valid_time(out: &mut Output<'_>, t: TimestampMs) -> Result<(), StorageError> {
@@ -225,6 +248,10 @@ mod tests {
         out
     }
 
+    fn rules(mint_ms: TimestampMs, keep: &dyn Fn(u64) -> bool) -> CheckpointRules<'_> {
+        CheckpointRules { mint_ms, deleted_ms: mint_ms, keep, says_min_valid: true }
+    }
+
     /// One of each kind per series and time; series 2 is gone, what is before 10 is too old.
     #[test]
     fn keeps_what_is_still_needed() {
@@ -270,7 +297,7 @@ mod tests {
             let stone = |series, max_ms| Stone { series, min_ms: 0, max_ms };
             wal.log_tombstones(&[stone(1, 9), stone(1, 10), stone(2, 10)]).unwrap();
             let last = wal.next_segment().unwrap() - 1;
-            write_checkpoint(&options, last, (10, 10), &|r| r == 1).unwrap();
+            write_checkpoint(&options, last, &rules(10, &|r| r == 1)).unwrap();
             let starts = if start_timestamps { vec![st] } else { Vec::new() };
             let want = [
                 Record::MinValidTime(10),
@@ -286,11 +313,14 @@ mod tests {
 
             // The next one starts from it; its time never falls.
             let last = wal.next_segment().unwrap();
-            write_checkpoint(&options, last, (4, 4), &|_| true).unwrap();
+            write_checkpoint(&options, last, &rules(4, &|_| true)).unwrap();
             assert_eq!(read(&fs, &checkpoint_path(&options.dir, last)), want);
-            write_checkpoint(&options, last + 1, (11, 11), &|_| false).unwrap();
+            write_checkpoint(&options, last + 1, &rules(11, &|_| false)).unwrap();
             let left = read(&fs, &checkpoint_path(&options.dir, last + 1));
             assert_eq!(left, [Record::MinValidTime(11)]);
+            let agent = CheckpointRules { says_min_valid: false, ..rules(12, &|_| false) };
+            write_checkpoint(&options, last + 2, &agent).unwrap();
+            assert_eq!(read(&fs, &checkpoint_path(&options.dir, last + 2)), []);
         }
     }
 }

@@ -222,6 +222,27 @@ impl<'a> Records<'a> {
         }
     }
 
+    /// Reads unchecked records until there are about `bytes_max` of them; otherwise says how the data ends: at its end,
+    /// or where it is torn.
+    pub(crate) fn next_batch(
+        &mut self,
+        bytes_max: usize,
+        batch: &mut Vec<Unchecked<'a>>,
+    ) -> Option<Option<Torn>> {
+        let mut bytes = 0;
+        while bytes < bytes_max {
+            match self.next_unchecked() {
+                Ok(Some(found)) => {
+                    bytes += found.len() + 64;
+                    batch.push(found);
+                }
+                Ok(None) => return Some(None),
+                Err(torn) => return Some(Some(torn)),
+            }
+        }
+        None
+    }
+
     /// Reads a fragment into `record`, which begins at `start`. Whether that is the last one, or the
     /// data ends before a record.
     fn fragment_of(&mut self, record: &mut Option<Unchecked<'a>>, start: &mut usize) -> Result<bool, String> {

@@ -13,7 +13,9 @@ pub(crate) mod segment;
 pub mod tail;
 mod writer;
 
-pub(crate) use checkpoint::write_checkpoint;
+#[cfg(not(target_family = "wasm"))]
+pub(crate) use checkpoint::make_checkpoint;
+pub(crate) use checkpoint::{CheckpointRules, write_checkpoint};
 pub(crate) use commit::{CommitRecords, RecordBuffers};
 pub(crate) use compress::decompress;
 pub(crate) use output::Output;

@@ -2,6 +2,7 @@
 //! chunks are dropped.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 use std::sync::atomic::Ordering;
 
 use chunk::Encoding;
@@ -14,7 +15,7 @@ use crate::head::page::PAGE_SERIES;
 use crate::head::series::{ChunkPlace, MappedChunk, Series};
 use crate::head::{Head, lock};
 use crate::wal::Wal;
-use crate::wal::reader::remove_covered;
+use crate::wal::tail::retire_late;
 
 /// The late chunks that go into blocks.
 pub(crate) struct OooCompaction {
@@ -128,11 +129,17 @@ impl Head {
     }
 
     /// Forgets the late chunks of `t`, the series that have nothing else, and the part of the log
-    /// that has no others.
+    /// that has no others: what readers of the log still need of it goes to the directory `kept`, as
+    /// long as that has no more than `held_bytes_max`.
     ///
     /// # Errors
     /// The system's.
-    pub(crate) fn truncate_ooo(&self, t: &OooTruncation) -> Result<(), StorageError> {
+    pub(crate) fn truncate_ooo(
+        &self,
+        t: &OooTruncation,
+        kept: &Path,
+        held_bytes_max: u64,
+    ) -> Result<(), StorageError> {
         let mut chunks = 0;
         for (_, page) in self.pages.all() {
             for (_, s) in page.lock().iter_mut() {
@@ -149,7 +156,8 @@ impl Head {
         if let (Some(wbl), Some(segment)) = (self.ooo.wbl(), t.segment) {
             let options = wbl.options();
             if let Some(last) = segment.checked_sub(1) {
-                remove_covered(&*options.fs, &options.dir, last)?;
+                let needed = self.log_holds.first_late_needed();
+                retire_late(&*options.fs, (&options.dir, kept), last, needed, held_bytes_max)?;
             }
             self.counters.wbl_truncations.add(1);
             lock(&self.ooo.wbl_names).clear();

@@ -290,7 +290,7 @@ impl Replay<'_> {
         let mut records = Records::behind(&data, offset);
         loop {
             let mut batch = Vec::new();
-            let end = read_batch(&mut records, &mut batch);
+            let end = records.next_batch(BATCH_BYTES, &mut batch);
             let decoded = self.apply_and_decode(&batch);
             for (found, record) in batch.iter().zip(decoded) {
                 match record {
@@ -434,20 +434,4 @@ impl Replay<'_> {
             }
         });
     }
-}
-
-/// Reads records until there are [`BATCH_BYTES`] of them; otherwise says how the file ends.
-fn read_batch<'a>(records: &mut Records<'a>, batch: &mut Vec<Unchecked<'a>>) -> Option<Option<Torn>> {
-    let mut bytes = 0;
-    while bytes < BATCH_BYTES {
-        match records.next_unchecked() {
-            Ok(Some(found)) => {
-                bytes += found.len() + 64;
-                batch.push(found);
-            }
-            Ok(None) => return Some(None),
-            Err(torn) => return Some(Some(torn)),
-        }
-    }
-    None
 }

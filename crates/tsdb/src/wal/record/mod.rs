@@ -53,6 +53,30 @@ pub(crate) mod kind {
     pub(crate) const MIN_VALID_TIME: u8 = 14;
 }
 
+/// One more than the last kind.
+pub(crate) const KINDS: usize = kind::MIN_VALID_TIME as usize + 1;
+
+/// What Prometheus calls a kind of record.
+pub(crate) fn kind_name(kind: u8) -> &'static str {
+    match kind {
+        kind::SERIES => "series",
+        kind::SAMPLES => "samples",
+        kind::TOMBSTONES => "tombstones",
+        kind::EXEMPLARS => "exemplars",
+        kind::MMAP_MARKERS => "mmapmarkers",
+        kind::METADATA => "metadata",
+        kind::HISTOGRAMS => "histogram_samples",
+        kind::FLOAT_HISTOGRAMS => "float_histogram_samples",
+        kind::CUSTOM_HISTOGRAMS => "custom_buckets_histogram_samples",
+        kind::CUSTOM_FLOAT_HISTOGRAMS => "custom_buckets_float_histogram_samples",
+        kind::SAMPLES_V2 => "samples_v2",
+        kind::HISTOGRAMS_V2 => "histogram_samples_v2",
+        kind::FLOAT_HISTOGRAMS_V2 => "float_histogram_samples_v2",
+        kind::MIN_VALID_TIME => "min_valid_time",
+        _ => "unknown",
+    }
+}
+
 /// A record, decoded.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Record {

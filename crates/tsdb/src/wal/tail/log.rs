@@ -39,6 +39,8 @@ pub(super) enum Step<'a> {
 pub(super) struct LogTail {
     fs: Arc<dyn Fs>,
     dir: PathBuf,
+    /// Where segments are that were taken out of `dir` before they were read.
+    kept: Option<PathBuf>,
     at: LogPosition,
     file: Option<Box<dyn FileRead>>,
     /// Nothing more comes into this segment: a later one is there.
@@ -53,7 +55,12 @@ impl LogTail {
     /// Reads from `at` on, where a record begins, or a segment or page.
     pub(super) fn new(fs: Arc<dyn Fs>, dir: PathBuf, at: LogPosition) -> Self {
         let (data, record) = (Vec::new(), Vec::new());
-        Self { fs, dir, at, file: None, sealed: false, base: 0, data, record }
+        Self { fs, dir, kept: None, at, file: None, sealed: false, base: 0, data, record }
+    }
+
+    /// Segments that are gone from the directory may be in `kept`.
+    pub(super) fn or_in(self, kept: PathBuf) -> Self {
+        Self { kept: Some(kept), ..self }
     }
 
     /// Behind the last record that was handed out.
@@ -143,19 +150,20 @@ impl LogTail {
 
     /// Opens the segment at the position, or the first behind it where it is gone.
     fn open(&mut self) -> Result<Opened, StorageError> {
-        let path = segment_path(&self.dir, self.at.segment);
-        match self.fs.open_read(&path) {
-            Ok(file) => {
-                self.file = Some(file);
-                self.base = self.at.offset / PAGE_BYTES as u64 * PAGE_BYTES as u64;
-                return Ok(Opened::Yes);
+        // What is taken out of the first while it is looked for is in the second.
+        for dir in [Some(&self.dir), self.kept.as_ref()].into_iter().flatten() {
+            let path = segment_path(dir, self.at.segment);
+            match self.fs.open_read(&path) {
+                Ok(file) => {
+                    self.file = Some(file);
+                    self.base = self.at.offset / PAGE_BYTES as u64 * PAGE_BYTES as u64;
+                    return Ok(Opened::Yes);
+                }
+                Err(e) if e.kind() == ErrorKind::NotFound => {}
+                Err(e) => return Err(StorageError::io(format!("open {}", path.display()), e)),
             }
-            Err(e) if e.kind() == ErrorKind::NotFound => {}
-            Err(e) => return Err(StorageError::io(format!("open {}", path.display()), e)),
         }
-        let Some(first) = segment_numbers(&*self.fs, &self.dir)?.find(|n| *n > self.at.segment) else {
-            return Ok(Opened::Later);
-        };
+        let Some(first) = self.first_behind()? else { return Ok(Opened::Later) };
         let lost = self.at.segment;
         self.at = LogPosition { segment: first, offset: 0 };
         Ok(Opened::Behind(lost))
@@ -169,7 +177,13 @@ impl LogTail {
         if self.fs.exists(&segment_path(&self.dir, self.at.segment)) {
             return Ok(false);
         }
-        Ok(segment_numbers(&*self.fs, &self.dir)?.any(|n| n > self.at.segment))
+        Ok(self.first_behind()?.is_some())
+    }
+
+    /// The first segment there is behind the one at the position.
+    fn first_behind(&self) -> Result<Option<u32>, StorageError> {
+        let all = segment_sizes_of(&*self.fs, &self.dir, self.kept.as_deref())?;
+        Ok(all.into_iter().map(|(n, _)| n).find(|n| *n > self.at.segment))
     }
 
     /// Reads more of the segment; whether there was any.
@@ -197,15 +211,23 @@ enum Opened {
     Behind(u32),
 }
 
-/// Numbers of the segments in a directory in order, gaps and all; none where it does not exist.
-pub(super) fn segment_numbers(
+/// The segments of a log with those before them that are kept elsewhere: numbers in order, gaps and all, and bytes.
+pub(super) fn segment_sizes_of(
     fs: &dyn Fs,
     dir: &Path,
-) -> Result<impl DoubleEndedIterator<Item = u32> + use<>, StorageError> {
-    Ok(segment_sizes(fs, dir)?.into_iter().map(|(n, _)| n))
+    kept: Option<&Path>,
+) -> Result<Vec<(u32, u64)>, StorageError> {
+    // In this order: a segment that moves meanwhile is in one of them, if not in both.
+    let own = segment_sizes(fs, dir)?;
+    let Some(kept) = kept else { return Ok(own) };
+    let first = own.first().map_or(0, |(n, _)| *n);
+    let mut all = segment_sizes(fs, kept)?;
+    all.retain(|(n, _)| *n < first);
+    all.extend(own);
+    Ok(all)
 }
 
-/// As [`segment_numbers`], with the bytes of each.
+/// The segments in a directory: numbers in order, gaps and all, and bytes; none where it does not exist.
 pub(super) fn segment_sizes(fs: &dyn Fs, dir: &Path) -> Result<Vec<(u32, u64)>, StorageError> {
     let entries = match fs.read_dir(dir) {
         Ok(entries) => entries,

@@ -11,15 +11,15 @@ use std::sync::Arc;
 use model::{Labels, TimestampMs};
 use storage::{Fs, StorageError};
 
-pub(crate) use hold::{LogHolds, last_free};
+pub(crate) use hold::{LogHolds, last_free, retire_late};
 pub use log::LogPosition;
 
 use super::record::{self, Record, RefMetadata};
 pub use super::record::{RefExemplar, RefHistogram, RefSample};
 use super::segment::{checkpoint_path, checkpoints};
 pub use crate::histogram::OwnedHistogram;
-use hold::LogHold;
-use log::{LogTail, Step, segment_sizes};
+use hold::{LogHold, drop_kept};
+use log::{LogTail, Step, segment_sizes, segment_sizes_of};
 
 /// So many records of one log are read before it is the other's turn.
 const TURN_RECORDS: u32 = 256;
@@ -61,6 +61,14 @@ pub enum TailItem {
     End,
 }
 
+impl TailItem {
+    /// Whether it moves the place: it has samples, histograms or exemplars.
+    #[must_use]
+    pub fn has_samples(&self) -> bool {
+        matches!(self, Self::Samples(..) | Self::Histograms(_) | Self::Exemplars(_))
+    }
+}
+
 /// What a checkpoint is read for.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Purpose {
@@ -84,10 +92,53 @@ struct Parked {
     due: bool,
 }
 
+/// Where the logs are.
+#[derive(Clone, Debug)]
+pub(crate) struct LogDirs {
+    /// The log of what came in order.
+    pub(crate) wal: PathBuf,
+    /// The log of late samples.
+    pub(crate) wbl: PathBuf,
+    /// Segments of the log of late samples that blocks have and readers have not.
+    pub(crate) kept: PathBuf,
+}
+
+/// What has been read so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TailCounts {
+    records: [u64; record::KINDS],
+    /// Records that could not be decoded.
+    pub undecodable: u64,
+}
+
+impl TailCounts {
+    /// How many records of each kind were read, where any were, by Prometheus' names of the kinds.
+    pub fn records(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        let all = self.records.iter().enumerate();
+        all.filter(|(_, n)| **n > 0).map(|(kind, n)| (record::kind_name(kind as u8), *n))
+    }
+
+    /// The sums of both.
+    #[must_use]
+    pub fn plus(&self, other: &Self) -> Self {
+        let mut sum = *self;
+        sum.records.iter_mut().zip(&other.records).for_each(|(n, more)| *n += more);
+        sum.undecodable += other.undecodable;
+        sum
+    }
+
+    fn note(&mut self, record: &[u8]) {
+        let kind = record.first().map_or(0, |kind| usize::from(*kind));
+        self.records[if kind < record::KINDS { kind } else { 0 }] += 1;
+    }
+}
+
 /// A reader of both logs from some place on. Before it come all series that the log still knows.
 pub struct Tail {
     fs: Arc<dyn Fs>,
     wal_dir: PathBuf,
+    kept_dir: PathBuf,
+    kept_bytes_max: u64,
     wal: LogTail,
     wbl: LogTail,
     /// Records before this are read for series and metadata alone.
@@ -101,6 +152,7 @@ pub struct Tail {
     turn: u32,
     trouble: Option<String>,
     hold: LogHold,
+    counts: TailCounts,
 }
 
 impl Tail {
@@ -110,17 +162,19 @@ impl Tail {
     /// Where the directories cannot be read.
     pub(crate) fn open(
         fs: Arc<dyn Fs>,
-        (wal_dir, wbl_dir): (PathBuf, PathBuf),
+        LogDirs { wal: wal_dir, wbl: wbl_dir, kept: kept_dir }: LogDirs,
         from: Option<TailPosition>,
         holds: &LogHolds,
+        kept_bytes_max: u64,
     ) -> Result<Self, StorageError> {
-        let (wal, wbl) = (segment_sizes(&*fs, &wal_dir)?, segment_sizes(&*fs, &wbl_dir)?);
+        let wal = segment_sizes(&*fs, &wal_dir)?;
+        let wbl = segment_sizes_of(&*fs, &wbl_dir, Some(&kept_dir))?;
         let start = match from {
             None => TailPosition { wal: end(&wal), wbl: end(&wbl) },
             Some(from) => TailPosition { wal: within(from.wal, &wal), wbl: within(from.wbl, &wbl) },
         };
         // First, so that what is found below stays.
-        let hold = holds.hold(start.wal.segment);
+        let hold = holds.hold(start);
         let newest = newest_checkpoint(&*fs, &wal_dir)?;
         let first = wal.first().map_or(0, |(n, _)| *n).max(newest.map_or(0, |n| n + 1));
         let trouble = from.filter(|f| f.wal.segment < first && f.wal < end(&wal)).map(|f| {
@@ -139,9 +193,12 @@ impl Tail {
         Ok(Self {
             wal: LogTail::new(fs.clone(), wal_dir.clone(), at),
             // From the segment's start: an end that is being written to need not be a record's.
-            wbl: LogTail::new(fs.clone(), wbl_dir, LogPosition { offset: 0, ..start.wbl }),
+            wbl: LogTail::new(fs.clone(), wbl_dir, LogPosition { offset: 0, ..start.wbl })
+                .or_in(kept_dir.clone()),
             fs,
             wal_dir,
+            kept_dir,
+            kept_bytes_max,
             start,
             position: start,
             checkpoint,
@@ -151,6 +208,7 @@ impl Tail {
             turn: 0,
             trouble,
             hold,
+            counts: TailCounts::default(),
         })
     }
 
@@ -167,9 +225,24 @@ impl Tail {
         self.segment
     }
 
-    /// Nobody needs any more what is before `position`.
+    /// What has been read.
+    #[must_use]
+    pub fn counts(&self) -> &TailCounts {
+        &self.counts
+    }
+
+    /// This reader needs no more what is before `position`.
     pub fn release(&self, position: TailPosition) {
-        self.hold.advance(position.wal.segment);
+        if self.hold.advance(position) {
+            // What stays although nobody needs it goes with the next truncation.
+            let needed = self.hold.first_late_needed();
+            let _ = drop_kept(&*self.fs, &self.kept_dir, needed, self.kept_bytes_max);
+        }
+    }
+
+    /// Samples up to the time `t` are done with. A database without blocks forgets by it.
+    pub fn sent(&self, t: TimestampMs) {
+        self.hold.sent(t);
     }
 
     /// The next item. `knows` says whether a series has come; a late record whose series have not waits for them as long
@@ -221,10 +294,13 @@ impl Tail {
             }
             Step::Damaged(why) => return Ok(Read::Item(TailItem::Trouble(why))),
             Step::Lost(first, last) => {
-                let text = format!(
-                    "WAL segments {first} to {last} were removed before they were read; samples in them are not sent"
-                );
-                self.trouble = Some(text);
+                // Before the start only series are wanted, and the checkpoint has those.
+                let first = first.max(self.start.wal.segment);
+                self.trouble = (first <= last).then(|| {
+                    format!(
+                        "WAL segments {first} to {last} were removed before they were read; samples in them are not sent"
+                    )
+                });
                 if let Some(number) = newest_checkpoint(&*self.fs, &self.wal_dir)? {
                     self.read_checkpoint(number, Purpose::Series);
                 }
@@ -232,8 +308,10 @@ impl Tail {
             }
         };
         self.turn += 1;
+        self.counts.note(record);
         let wanted = begin >= self.start.wal;
         let decoded = decode(record, wanted);
+        self.counts.undecodable += u64::from(decoded.is_err());
         if begin.segment != self.segment {
             self.segment = begin.segment;
             let newest = newest_checkpoint(&*self.fs, &self.wal_dir)?;
@@ -285,7 +363,10 @@ impl Tail {
             return Ok(Read::Nothing);
         }
         let end = |wbl: &LogTail| wbl.position();
-        match decode(record, true) {
+        self.counts.note(record);
+        let decoded = decode(record, true);
+        self.counts.undecodable += u64::from(decoded.is_err());
+        match decoded {
             Ok(Some(Decoded::Item(item))) => {
                 let end = end(&self.wbl);
                 if item.all_series(knows) {
@@ -334,7 +415,10 @@ impl Tail {
             Step::Damaged(why) => return Ok(Some(TailItem::Trouble(why))),
             Step::Lost(_, _) => return Ok(None),
         };
-        Ok(match decode(record, false) {
+        self.counts.note(record);
+        let decoded = decode(record, false);
+        self.counts.undecodable += u64::from(decoded.is_err());
+        Ok(match decoded {
             Ok(Some(Decoded::Series(series))) if c.purpose == Purpose::Series => {
                 Some(TailItem::Series(c.number, series))
             }

@@ -164,6 +164,51 @@ fn truncation_takes_nothing_that_is_still_needed() {
     assert!(known < 150, "{known}: those that are gone are forgotten");
 }
 
+/// Late samples that went into blocks before anybody read them, over a restart, and what is kept for it.
+#[test]
+fn late_samples_in_blocks_are_still_read() {
+    let fs = MemFs::new();
+    let db = Db::open(options(&fs)).unwrap();
+    let tail = db.tail(None).unwrap();
+    let place = tail.position();
+    let mut sent = Vec::new();
+    let kept = || segment_sizes(&fs, Path::new("data/remote_write/wbl")).unwrap();
+    for t in 0..300 {
+        sent.extend(append(&db, (0..20).flat_map(|i| [(name(i), t * 20), (name(i), t * 20 - 150)])));
+        if t % 25 == 24 {
+            db.tick().unwrap();
+        }
+    }
+    assert!(kept().len() > 1, "late samples went into blocks");
+    sent.sort();
+    drop(tail);
+    db.close().unwrap();
+
+    let db = Db::open(options(&fs)).unwrap();
+    let mut tail = db.tail(Some(place)).unwrap();
+    let mut heard = Heard::default();
+    heard.read(&mut tail);
+    heard.samples.sort();
+    // One that another overtook between append and commit is in both logs.
+    heard.samples.dedup();
+    assert_eq!(heard.trouble, Vec::<String>::new());
+    assert!(heard.samples == sent, "{} of {}", heard.samples.len(), sent.len());
+    // What has been read is not kept.
+    tail.release(tail.position());
+    assert_eq!(kept(), []);
+    let names: Vec<_> = tail.counts().records().map(|(name, n)| (name, n > 0)).collect();
+    assert!(names.contains(&("series", true)) && names.contains(&("samples", true)), "{names:?}");
+    // Nobody reads, nothing is kept.
+    drop(tail);
+    for t in 300..400 {
+        append(&db, (0..20).flat_map(|i| [(name(i), t * 20), (name(i), t * 20 - 150)]));
+        if t % 25 == 24 {
+            db.tick().unwrap();
+        }
+    }
+    assert_eq!(kept(), []);
+}
+
 #[test]
 fn says_what_was_gone_before_it_was_read() {
     let fs = MemFs::new();
@@ -241,8 +286,8 @@ fn a_record_that_is_half_there_is_waited_for() {
         let fs = MemFs::new();
         fs.create_dir_all(Path::new("data/wal")).unwrap();
         let mut file = fs.create(&segment_path_of(0)).unwrap();
-        let dirs = (PathBuf::from("data/wal"), PathBuf::from("data/wbl"));
-        let mut tail = Tail::open(Arc::new(fs.clone()), dirs, None, &LogHolds::default()).unwrap();
+        let dirs = LogDirs { wal: "data/wal".into(), wbl: "data/wbl".into(), kept: "data/kept".into() };
+        let mut tail = Tail::open(Arc::new(fs.clone()), dirs, None, &LogHolds::default(), 0).unwrap();
         let mut heard = Heard::default();
         let some = &bytes[..bytes.len().min(piece * 3000)];
         for part in some.chunks(piece) {
