@@ -81,7 +81,7 @@ export class HttpClient {
   readonly #tokenClient: HttpClient | undefined;
 
   constructor(options: HttpClientOptions) {
-    const { config, clock, idleMs, connectTimeoutMs } = options;
+    const { config, clock, idleMs, connectTimeoutMs, lookup } = options;
     this.#config = config;
     this.#clock = clock;
     const files = new SecretFiles(clock);

@@ -174,7 +174,10 @@ impl Engine {
         let (samples, exemplars) = if self.inner.db.is_agent() {
             ("prometheus_agent_samples_appended_total", "prometheus_agent_exemplars_appended_total")
         } else {
-            ("prometheus_tsdb_head_samples_appended_total", "prometheus_tsdb_exemplar_exemplars_appended_total")
+            (
+                "prometheus_tsdb_head_samples_appended_total",
+                "prometheus_tsdb_exemplar_exemplars_appended_total",
+            )
         };
         for (name, help, value) in [
             (

@@ -34,6 +34,7 @@ fn an_agent_scrapes_sends_and_answers_nothing() {
         protocol: Protocol::V2,
         send_exemplars: true,
         send_native_histograms: true,
+        convert_nhcb_to_classic: false,
         samples_per_send_max: 100,
         capacity: 1000,
         batch_send_deadline_ms: 0,

@@ -58,12 +58,15 @@ struct End {
     may_be_forgotten: bool,
 }
 
+/// A transaction, and its samples: series, time, value.
+type Transaction = (Box<dyn Appender>, Vec<(usize, i64, f64)>);
+
 struct Model {
     world: World,
     reader: Reader,
     ends: [End; SERIES],
     refs: [SeriesRef; SERIES],
-    open: Vec<Option<(Box<dyn Appender>, Vec<(usize, i64, f64)>)>>,
+    open: Vec<Option<Transaction>>,
     acknowledged: Log,
     heard: Log,
     next_value: f64,

@@ -120,7 +120,7 @@ fn put_next(series: &mut OpenSeries, external: &Labels, bytes_max: i64, index: i
         left = left.saturating_sub(text_field(name) + text_field(value));
     }
     let mut taken = Vec::new();
-    while let Some(chunk) = series.chunks.next() {
+    for chunk in series.chunks.by_ref() {
         left = left.saturating_sub(chunk_bytes(&chunk));
         taken.push(chunk);
         if left <= 0 {

@@ -10,6 +10,7 @@ use storage::{
 };
 
 use super::reads::{Found, Shared, Stores};
+use crate::store::Store;
 
 /// What came of the requests.
 #[derive(Default)]
