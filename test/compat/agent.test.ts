@@ -38,7 +38,7 @@ describe.skipIf(prometheus === undefined)('agents', () => {
     ] as const) {
       writeFileSync(
         join(dir, file),
-        `remote_write: [{url: '${url}/api/v1/write', queue_config: {batch_send_deadline: 50ms}}]\n`,
+        `remote_write: [{url: '${url}/api/v1/write', send_native_histograms: true, queue_config: {batch_send_deadline: 50ms}}]\n`,
       );
     }
   });
@@ -81,12 +81,18 @@ describe.skipIf(prometheus === undefined)('agents', () => {
     expect(await metric(second, 'prometheus_agent_active_series')).toBe(21);
     expect(await metric(second, 'prometheus_agent_corruptions_total')).toBe(0);
     await expect(remoteWrite(second.url, series(1, t)), 'the last time is known').rejects.toThrow(/out of order/);
-    await remoteWrite(second.url, [...series(20, t + 1000), histogram(t + 1000)]);
+    // Prometheus sends nothing that is older than its own start.
+    const later = Date.now() + 1000;
+    await remoteWrite(second.url, [...series(20, later), histogram(later)]);
     await eventually('later samples at the receiver', async () => {
-      const found = await query(receiver.url, `passed{order="${data}"}`, { time: String((t + 1000) / 1000) });
+      const found = await query(receiver.url, `passed{order="${data}"}`, { time: String(later / 1000) });
       return found.length === 20 && found.every(({ value, metric: m }) => value?.[1] === String(Number(m.i) + 0.5));
     });
-    expect(await query(receiver.url, `histogram_count(passed_native{order="${data}"})`)).toHaveLength(1);
+    await eventually('the later histogram, too', async () => {
+      const time = String(later / 1000);
+      const found = await query(receiver.url, `histogram_count(passed_native{order="${data}"})`, { time });
+      return found.length === 1;
+    });
     await second.stop();
 
     // And back again.

@@ -28,7 +28,7 @@ interface PushFlags {
   header?: [string, string][];
   timeout: number;
   protobuf_message: string;
-  'remote-write.path': string;
+  'remoteWrite.path': string;
 }
 
 /** Adds the command `push` to `parent`; `finish` takes the exit code. */
@@ -114,7 +114,7 @@ class Target {
     }
     base.username = '';
     base.password = '';
-    base.pathname = posix.join(base.pathname, flags['remote-write.path']);
+    base.pathname = posix.join(base.pathname, flags['remoteWrite.path']);
     const clock = systemClock;
     const http = new HttpClient({ config, clock, idleMs: flags.timeout, connectTimeoutMs: CONNECT_MS });
     return new Target(base.href, http, flags, isV2);

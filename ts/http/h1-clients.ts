@@ -31,7 +31,7 @@ export class H1Clients {
   dispatch(request: Request, collector: ResponseCollector): void {
     const entry = this.#takeIdle(request.origin) ?? this.#open(request.origin);
     entry.isBusy = true;
-    collector.onSettled = () => this.#release(entry);
+    collector.onSettled = (isWhole) => this.#release(entry, isWhole);
     try {
       entry.client.dispatch(request, collector);
     } catch (error) {
@@ -68,10 +68,16 @@ export class H1Clients {
     return entry;
   }
 
-  #release(entry: Entry): void {
+  #release(entry: Entry, isWhole: boolean): void {
     entry.isBusy = false;
-    // One that was given up may still be connecting: what comes of it is not waited for.
-    if (this.#isClosed || !entry.isConnected) {
+    // One that was given up may still be connecting, or be about to close: what comes of it is not waited for.
+    if (!isWhole || !entry.isConnected) {
+      this.#forget(entry);
+      // Closing would have undici connect once more for the request that was given up.
+      void entry.client.destroy().catch(() => undefined);
+      return;
+    }
+    if (this.#isClosed) {
       this.#drop(entry);
       return;
     }
@@ -81,12 +87,16 @@ export class H1Clients {
   }
 
   #drop(entry: Entry): void {
+    this.#forget(entry);
+    void entry.client.close().catch(() => undefined);
+  }
+
+  #forget(entry: Entry): void {
     this.#entries.delete(entry.client);
     const entries = this.#idle.get(entry.origin);
     const at = entries?.indexOf(entry) ?? -1;
     if (at >= 0) entries?.splice(at, 1);
     if (entries?.length === 0) this.#idle.delete(entry.origin);
-    void entry.client.close().catch(() => undefined);
   }
 
   readonly #onConnect = (_: URL, [client]: readonly Dispatcher[]): void => {

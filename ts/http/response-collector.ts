@@ -58,8 +58,8 @@ interface Controller {
 export class ResponseCollector {
   /** Settles with the response; rejects with a CollectError. */
   readonly promise: Promise<CollectedResponse>;
-  /** Called when it is about to settle. */
-  onSettled: (() => void) | undefined;
+  /** Called when it is about to settle, with whether the answer came to its end: otherwise its connection goes. */
+  onSettled: ((isWhole: boolean) => void) | undefined;
   readonly #options: CollectOptions;
   #resolve: (response: CollectedResponse) => void = () => undefined;
   #reject: (error: CollectError) => void = () => undefined;
@@ -83,7 +83,7 @@ export class ResponseCollector {
     this.#ended = true;
     this.#reject(new CollectError(error, this.#response !== undefined, refused));
     this.#controller?.abort(error);
-    this.onSettled?.();
+    this.onSettled?.(false);
   }
 
   onRequestStart(controller: Controller): void {
@@ -107,14 +107,14 @@ export class ResponseCollector {
     this.#ended = true;
     this.#resolve(response);
     controller.abort(new Error('body is too large'));
-    this.onSettled?.();
+    this.onSettled?.(false);
   }
 
   onResponseEnd(): void {
     if (this.#ended || !this.#response) return;
     this.#ended = true;
     this.#resolve(this.#response);
-    this.onSettled?.();
+    this.onSettled?.(true);
   }
 
   onResponseError(_: Controller, error: Error): void {

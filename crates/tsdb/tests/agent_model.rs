@@ -163,6 +163,8 @@ impl Model {
         self.read();
         let position = self.reader.position();
         self.open.iter_mut().for_each(|o| *o = None);
+        // A process knows no references of the one before; those of series that never got into the log are given anew.
+        self.refs = [SeriesRef::NONE; SERIES];
         if close {
             self.world.db.close().unwrap();
         }
