@@ -132,7 +132,7 @@ export function checkAgent(config: Config, decoding: Decoding): void {
 }
 
 /** Keys that are read and checked, but have no effect yet. */
-const INACTIVE_PATHS = ['global.rule_query_offset', 'alerting', 'rule_files', 'tracing', 'remote_write', 'remote_read'];
+const INACTIVE_PATHS = ['global.rule_query_offset', 'alerting', 'rule_files', 'tracing'];
 
 function warnInactive(config: object, decoding: Decoding): void {
   for (const path of INACTIVE_PATHS) {

@@ -30,7 +30,6 @@ export class ReadStorage {
 
   /** Takes a configuration; one that is refused changes nothing. @throws Error naming what is wrong */
   applyConfig({ remote_read: configs, global }: RemoteReadSettings): void {
-    const { logger } = this.#options;
     const planned = new Map<string, RemoteReadConfig>();
     for (const config of configs) {
       const identity = digest(JSON.stringify(config));
@@ -46,12 +45,6 @@ export class ReadStorage {
     for (const [identity, config] of planned) {
       const url = redacted(config.url);
       const name = config.name || identity.slice(0, 6);
-      if (config.oauth2 !== undefined) {
-        // Requests without credentials would be refused, and each query warn of it.
-        const fields = { component: 'remote', remote_name: name, url };
-        logger.error(fields, 'oauth2 is not supported yet: nothing is read from this entry');
-        continue;
-      }
       const client = this.#clients.get(identity) ?? this.#client(config, name, url);
       clients.set(identity, client);
       endpoints.push({
