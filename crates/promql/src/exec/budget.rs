@@ -11,8 +11,9 @@ const DEFAULT_BYTES: u64 = 4 << 30;
 /// Bytes that a cell of a row, or a sample, takes: time or bits of presence, and value.
 const CELL_BYTES: u64 = 16;
 
-/// Memory of one query, shared by its threads, in cells.
+/// Memory of one query, shared by its threads, in cells. What all threads write to lies away from what they read.
 #[derive(Debug)]
+#[repr(align(128))]
 pub(crate) struct Budget {
     max_bytes: u64,
     max: u64,
@@ -44,11 +45,10 @@ impl Budget {
         let _ = self.current.fetch_update(Relaxed, Relaxed, less);
     }
 
-    /// `n` cells are in memory for a moment.
+    /// `n` cells are in memory for a moment, of which other threads are not told: their rows together are few.
     pub(crate) fn touch(&self, n: usize) -> Result<(), QueryError> {
-        self.take(n)?;
-        self.give(n);
-        Ok(())
+        let now = self.current.load(Relaxed).saturating_add(n as u64);
+        if now > self.max { Err(self.exceeded()) } else { Ok(()) }
     }
 
     /// Whether a row of so many steps could be held besides what is held now.

@@ -8,6 +8,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use model::FloatHistogram;
 
+use super::tallied::Tallied;
 use super::{Exec, Stream, Val};
 use crate::error::QueryError;
 use crate::plan::{Node, Plan};
@@ -127,7 +128,7 @@ impl Consumed {
 #[derive(Debug, Default)]
 pub(super) struct Meter {
     /// The points it put out.
-    weight: AtomicU64,
+    weight: Tallied,
     profile: Mutex<Option<Profile>>,
     /// The info series that `info` asked for.
     side_weight: AtomicU64,
@@ -149,7 +150,7 @@ fn steps_of(m: &Mutex<Option<Profile>>) -> Steps {
 
 impl Meter {
     pub(super) fn weight(&self) -> u64 {
-        self.weight.load(Relaxed)
+        self.weight.sum()
     }
 
     pub(super) fn steps(&self) -> Steps {
@@ -186,14 +187,19 @@ impl Meter {
 pub(crate) struct Meters {
     nodes: Vec<Meter>,
     /// Points counted so far by all nodes together; no node can hold more.
-    counted: AtomicU64,
+    counted: Tallied,
+    /// A thread looks at what all have counted each time that it has itself counted so many more.
+    stretch: u64,
     /// How many must be counted before it is worth asking again whether there are too many.
     due: AtomicU64,
     max: u64,
-    /// Samples read by all nodes.
+    /// Samples read by all nodes, where there may only be so many.
     read: AtomicU64,
     read_max: u64,
 }
+
+/// A thread counts so many points before it looks at what others have counted, unless few are allowed.
+const STRETCH: u64 = 4096;
 
 impl Meters {
     /// At most `max` samples held and `read_max` read; 0 for any number.
@@ -201,7 +207,8 @@ impl Meters {
         let max = if max == 0 { u64::MAX } else { max as u64 };
         Self {
             nodes: (0..nodes).map(|_| Meter::default()).collect(),
-            counted: AtomicU64::new(0),
+            counted: Tallied::default(),
+            stretch: (max / 64).clamp(1, STRETCH),
             due: AtomicU64::new(max),
             max,
             read: AtomicU64::new(0),
@@ -219,7 +226,11 @@ impl Meters {
 
     /// Whether the answer to "too many samples?" may have changed.
     fn is_due(&self, more: u64) -> bool {
-        let now = self.counted.fetch_add(more, Relaxed) + more;
+        let (before, now) = self.counted.add(more);
+        if before / self.stretch == now / self.stretch {
+            return false;
+        }
+        let now = self.counted.sum();
         let due = self.due.load(Relaxed);
         if now <= due {
             return false;
@@ -235,7 +246,7 @@ impl<'e> Exec<'e> {
         Ok(match val {
             Val::Scalar(v) => {
                 let meter = self.meters.of(p);
-                meter.weight.fetch_add(v.len() as u64, Relaxed);
+                meter.weight.add(v.len() as u64);
                 if self.plan.tallies[p.id].profile && v.len() == p.grid.steps {
                     let mut profile = lock(&meter.profile);
                     profile.get_or_insert_with(|| Profile::new(p.grid.steps)).add_run(0, v.len());
@@ -267,7 +278,7 @@ impl<'e> Exec<'e> {
         }
         let (tally, meter) = (self.plan.tallies[p.id], self.meters.of(p));
         let weight = row_weight(row, tally.bucketless);
-        meter.weight.fetch_add(weight, Relaxed);
+        meter.weight.add(weight);
         if tally.profile || tally.steps {
             let mut profile = lock(&meter.profile);
             profile.get_or_insert_with(|| Profile::new(p.grid.steps)).add(row, tally.bucketless);
@@ -335,12 +346,15 @@ impl<'e> Exec<'e> {
 
     /// Counts points that node `p` holds without putting them out as rows.
     pub(super) fn meter_points(&self, p: &Plan, n: u64) -> Result<(), QueryError> {
-        self.meters.of(p).weight.fetch_add(n, Relaxed);
+        self.meters.of(p).weight.add(n);
         self.enough(n)
     }
 
     /// Counts samples read.
     pub(super) fn count_read(&self, n: u64) -> Result<(), QueryError> {
+        if self.meters.read_max == u64::MAX {
+            return Ok(());
+        }
         let now = self.meters.read.fetch_add(n, Relaxed) + n;
         if now > self.meters.read_max { Err(QueryError::TooManySamplesRead) } else { Ok(()) }
     }

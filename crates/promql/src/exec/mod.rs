@@ -33,6 +33,7 @@ mod selector;
 mod sets;
 mod sort;
 mod stream;
+mod tallied;
 mod totals;
 mod window;
 
