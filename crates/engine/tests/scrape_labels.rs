@@ -4,6 +4,7 @@
 mod common;
 
 use std::io::Write;
+use std::sync::Arc;
 
 use common::{Bench, T0, TEXT, body};
 use engine::scrape::TargetOptions;
@@ -53,7 +54,7 @@ fn honor_labels_decides_whose_label_wins() {
 fn metric_relabelling_drops_and_renames() {
     let b = Bench::new();
     let t = b.target(|o| {
-        o.metric_relabel = vec![
+        o.metric_relabel = Arc::new([
             rule(RelabelParts {
                 source_labels: Some(vec!["__name__".to_owned()]),
                 regex: Some("noise_.*".to_owned()),
@@ -61,7 +62,7 @@ fn metric_relabelling_drops_and_renames() {
                 ..RelabelParts::default()
             }),
             rename("old_(.*)", "new_$1"),
-        ];
+        ]);
     });
     for second in 0..3 {
         let r = b.scrape(&t, second, "noise_a 1\nold_b 2\nc 3\n");
@@ -73,11 +74,11 @@ fn metric_relabelling_drops_and_renames() {
     // What relabelling makes one series is one series. As in Prometheus the commit drops the second
     // sample, uncounted.
     let t = b.target(|o| {
-        o.metric_relabel = vec![rule(RelabelParts {
+        o.metric_relabel = Arc::new([rule(RelabelParts {
             regex: Some("x".to_owned()),
             action: RelabelAction::LabelDrop,
             ..RelabelParts::default()
-        })];
+        })]);
         o.labels = model::Labels::from_pairs([("job", "merged")]);
     });
     for second in 3..5 {
@@ -86,7 +87,7 @@ fn metric_relabelling_drops_and_renames() {
     }
     b.check(4, "a", &[r#"{__name__="a", job="merged"} 1"#]);
     // A name that relabelling takes away.
-    let t = b.target(|o| o.metric_relabel = vec![rename(".*", "")]);
+    let t = b.target(|o| o.metric_relabel = Arc::new([rename(".*", "")]));
     let r = b.scrape(&t, 6, "a 1\n");
     assert_eq!(r.error.as_deref(), Some("missing metric name (__name__ label)"));
 }

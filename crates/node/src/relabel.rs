@@ -1,6 +1,7 @@
 //! Relabelling rules.
 
 use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use ::engine::EngineError;
 use model::Labels;
@@ -11,6 +12,7 @@ use napi_derive::napi;
 use crate::promise::to_js;
 
 #[napi(object)]
+#[derive(PartialEq)]
 pub struct RelabelRule {
     pub source_labels: Vec<String>,
     pub separator: String,
@@ -23,7 +25,31 @@ pub struct RelabelRule {
 
 /// Compiles rules.
 pub(crate) fn compile(rules: Vec<RelabelRule>, names: NameValidation) -> Result<Vec<RelabelConfig>> {
-    rules.into_iter().map(|r| config(r, names)).collect()
+    rules.into_iter().map(|r| config(&r, names)).collect()
+}
+
+/// Rules that are in use, and what they were compiled from.
+struct Shared {
+    rules: Vec<RelabelRule>,
+    names: NameValidation,
+    compiled: Weak<[RelabelConfig]>,
+}
+
+static SHARED: Mutex<Vec<Shared>> = Mutex::new(Vec::new());
+
+/// Compiles rules, or finds those that were compiled before and are in use still: thousands of targets of one job have
+/// the same, and an expression may take more memory than all else of a target.
+pub(crate) fn compile_shared(rules: Vec<RelabelRule>, names: NameValidation) -> Result<Arc<[RelabelConfig]>> {
+    let mut all = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
+    // The newest first: targets of one job come one after the other.
+    let mut same = all.iter().rev().filter(|shared| shared.names == names && shared.rules == rules);
+    if let Some(compiled) = same.find_map(|shared| shared.compiled.upgrade()) {
+        return Ok(compiled);
+    }
+    all.retain(|shared| shared.compiled.strong_count() > 0);
+    let compiled: Arc<[RelabelConfig]> = rules.iter().map(|r| config(r, names)).collect::<Result<_>>()?;
+    all.push(Shared { rules, names, compiled: Arc::downgrade(&compiled) });
+    Ok(compiled)
 }
 
 /// The name validation scheme of that name.
@@ -63,15 +89,15 @@ impl Relabeler {
     }
 }
 
-fn config(r: RelabelRule, names: NameValidation) -> Result<RelabelConfig> {
+fn config(r: &RelabelRule, names: NameValidation) -> Result<RelabelConfig> {
     let invalid = |e: String| to_js(&EngineError::invalid(e));
     let parts = RelabelParts {
-        source_labels: (!r.source_labels.is_empty()).then_some(r.source_labels),
-        separator: r.separator,
-        regex: (r.regex != DEFAULT_REGEX).then_some(r.regex),
+        source_labels: (!r.source_labels.is_empty()).then(|| r.source_labels.clone()),
+        separator: r.separator.clone(),
+        regex: (r.regex != DEFAULT_REGEX).then(|| r.regex.clone()),
         modulus: r.modulus as u64,
-        target_label: r.target_label,
-        replacement: r.replacement,
+        target_label: r.target_label.clone(),
+        replacement: r.replacement.clone(),
         action: RelabelAction::parse(&r.action).map_err(|e| invalid(e.to_string()))?,
     };
     RelabelConfig::new(parts, names).map_err(|e| invalid(e.to_string()))

@@ -10,7 +10,7 @@ use napi::{Env, Result};
 use napi_derive::napi;
 
 use crate::promise::{promise, to_js};
-use crate::relabel::{RelabelRule, compile, scheme};
+use crate::relabel::{RelabelRule, compile_shared, scheme};
 
 #[napi(object)]
 pub struct NativeTargetOptions {
@@ -171,7 +171,7 @@ pub(crate) fn options(o: NativeTargetOptions) -> Result<TargetOptions> {
         honor_labels: o.honor_labels,
         honor_timestamps: o.honor_timestamps,
         track_timestamps_staleness: o.track_timestamps_staleness,
-        metric_relabel: compile(o.metric_relabel_rules, names)?,
+        metric_relabel: compile_shared(o.metric_relabel_rules, names)?,
         names,
         fallback_content_type: o.fallback_content_type,
         body_size_limit: o.body_size_limit_bytes as u64,

@@ -160,7 +160,7 @@ pub(crate) fn target_options(o: WasmTargetOptions) -> Result<TargetOptions, Erro
         honor_labels: o.honor_labels,
         honor_timestamps: o.honor_timestamps,
         track_timestamps_staleness: o.track_timestamps_staleness,
-        metric_relabel: compile(o.metric_relabel_rules, names)?,
+        metric_relabel: compile(o.metric_relabel_rules, names)?.into(),
         names,
         fallback_content_type: o.fallback_content_type,
         body_size_limit: o.body_size_limit_bytes as u64,

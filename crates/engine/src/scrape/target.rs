@@ -1,5 +1,7 @@
 //! How a target's bodies become series: labels, limits, names.
 
+use std::sync::Arc;
+
 use model::histogram::{EXPONENTIAL_SCHEMA_MAX, EXPONENTIAL_SCHEMA_MIN};
 use model::relabel::{self, NameValidation, RelabelConfig};
 use model::{Labels, LabelsBuilder, METRIC_NAME};
@@ -18,8 +20,8 @@ pub struct TargetOptions {
     pub honor_timestamps: bool,
     /// Series with timestamps of their own are marked stale too.
     pub track_timestamps_staleness: bool,
-    /// `metric_relabel_configs`
-    pub metric_relabel: Vec<RelabelConfig>,
+    /// `metric_relabel_configs`; targets of one job share them.
+    pub metric_relabel: Arc<[RelabelConfig]>,
     /// Which names are valid.
     pub names: NameValidation,
     /// Media type for bodies whose Content-Type says nothing usable; empty for none.
