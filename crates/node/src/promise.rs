@@ -2,6 +2,7 @@
 //!
 //! A function that other threads may call costs far more to make than to call, so there is one for each JavaScript
 //! thread. Results that come while it is on its way share the call.
+#![allow(unsafe_code, reason = "Node's own functions for promises and for calls from other threads")]
 
 use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
