@@ -7,7 +7,7 @@ import { MessageChannel } from 'node:worker_threads';
 import { afterEach, describe, expect, it } from 'vitest';
 import { parseConfig } from '../config/index.ts';
 import { type ColumnsResult, type Engine, open } from '../core/index.ts';
-import { silentLogger, systemClock } from '../util/index.ts';
+import { systemClock } from '../util/index.ts';
 import { ReadStorage } from './read-storage.ts';
 
 const cleanups: (() => Promise<unknown>)[] = [];
@@ -57,7 +57,7 @@ function reading(far: Engine, externalLabels: Record<string, string> = {}): Hand
 }
 
 function storageOf(entries: string, externalLabels = '{}'): ReadStorage {
-  const storage = new ReadStorage({ clock: systemClock, logger: silentLogger, userAgent: 'Narthex/test' });
+  const storage = new ReadStorage({ clock: systemClock, userAgent: 'Narthex/test' });
   const { config } = parseConfig(`global: {external_labels: ${externalLabels}}\nremote_read:\n${entries}`, 'test.yml');
   storage.applyConfig(config);
   cleanups.push(async () => storage.close());

@@ -2,14 +2,13 @@
 
 import type { Config, RemoteReadConfig } from '../config/index.ts';
 import type { RemoteEndpoint, RemoteReader } from '../core/index.ts';
-import type { Clock, Logger, MetricFamily } from '../util/index.ts';
+import type { Clock, MetricFamily } from '../util/index.ts';
 import { ReadClient } from './read-client.ts';
 import { ReadMetrics } from './read-metrics.ts';
 import { digest, redacted } from './remote-storage.ts';
 
 export interface ReadStorageOptions {
   clock: Clock;
-  logger: Logger;
   userAgent: string;
 }
 

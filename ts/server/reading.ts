@@ -3,14 +3,14 @@
 import type { LoadResult } from '../config/index.ts';
 import type { RemoteReader } from '../core/index.ts';
 import type { ReadStorage } from '../remote/index.ts';
-import type { Clock, Logger, MetricFamily } from '../util/index.ts';
+import type { Clock, MetricFamily } from '../util/index.ts';
 import { narthexVersion } from './version.ts';
 
 export class Reading {
-  readonly #options: { clock: Clock; logger: Logger };
+  readonly #options: { clock: Clock };
   #storage: ReadStorage | undefined;
 
-  constructor(options: { clock: Clock; logger: Logger }) {
+  constructor(options: { clock: Clock }) {
     this.#options = options;
   }
 
@@ -18,9 +18,9 @@ export class Reading {
   async apply({ config }: LoadResult): Promise<void> {
     if (this.#storage === undefined) {
       if (config.remote_read.length === 0) return;
-      const { clock, logger } = this.#options;
+      const { clock } = this.#options;
       const { ReadStorage } = await import('../remote/index.ts');
-      this.#storage = new ReadStorage({ clock, logger, userAgent: `Narthex/${narthexVersion()}` });
+      this.#storage = new ReadStorage({ clock, userAgent: `Narthex/${narthexVersion()}` });
     }
     this.#storage.applyConfig(config);
   }

@@ -10,27 +10,30 @@ static LABEL: Message = Message { name: "Label", fields: &[(1, "Name", Bytes), (
 static SPAN: Message =
     Message { name: "BucketSpan", fields: &[(1, "Offset", Varint), (2, "Length", Varint)] };
 
-static HISTOGRAM: Message = Message {
-    name: "Histogram",
-    fields: &[
-        (1, "CountInt", Varint),
-        (2, "CountFloat", Fixed64),
-        (3, "Sum", Fixed64),
-        (4, "Schema", Varint),
-        (5, "ZeroThreshold", Fixed64),
-        (6, "ZeroCountInt", Varint),
-        (7, "ZeroCountFloat", Fixed64),
-        (8, "NegativeSpans", Kind::Message(&SPAN)),
-        (9, "NegativeDeltas", PackedVarint),
-        (10, "NegativeCounts", PackedFixed64),
-        (11, "PositiveSpans", Kind::Message(&SPAN)),
-        (12, "PositiveDeltas", PackedVarint),
-        (13, "PositiveCounts", PackedFixed64),
-        (14, "ResetHint", Varint),
-        (15, "Timestamp", Varint),
-        (16, "CustomValues", PackedFixed64),
-    ],
-};
+/// Those of 2.0; 1.0 has all but the last.
+static HISTOGRAM_FIELDS: [(u64, &str, Kind); 17] = [
+    (1, "CountInt", Varint),
+    (2, "CountFloat", Fixed64),
+    (3, "Sum", Fixed64),
+    (4, "Schema", Varint),
+    (5, "ZeroThreshold", Fixed64),
+    (6, "ZeroCountInt", Varint),
+    (7, "ZeroCountFloat", Fixed64),
+    (8, "NegativeSpans", Kind::Message(&SPAN)),
+    (9, "NegativeDeltas", PackedVarint),
+    (10, "NegativeCounts", PackedFixed64),
+    (11, "PositiveSpans", Kind::Message(&SPAN)),
+    (12, "PositiveDeltas", PackedVarint),
+    (13, "PositiveCounts", PackedFixed64),
+    (14, "ResetHint", Varint),
+    (15, "Timestamp", Varint),
+    (16, "CustomValues", PackedFixed64),
+    (17, "StartTimestamp", Varint),
+];
+
+static HISTOGRAM: Message = Message { name: "Histogram", fields: HISTOGRAM_FIELDS.split_at(16).0 };
+
+static HISTOGRAM_V2: Message = Message { name: "Histogram", fields: &HISTOGRAM_FIELDS };
 
 static WRITE_REQUEST: Message = Message {
     name: "WriteRequest",
@@ -89,29 +92,6 @@ static EXEMPLAR_V2: Message = Message {
 static METADATA_V2: Message = Message {
     name: "Metadata",
     fields: &[(1, "Type", Varint), (3, "HelpRef", Varint), (4, "UnitRef", Varint)],
-};
-
-static HISTOGRAM_V2: Message = Message {
-    name: "Histogram",
-    fields: &[
-        (1, "CountInt", Varint),
-        (2, "CountFloat", Fixed64),
-        (3, "Sum", Fixed64),
-        (4, "Schema", Varint),
-        (5, "ZeroThreshold", Fixed64),
-        (6, "ZeroCountInt", Varint),
-        (7, "ZeroCountFloat", Fixed64),
-        (8, "NegativeSpans", Kind::Message(&SPAN)),
-        (9, "NegativeDeltas", PackedVarint),
-        (10, "NegativeCounts", PackedFixed64),
-        (11, "PositiveSpans", Kind::Message(&SPAN)),
-        (12, "PositiveDeltas", PackedVarint),
-        (13, "PositiveCounts", PackedFixed64),
-        (14, "ResetHint", Varint),
-        (15, "Timestamp", Varint),
-        (16, "CustomValues", PackedFixed64),
-        (17, "StartTimestamp", Varint),
-    ],
 };
 
 /// What Prometheus says of a body of remote write 1.0, or 2.0, that was refused with `error`.
