@@ -211,14 +211,17 @@ const STACK_BYTES: usize = 8 << 20;
 
 /// A bounded number of the host's threads.
 ///
-/// Jobs and the parts of [`Spawn::for_each`] run on threads of their own kinds: a job that waits for
-/// its parts must not begin another job on top of its stack, which would then end before it.
+/// A job takes the parts of its [`Spawn::for_each`] itself, and threads of another kind help it, as far as they are idle. So
+/// nobody waits for a helper, least of all for one that another job keeps; and a job goes on where it is, in its core's cache,
+/// instead of going to sleep while the system finds two cores for two threads that it wakes on one.
 pub struct OsSpawn {
     name: &'static str,
     threads: usize,
     jobs: Sender<Job>,
     /// Made when first needed: not every pool divides its jobs.
-    parts: OnceLock<Option<rayon::ThreadPool>>,
+    helpers: OnceLock<Option<rayon::ThreadPool>>,
+    /// Helpers that nobody has asked to help.
+    idle: AtomicUsize,
 }
 
 impl OsSpawn {
@@ -230,8 +233,8 @@ impl OsSpawn {
         Self::with_jobs(name, threads, threads)
     }
 
-    /// As [`Self::new`], with up to `jobs` ≥ 1 jobs at once that share `threads` for their parts: so
-    /// that a few long ones do not keep short ones waiting.
+    /// As [`Self::new`], with up to `jobs` ≥ 1 jobs at once that share `threads` - 1 helpers: so that a few
+    /// long ones do not keep short ones waiting.
     ///
     /// # Errors
     /// Where the system gives no threads.
@@ -246,20 +249,35 @@ impl OsSpawn {
                 .stack_size(STACK_BYTES)
                 .spawn(move || work_off(&queue))?;
         }
-        Ok(Self { name, threads, jobs, parts: OnceLock::new() })
+        Ok(Self { name, threads, jobs, helpers: OnceLock::new(), idle: AtomicUsize::new(threads - 1) })
     }
 
-    fn parts(&self) -> Option<&rayon::ThreadPool> {
+    fn helpers(&self) -> Option<&rayon::ThreadPool> {
         let make = || {
             let name = self.name;
             rayon::ThreadPoolBuilder::new()
-                .num_threads(self.threads)
+                .num_threads(self.threads - 1)
                 .thread_name(move |i| format!("{name}-part-{i}"))
                 .stack_size(STACK_BYTES)
                 .build()
                 .ok()
         };
-        self.parts.get_or_init(make).as_ref()
+        self.helpers.get_or_init(make).as_ref()
+    }
+
+    /// A helper that is idle, for as long as what is returned lives.
+    fn ask(&self) -> Option<Asked<'_>> {
+        let asked = self.idle.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |idle| idle.checked_sub(1));
+        asked.is_ok().then(|| Asked(&self.idle))
+    }
+}
+
+/// A helper that somebody has asked to help.
+struct Asked<'a>(&'a AtomicUsize);
+
+impl Drop for Asked<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_add(1, Ordering::Relaxed);
     }
 }
 
@@ -280,18 +298,30 @@ impl Spawn for OsSpawn {
     }
 
     fn for_each(&self, n: usize, f: &(dyn Fn(usize) + Sync)) {
-        use rayon::prelude::*;
         // Without the system's threads it is only slower.
-        match self.parts().filter(|_| n > 1 && self.threads > 1) {
-            // Parts may differ in weight: whoever is done takes the next one. Rayon alone would begin in the middle,
-            // too, and whoever merges results in order would have to keep half of them.
-            Some(pool) => {
-                let next = AtomicUsize::new(0);
-                let take = |_| f(next.fetch_add(1, Ordering::Relaxed));
-                pool.install(|| (0..n).into_par_iter().with_max_len(1).for_each(take));
+        let Some(helpers) = (n > 1 && self.threads > 1).then(|| self.helpers()).flatten() else {
+            return (0..n).for_each(f);
+        };
+        // Parts may differ in weight: whoever is done takes the next one.
+        let next = AtomicUsize::new(0);
+        let take = || Some(next.fetch_add(1, Ordering::Relaxed)).filter(|i| *i < n);
+        helpers.in_place_scope(|scope| {
+            loop {
+                // One part is this thread's own.
+                while next.load(Ordering::Relaxed) + 1 < n
+                    && let Some(asked) = self.ask()
+                {
+                    scope.spawn(|_| {
+                        let _asked = asked;
+                        while let Some(i) = take() {
+                            f(i);
+                        }
+                    });
+                }
+                let Some(i) = take() else { break };
+                f(i);
             }
-            None => (0..n).for_each(f),
-        }
+        });
     }
 
     fn parallelism(&self) -> usize {
@@ -363,6 +393,45 @@ mod tests {
     }
 
     #[test]
+    fn a_job_does_not_wait_for_helpers_of_another() {
+        let pool = Arc::new(OsSpawn::with_jobs("test", 2, 2).unwrap());
+        let (end, ended) = mpsc::channel::<()>();
+        let ended = Arc::new(Mutex::new(ended));
+        let busy = pool.clone();
+        let (began, begun) = mpsc::channel();
+        let long = thread::spawn(move || {
+            busy.for_each(2, &|_| {
+                began.send(()).unwrap();
+                let _ = ended.lock().unwrap().recv();
+            });
+        });
+        // Both parts have begun: the one helper is taken.
+        begun.recv().unwrap();
+        begun.recv().unwrap();
+        let sum = AtomicUsize::new(0);
+        pool.for_each(100, &|i| {
+            sum.fetch_add(i, Ordering::SeqCst);
+        });
+        assert_eq!(sum.into_inner(), 4950);
+        drop(end);
+        long.join().unwrap();
+        assert_eq!(pool.idle.load(Ordering::Relaxed), 1);
+    }
+
+    #[test]
+    fn parts_may_have_parts() {
+        let pool = OsSpawn::new("test", 3).unwrap();
+        let sum = AtomicUsize::new(0);
+        pool.for_each(10, &|i| {
+            pool.for_each(10, &|j| {
+                sum.fetch_add(i * j, Ordering::SeqCst);
+            });
+        });
+        assert_eq!(sum.into_inner(), 45 * 45);
+        assert_eq!(pool.idle.load(Ordering::Relaxed), 2);
+    }
+
+    #[test]
     fn a_panic_of_a_part_is_passed_on() {
         let pool = OsSpawn::new("test", 2).unwrap();
         let done = AtomicUsize::new(0);
@@ -373,5 +442,7 @@ mod tests {
             });
         }));
         assert!(panicked.is_err());
+        assert_eq!(pool.idle.load(Ordering::Relaxed), 1);
+        assert!(done.into_inner() <= 9);
     }
 }
