@@ -15,6 +15,8 @@ pub mod engine;
 pub mod error;
 pub mod exemplars_api;
 pub mod federate;
+#[cfg(not(target_family = "wasm"))]
+mod gunzip;
 mod gzip;
 pub mod labels_api;
 pub mod metrics;

@@ -33,6 +33,10 @@ pub(super) fn inflate(pieces: &[&[u8]], encoding: &str, limit: u64, out: &mut Ve
             Ok(())
         }
         "gzip" => {
+            #[cfg(not(target_family = "wasm"))]
+            if crate::gunzip::gunzip(pieces, limit, out) {
+                return Ok(());
+            }
             let is_empty = pieces.iter().all(|p| p.is_empty());
             let gz = MultiGzDecoder::new(Pieces { pieces, at: 0 });
             gz.take(limit).read_to_end(out).map_err(|e| gzip_error(&e, is_empty))?;

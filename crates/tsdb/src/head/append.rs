@@ -15,6 +15,9 @@ use crate::histogram::OwnedHistogram;
 use crate::wal::CommitRecords;
 use crate::wal::record::{RefHistogram, RefMetadata, RefSample};
 
+/// How many samples before its turn a series' memory is asked for.
+const PREFETCH_AHEAD: usize = 8;
+
 /// So many batches are kept for later appenders.
 const BATCHES_MAX: usize = 16;
 
@@ -328,9 +331,13 @@ impl Apply<'_> {
         let seq = (self.commit.seq(), self.low);
         let mut inner = page.lock();
         inner.old_ends.retain(|o| o.seq > seq.1);
+        samples.iter().take(PREFETCH_AHEAD).for_each(|s| inner.prefetch(s.series()));
         for (i, sample) in samples.iter().enumerate() {
             let series = sample.series();
             let st = starts.get(i).copied().unwrap_or(0);
+            if let Some(next) = samples.get(i + PREFETCH_AHEAD) {
+                inner.prefetch(next.series());
+            }
             if inner.get(series).is_some_and(|s| s.pending > 1) && !self.commit.is_next() {
                 // Another appender holds the series too, perhaps one that has logged before us.
                 drop(inner);
