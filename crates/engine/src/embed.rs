@@ -79,7 +79,7 @@ impl Inner {
                         report.appended += 1;
                     }
                     Err(AppendError::OutOfOrder) => report.out_of_order += 1,
-                    Err(AppendError::DuplicateTimestamp) => report.duplicates += 1,
+                    Err(AppendError::DuplicateTimestamp(_)) => report.duplicates += 1,
                     Err(AppendError::OutOfBounds | AppendError::TooOld) => report.out_of_bounds += 1,
                     Err(e @ AppendError::ReadOnly(_)) => {
                         return Err(EngineError::new(ErrorCode::ReadOnly, e.to_string()));

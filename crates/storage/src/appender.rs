@@ -1,5 +1,8 @@
 //! Adding samples: one appender is one transaction.
 
+use std::fmt;
+
+use model::float::to_string_g;
 use model::{FloatHistogram, Histogram, Labels, Metadata, SeriesRef, TimestampMs};
 
 use crate::{Exemplar, StorageError};
@@ -11,6 +14,45 @@ pub enum HistogramValue<'a> {
     Integer(&'a Histogram),
     /// Counts are floats.
     Float(&'a FloatHistogram),
+}
+
+/// A float that would take another sample's place, printed as the end of Prometheus' sentence.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Overriding {
+    t_ms: TimestampMs,
+    /// The bits of the float that is there; `None` where it is a histogram.
+    existing: Option<u64>,
+    new: u64,
+}
+
+impl fmt::Display for Overriding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Prometheus takes 0 for no time.
+        if self.t_ms == 0 {
+            return Ok(());
+        }
+        let existing = self.existing.map_or_else(|| "is a histogram".to_owned(), decimal);
+        write!(
+            f,
+            " {}; overrides not allowed: existing {existing}, new value {}",
+            self.t_ms,
+            decimal(self.new)
+        )
+    }
+}
+
+fn decimal(bits: u64) -> String {
+    to_string_g(f64::from_bits(bits))
+}
+
+impl AppendError {
+    /// A float at the time of another sample, which is `existing` or a histogram.
+    #[cold]
+    #[must_use]
+    pub fn overriding(t_ms: TimestampMs, existing: Option<f64>, new: f64) -> Self {
+        let existing = existing.map(f64::to_bits);
+        Self::DuplicateTimestamp(Some(Box::new(Overriding { t_ms, existing, new: new.to_bits() })))
+    }
 }
 
 /// Why one sample was refused. The appender stays usable; the other samples are not affected.
@@ -27,8 +69,8 @@ pub enum AppendError {
     #[error("too old sample")]
     TooOld,
     /// The series has a sample of another value at this time.
-    #[error("duplicate sample for timestamp")]
-    DuplicateTimestamp,
+    #[error("duplicate sample for timestamp{}", .0.as_deref().map_or_else(String::new, Overriding::to_string))]
+    DuplicateTimestamp(Option<Box<Overriding>>),
     /// The labels cannot name a series; the text says why.
     #[error("invalid labels: {0}")]
     InvalidLabels(String),

@@ -172,7 +172,7 @@ fn chunks_of_ours(batches: &[Batch], set_up: impl FnOnce(&mut DbOptions)) -> Chu
             };
             match appended {
                 Ok(id) => drop(names.insert(id.0, labels.to_string())),
-                Err(AppendError::DuplicateTimestamp) => {}
+                Err(AppendError::DuplicateTimestamp(_)) => {}
                 Err(e) => panic!("{labels} {t}: {e}"),
             }
         }

@@ -151,7 +151,7 @@ impl World {
             Err(AppendError::OutOfOrder) => {
                 assert!(last.is_some_and(|(end, _)| t < end || *torn && t == end));
             }
-            Err(AppendError::DuplicateTimestamp) => {
+            Err(AppendError::DuplicateTimestamp(_)) => {
                 assert!(last.is_some_and(|(end, was)| t == end && was != v))
             }
             Err(other) => panic!("{other}"),

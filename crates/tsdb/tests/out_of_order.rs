@@ -213,7 +213,7 @@ impl World {
         match done {
             Ok(_) => tx.samples.push((series, t, v)),
             Err(AppendError::TooOld) => assert!(t < self.tried_ms - WINDOW_MS, "{t}"),
-            Err(AppendError::DuplicateTimestamp) => {}
+            Err(AppendError::DuplicateTimestamp(_)) => {}
             Err(other) => panic!("{other}"),
         }
     }

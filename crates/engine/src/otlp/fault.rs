@@ -38,7 +38,7 @@ impl From<AppendError> for Fault {
             AppendError::OutOfOrder
             | AppendError::OutOfBounds
             | AppendError::TooOld
-            | AppendError::DuplicateTimestamp => Self::Sample(text),
+            | AppendError::DuplicateTimestamp(_) => Self::Sample(text),
             _ => Self::Other(text),
         }
     }

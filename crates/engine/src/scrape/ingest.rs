@@ -215,7 +215,7 @@ impl TargetState {
                 Ok(())
                 | Err(
                     AppendError::OutOfOrder
-                    | AppendError::DuplicateTimestamp
+                    | AppendError::DuplicateTimestamp(_)
                     | AppendError::OutOfBounds
                     | AppendError::TooOld
                     | AppendError::UnknownSeries,
@@ -290,7 +290,7 @@ fn append_report(
         Ok(series) => r.series = series,
         Err(
             AppendError::OutOfOrder
-            | AppendError::DuplicateTimestamp
+            | AppendError::DuplicateTimestamp(_)
             | AppendError::OutOfBounds
             | AppendError::TooOld,
         ) => {}

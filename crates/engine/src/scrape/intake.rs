@@ -141,7 +141,7 @@ impl Intake<'_> {
         again: bool,
     ) -> Result<(), Refused> {
         if again && !moment.is_own {
-            return self.count(AppendError::DuplicateTimestamp);
+            return self.count(AppendError::DuplicateTimestamp(None));
         }
         if !self.is_within_limits(source, value, true)? {
             self.report.samples_post_metric_relabeling += 1;
@@ -314,7 +314,7 @@ impl Intake<'_> {
     pub(super) fn count(&mut self, e: AppendError) -> Result<(), Refused> {
         match e {
             AppendError::OutOfOrder => self.report.out_of_order += 1,
-            AppendError::DuplicateTimestamp => self.report.duplicates += 1,
+            AppendError::DuplicateTimestamp(_) => self.report.duplicates += 1,
             AppendError::OutOfBounds | AppendError::TooOld => self.report.out_of_bounds += 1,
             AppendError::InvalidLabels(e) | AppendError::InvalidHistogram(e) => {
                 return Err(Refused::Scrape(e));

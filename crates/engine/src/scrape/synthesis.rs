@@ -30,7 +30,7 @@ impl Intake<'_> {
         }
         // What ends without storing anything ends with the start forgotten.
         if again && !moment.is_own {
-            return self.count(AppendError::DuplicateTimestamp);
+            return self.count(AppendError::DuplicateTimestamp(None));
         }
         let told_ms = self.start_ms(source);
         let mut labels = None;

@@ -204,7 +204,13 @@ impl Series {
         v: f64,
         min_valid_ms: TimestampMs,
     ) -> Result<Fit, AppendError> {
-        self.verdict_if(t, min_valid_ms, |open| open.last_value().is_some_and(|l| l.to_bits() == v.to_bits()))
+        let same = |open: &OpenChunk| open.last_value().is_some_and(|l| l.to_bits() == v.to_bits());
+        self.verdict_if(t, min_valid_ms, same).map_err(|e| match e {
+            AppendError::DuplicateTimestamp(_) => {
+                AppendError::overriding(t, self.open.as_ref().and_then(OpenChunk::last_value), v)
+            }
+            e => e,
+        })
     }
 
     /// As [`Self::verdict`], for a histogram.
@@ -244,7 +250,7 @@ impl Series {
         } else if same(open) {
             Ok(Fit::Same)
         } else {
-            Err(AppendError::DuplicateTimestamp)
+            Err(AppendError::DuplicateTimestamp(None))
         }
     }
 

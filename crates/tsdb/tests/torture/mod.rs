@@ -312,7 +312,7 @@ impl World {
             Err(
                 AppendError::OutOfBounds
                 | AppendError::OutOfOrder
-                | AppendError::DuplicateTimestamp
+                | AppendError::DuplicateTimestamp(_)
                 | AppendError::TooOld
                 | AppendError::ReadOnly(_),
             ) => {}
