@@ -92,7 +92,10 @@ fn of_1_0_all_or_nothing_is_stored() {
     let b = Bench::new();
     send(&b, V1, &body_v1(&[("__name__=a", &[(10, 1.0)])])).unwrap();
     for (sample, text) in [
-        ((10, 2.0), "duplicate sample for timestamp 10000; overrides not allowed: existing 1, new value 2"),
+        (
+            (10, 2.0),
+            "duplicate sample for timestamp 1700000010000; overrides not allowed: existing 1, new value 2",
+        ),
         ((9, 2.0), "out of order sample"),
         ((-36_000, 2.0), "out of bounds"),
         ((601, 2.0), "out of bounds: timestamp is too far in the future"),
@@ -140,7 +143,7 @@ fn of_2_0_what_can_be_stored_is() {
     assert_eq!(kind, RefusalKind::Invalid);
     let expected = [
         "out of order sample for series {__name__=\"a\"}",
-        "duplicate sample for timestamp 10000; overrides not allowed: existing 1, new value 3 for series {__name__=\"a\"}",
+        "duplicate sample for timestamp 1700000010000; overrides not allowed: existing 1, new value 3 for series {__name__=\"a\"}",
         "out of bounds for series {__name__=\"a\"}",
         "out of bounds: timestamp is too far in the future for series {__name__=\"a\"}",
         "invalid metric name or labels, got {x=\"1\"}",
