@@ -86,18 +86,8 @@ impl Drop for Decompressor {
 
 #[cfg(test)]
 mod tests {
-    use std::io::Write;
-
-    use flate2::Compression;
-    use flate2::write::GzEncoder;
-
     use super::*;
-
-    fn gzip(text: &[u8]) -> Vec<u8> {
-        let mut e = GzEncoder::new(Vec::new(), Compression::default());
-        e.write_all(text).unwrap();
-        e.finish().unwrap()
-    }
+    use crate::gzip::gzip;
 
     fn run(pieces: &[&[u8]], limit: u64) -> Option<Vec<u8>> {
         let mut out = Vec::new();

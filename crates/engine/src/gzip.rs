@@ -15,3 +15,13 @@ pub(crate) fn gzip_error(e: &std::io::Error, is_empty: bool) -> String {
         "flate: corrupt input".to_owned()
     }
 }
+
+/// A stream of `text`, for tests.
+#[cfg(test)]
+pub(crate) fn gzip(text: &[u8]) -> Vec<u8> {
+    use std::io::Write;
+
+    let mut e = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+    e.write_all(text).unwrap();
+    e.finish().unwrap()
+}

@@ -92,18 +92,8 @@ impl BufRead for Pieces<'_, '_> {
 
 #[cfg(test)]
 mod tests {
-    use std::io::Write;
-
-    use flate2::Compression;
-    use flate2::write::GzEncoder;
-
     use super::*;
-
-    fn gzip(text: &[u8]) -> Vec<u8> {
-        let mut e = GzEncoder::new(Vec::new(), Compression::default());
-        e.write_all(text).unwrap();
-        e.finish().unwrap()
-    }
+    use crate::gzip::gzip;
 
     #[test]
     fn pieces_are_one_body() {
