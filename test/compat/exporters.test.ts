@@ -3,7 +3,6 @@
  * and by us, and compared series by series; and scraped from the programs themselves.
  */
 
-import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
@@ -14,15 +13,11 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { SCRAPE_PROTOCOLS } from '../../ts/config/index.ts';
 import { eventually, getJson, type QueryData, query } from '../e2e/client.ts';
 import { withBoth } from '../support/both.ts';
+import { type NodeExporter, nodeExporter, startNodeExporter } from '../support/node-exporter.ts';
 import { freePort, narthex, type Running, startServer } from '../support/program.ts';
-import { currentPeer, findProgram, orSkip } from '../support/require.ts';
+import { currentPeer } from '../support/require.ts';
 
 const prometheus = currentPeer('prometheus');
-const exporter = orSkip(
-  'node_exporter',
-  findProgram('prometheus-node-exporter') ?? findProgram('node_exporter'),
-  'the Debian package prometheus-node-exporter',
-);
 const scratch = mkdtempSync(join(tmpdir(), 'narthex-exporters-'));
 
 interface Recorded {
@@ -36,16 +31,9 @@ const PROTOCOLS = Object.entries(SCRAPE_PROTOCOLS).filter(([name]) => name !== '
 
 const programs: Record<string, string> = {};
 const recorded: Recorded[] = [];
-let exporterProcess: ChildProcess | undefined;
+let exporter: NodeExporter | undefined;
 let peer: Running | undefined;
 let replay: Server | undefined;
-
-async function startExporter(path: string): Promise<string> {
-  const address = `127.0.0.1:${await freePort()}`;
-  exporterProcess = spawn(path, [`--web.listen-address=${address}`], { stdio: 'ignore' });
-  await eventually('the exporter', async () => (await fetch(`http://${address}/metrics`)).ok);
-  return address;
-}
 
 async function startPrometheus(path: string): Promise<string> {
   const file = join(scratch, 'self.yml');
@@ -71,7 +59,10 @@ async function record(program: string, address: string): Promise<void> {
 }
 
 beforeAll(async () => {
-  if (exporter !== undefined) programs.node = await startExporter(exporter);
+  if (nodeExporter !== undefined) {
+    exporter = await startNodeExporter(nodeExporter);
+    programs.node = exporter.address;
+  }
   if (prometheus !== undefined) programs.prometheus = await startPrometheus(prometheus);
   for (const [program, address] of Object.entries(programs)) await record(program, address);
   replay = createServer(({ url }, response) => {
@@ -83,12 +74,8 @@ beforeAll(async () => {
 }, 60_000);
 
 afterAll(async () => {
+  await exporter?.close();
   await peer?.stop();
-  if (exporterProcess) {
-    const exited = once(exporterProcess, 'exit');
-    exporterProcess.kill();
-    await exited;
-  }
   replay?.closeAllConnections();
   replay?.close();
   rmSync(scratch, { recursive: true, force: true });
@@ -164,7 +151,7 @@ describe.skipIf(prometheus === undefined)('recorded bodies', () => {
   });
 });
 
-describe.skipIf(exporter === undefined && prometheus === undefined)('running programs', () => {
+describe.skipIf(nodeExporter === undefined && prometheus === undefined)('running programs', () => {
   test('are scraped in each format they speak', { timeout: 60_000 }, async () => {
     const jobs = recorded.map(({ program, protocol }) => ({
       job_name: `${program} ${protocol}`,

@@ -3,21 +3,16 @@
  * What a query has shown once is still there after the restart; nothing is there that was not sent; no scrape is there
  * in part; and only scrapes around the kill are missing.
  */
-import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { execFileSync } from 'node:child_process';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { eventually } from '../e2e/client.ts';
 import { type Exporter, startExporter } from '../e2e/exporter.ts';
-import { freePort, type Running } from '../support/program.ts';
+import { type NodeExporter, nodeExporter, startNodeExporter } from '../support/node-exporter.ts';
+import type { Running } from '../support/program.ts';
 import { findProgram, orSkip } from '../support/require.ts';
 import { canonical, type RecordingProxy, SEQUENCE, type Sent, startProxy, toNumber } from './recording-proxy.ts';
 import { Victim } from './victim.ts';
 
-const exporterProgram = orSkip(
-  'node_exporter',
-  findProgram('prometheus-node-exporter') ?? findProgram('node_exporter'),
-  'Debian has it in prometheus-node-exporter; a small exporter takes its place',
-);
 const promtool = orSkip('promtool', findProgram('promtool'), 'Debian has it in prometheus; it is not asked');
 
 /** How long to scrape before the kill. */
@@ -63,7 +58,7 @@ function differences(scrape: Sent, body: Sent | undefined): string[] {
 
 /** The rates that promtool is shown, where there are both it and CPUs to ask for. */
 function expectRates(url: string): void {
-  if (promtool === undefined || exporterProgram === undefined) return;
+  if (promtool === undefined || nodeExporter === undefined) return;
   for (const kind of ['instant', 'range']) {
     const args = ['query', kind, url, 'rate(node_cpu_seconds_total[1m])'];
     const lines = execFileSync(promtool, args, { encoding: 'utf8' }).trimEnd().split('\n');
@@ -72,8 +67,7 @@ function expectRates(url: string): void {
 }
 
 describe('killed while it scrapes', () => {
-  let exporter: ChildProcess | undefined;
-  let ownExporter: Exporter | undefined;
+  let exporter: NodeExporter | Exporter | undefined;
   let proxy: RecordingProxy;
   let victim: Victim;
   let server: Running;
@@ -92,14 +86,8 @@ describe('killed while it scrapes', () => {
 
   /** Starts what is scraped; its address. */
   const startTarget = async (): Promise<string> => {
-    if (exporterProgram === undefined) {
-      ownExporter = await startExporter(20);
-      return ownExporter.address;
-    }
-    const address = `127.0.0.1:${await freePort()}`;
-    exporter = spawn(exporterProgram, [`--web.listen-address=${address}`], { stdio: 'ignore' });
-    await eventually('the exporter', async () => (await fetch(`http://${address}/metrics`)).ok);
-    return address;
+    exporter = await (nodeExporter === undefined ? startExporter(20) : startNodeExporter(nodeExporter));
+    return exporter.address;
   };
 
   beforeAll(async () => {
@@ -116,8 +104,7 @@ describe('killed while it scrapes', () => {
   }, 30_000);
 
   afterAll(async () => {
-    exporter?.kill();
-    await ownExporter?.close();
+    await exporter?.close();
     await victim?.destroy();
     proxy?.close();
   });

@@ -1,8 +1,9 @@
 /** `promtool query` against our server, and a real node exporter scraped by it. */
-import { execFile, spawn } from 'node:child_process';
+import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { freePort, type Running } from '../support/program.ts';
+import { type NodeExporter, nodeExporter, startNodeExporter } from '../support/node-exporter.ts';
+import type { Running } from '../support/program.ts';
 import { currentPeer, findProgram, orSkip } from '../support/require.ts';
 import { eventually, query } from './client.ts';
 import { scrapeConfig, workspace } from './workspace.ts';
@@ -12,25 +13,9 @@ const promtool = orSkip(
   process.env.NARTHEX_PROMTOOL || findProgram('promtool'),
   "Debian's package prometheus has it, NARTHEX_PROMTOOL names another one",
 );
-const nodeExporter = orSkip(
-  'node_exporter',
-  findProgram('prometheus-node-exporter') ?? findProgram('node_exporter'),
-  "Debian's package prometheus-node-exporter has it",
-);
 const run = promisify(execFile);
 const space = workspace();
 let server: Running;
-
-/** Starts the exporter on a free port; its process is ended after the tests. */
-async function startNodeExporter(program: string): Promise<string> {
-  const address = `127.0.0.1:${await freePort()}`;
-  const child = spawn(program, [`--web.listen-address=${address}`], { stdio: 'ignore' });
-  afterAll(() => {
-    child.kill('SIGTERM');
-  });
-  await eventually('the node exporter', async () => (await fetch(`http://${address}/metrics`)).ok);
-  return address;
-}
 
 beforeAll(async () => {
   space.configure('');
@@ -74,9 +59,12 @@ describe.skipIf(promtool === undefined)('promtool', () => {
 });
 
 describe.skipIf(nodeExporter === undefined)('node exporter', () => {
+  let exporter: NodeExporter | undefined;
+  afterAll(() => exporter?.close());
+
   test('is scraped: rate(node_cpu_seconds_total[1m]) has an answer', { timeout: 30_000 }, async () => {
-    const address = await startNodeExporter(nodeExporter ?? '');
-    space.configure(scrapeConfig('node', [address], '1s'));
+    exporter = await startNodeExporter(nodeExporter ?? '');
+    space.configure(scrapeConfig('node', [exporter.address], '1s'));
     await fetch(`${server.url}/-/reload`, { method: 'POST' });
     const series = await eventually('rates', async () => {
       const found = await query(server.url, 'sum by (mode) (rate(node_cpu_seconds_total[1m]))');
