@@ -23,6 +23,7 @@ pub mod metrics;
 mod open_store;
 pub mod options;
 pub mod otlp;
+mod pieces;
 pub mod pool;
 pub mod push;
 pub mod query;

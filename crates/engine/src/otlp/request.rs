@@ -1,11 +1,9 @@
 //! A request: its headers, its body, its transaction, its answer.
 
-use std::io::Read;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
-use flate2::read::MultiGzDecoder;
 use model::SeriesRef;
-use wire::otlp::{BODY_BYTES_MAX, json};
+use wire::otlp::{BODY_BYTES_MAX, damage, explain, json};
 
 use super::context::Context;
 use super::cumulative::Cumulative;
@@ -16,7 +14,7 @@ use super::translate::{Buffers, Decoded, Deltas, Translator};
 use super::warnings::Warnings;
 use crate::engine::{Engine, Inner};
 use crate::error::EngineError;
-use crate::gzip::gzip_error;
+use crate::gzip;
 use crate::series_cache::{KeyHash, SeriesCache};
 
 const PROTOBUF: &str = "application/x-protobuf";
@@ -203,11 +201,15 @@ impl Inner {
         }
         let result = match result {
             Err(Fault::Engine(e)) => Err(e),
-            Err(Fault::Wire(e)) => Ok(OtlpReport::bad(e.to_string())),
+            Err(Fault::Wire(e)) => Ok(OtlpReport::bad(explain(body, e))),
             Err(Fault::TooMuch(text) | Fault::Sample(text) | Fault::Other(text)) => Ok(OtlpReport::bad(text)),
             Ok(()) => {
                 let is_bad_request = faults.of_sample;
-                let refusal = faults.finish().map(|text| OtlpRefusal { is_bad_request, text });
+                let refusal = faults.finish().map(|text| match damage(body) {
+                    // In what was not looked at.
+                    Some(text) => OtlpRefusal { is_bad_request: true, text },
+                    None => OtlpRefusal { is_bad_request, text },
+                });
                 Ok(if refusal.is_some() { OtlpReport { refusal, ..OtlpReport::default() } } else { report })
             }
         };
@@ -256,34 +258,10 @@ fn read_body<B: AsRef<[u8]>>(pieces: &[B], encoding: &str, out: &mut Vec<u8>) ->
             Ok(())
         }
         "gzip" => {
-            let joined = Pieces { pieces, at: 0 };
-            let read = MultiGzDecoder::new(joined).take(LIMIT + 1).read_to_end(out);
-            read.map_err(|e| gzip_error(&e, pieces.iter().all(|p| p.as_ref().is_empty())))?;
+            let pieces: Vec<&[u8]> = pieces.iter().map(AsRef::as_ref).collect();
+            gzip::inflate(&pieces, LIMIT + 1, out)?;
             if out.len() > BODY_BYTES_MAX { Err(too_large()) } else { Ok(()) }
         }
         other => Err(format!("unsupported compression: {other}. Only \"gzip\" or no compression supported")),
-    }
-}
-
-/// Reads several buffers as one.
-struct Pieces<'a, B> {
-    pieces: &'a [B],
-    /// Bytes of the first piece that are read.
-    at: usize,
-}
-
-impl<B: AsRef<[u8]>> Read for Pieces<'_, B> {
-    fn read(&mut self, buf: &mut [u8]) -> std::io::Result<usize> {
-        while let [first, rest @ ..] = self.pieces {
-            let left = &first.as_ref()[self.at..];
-            if !left.is_empty() {
-                let n = left.len().min(buf.len());
-                buf[..n].copy_from_slice(&left[..n]);
-                self.at += n;
-                return Ok(n);
-            }
-            (self.pieces, self.at) = (rest, 0);
-        }
-        Ok(0)
     }
 }

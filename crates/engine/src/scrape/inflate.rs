@@ -1,10 +1,9 @@
 //! Bodies come compressed; here they are inflated, under a limit.
 
-use std::io::{BufRead, Read};
+use std::io::Read;
 
-use flate2::bufread::MultiGzDecoder;
-
-use crate::gzip::gzip_error;
+use crate::gzip;
+use crate::pieces::Pieces;
 
 /// The largest body that is ever taken in, whatever the configuration says.
 pub const SCRAPE_BODY_BYTES_MAX: u64 = 1 << 30;
@@ -33,19 +32,13 @@ pub(super) fn inflate(pieces: &[&[u8]], encoding: &str, limit: u64, out: &mut Ve
             Ok(())
         }
         "gzip" => {
-            #[cfg(not(target_family = "wasm"))]
-            if crate::gunzip::gunzip(pieces, limit, out) {
-                return Ok(());
-            }
-            let is_empty = pieces.iter().all(|p| p.is_empty());
-            let gz = MultiGzDecoder::new(Pieces { pieces, at: 0 });
-            gz.take(limit).read_to_end(out).map_err(|e| gzip_error(&e, is_empty))?;
+            gzip::inflate(pieces, limit, out)?;
             within(limit, out)
         }
         #[cfg(not(target_family = "wasm"))]
         "zstd" => {
             let broken = |e| format!("zstd: {e}");
-            let mut zstd = zstd::Decoder::with_buffer(Pieces { pieces, at: 0 }).map_err(broken)?;
+            let mut zstd = zstd::Decoder::with_buffer(Pieces::new(pieces)).map_err(broken)?;
             zstd.window_log_max(ZSTD_WINDOW_LOG_MAX).map_err(broken)?;
             zstd.take(limit).read_to_end(out).map_err(broken)?;
             within(limit, out)
@@ -57,37 +50,6 @@ pub(super) fn inflate(pieces: &[&[u8]], encoding: &str, limit: u64, out: &mut Ve
 /// A body that reaches the limit is over it: no more of it was read.
 fn within(limit: u64, out: &[u8]) -> Result<(), String> {
     if out.len() as u64 >= limit { Err(BODY_SIZE_LIMIT.to_owned()) } else { Ok(()) }
-}
-
-/// Reads several buffers as one.
-struct Pieces<'a, 'b> {
-    pieces: &'a [&'b [u8]],
-    /// Bytes of the first piece that are read.
-    at: usize,
-}
-
-impl Read for Pieces<'_, '_> {
-    fn read(&mut self, buf: &mut [u8]) -> std::io::Result<usize> {
-        let n = self.fill_buf()?.read(buf)?;
-        self.consume(n);
-        Ok(n)
-    }
-}
-
-impl BufRead for Pieces<'_, '_> {
-    fn fill_buf(&mut self) -> std::io::Result<&[u8]> {
-        while let [first, rest @ ..] = self.pieces {
-            if self.at < first.len() {
-                return Ok(&first[self.at..]);
-            }
-            (self.pieces, self.at) = (rest, 0);
-        }
-        Ok(&[])
-    }
-
-    fn consume(&mut self, n: usize) {
-        self.at += n;
-    }
 }
 
 #[cfg(test)]

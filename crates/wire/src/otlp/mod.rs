@@ -7,11 +7,13 @@
 mod attributes;
 mod exemplar;
 pub mod json;
+mod messages;
 mod points;
 mod request;
 
 pub use attributes::{Attributes, Value};
 pub use exemplar::{Exemplar, Exemplars};
+pub use messages::{damage, explain};
 pub use points::{
     ExponentialBuckets, ExponentialPoint, HistogramPoint, Number, NumberPoint, PointHead, SummaryPoint,
 };
