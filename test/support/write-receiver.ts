@@ -22,9 +22,12 @@ export interface WriteReceiver {
   close(): Promise<void>;
 }
 
-/** Starts one; late samples are taken in. */
-export async function startReceiver(mood: Mood = () => undefined): Promise<WriteReceiver> {
-  const engine = await open({ dir: ':memory:', outOfOrderTimeWindowMs: 24 * 3_600_000 });
+/** Starts one; late samples are taken in, unless it has no window for them. */
+export async function startReceiver(
+  mood: Mood = () => undefined,
+  outOfOrderTimeWindowMs = 24 * 3_600_000,
+): Promise<WriteReceiver> {
+  const engine = await open({ dir: ':memory:', outOfOrderTimeWindowMs });
   const server = createServer(async (request, response) => {
     const pieces: Buffer[] = [];
     try {

@@ -47,6 +47,8 @@ export interface SendBody {
 export interface SendBatch {
   id: number;
   shard: number;
+  /** It was under way when its queue was left before: the other side may have it. */
+  isRepeated: boolean;
   body: SendBody;
 }
 

@@ -192,7 +192,7 @@ export class WriteQueue {
     });
     if (result === undefined) return false;
     if (result === NOTHING_LEFT) return true;
-    this.#settle(body, result);
+    this.#settle(body, result, batch.isRepeated);
     metrics.bytes.inc(sentBytes);
     this.#rates.out.add(total(body.counts));
     this.#rates.sending.add((clock.monotonicMs() - begun) / 1000);
@@ -249,7 +249,7 @@ export class WriteQueue {
   }
 
   /** Counts what the other side did not take. */
-  #settle({ counts, highestMs }: SendBody, { kind, text, written }: PostResult): void {
+  #settle({ counts, highestMs }: SendBody, { kind, text, written }: PostResult, isRepeated: boolean): void {
     const { logger } = this.#options;
     const { metrics } = this;
     const taken = written ?? (kind === 'sent' ? counts : { samples: 0, histograms: 0, exemplars: 0 });
@@ -265,7 +265,11 @@ export class WriteQueue {
       failedHistogramCount: lost.histograms,
       failedExemplarCount: lost.exemplars,
     };
-    if (kind === 'refused') logger.error({ ...this.#fields, ...failed, err: text }, 'non-recoverable error');
+    if (kind === 'refused' && isRepeated) {
+      const message =
+        'A request that was under way when the last process ended was refused now; most likely it had arrived then';
+      logger.warn({ ...this.#fields, ...failed, err: text }, message);
+    } else if (kind === 'refused') logger.error({ ...this.#fields, ...failed, err: text }, 'non-recoverable error');
     else if (total(lost) > 0) {
       const message =
         'we got 2xx status code from the Receiver yet statistics indicate some data was not written; investigation needed';

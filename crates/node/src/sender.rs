@@ -60,6 +60,7 @@ pub struct NativeRequestBody {
 pub struct NativeSendBatch {
     pub id: f64,
     pub shard: u32,
+    pub is_repeated: bool,
     pub body: NativeRequestBody,
 }
 
@@ -204,7 +205,7 @@ impl From<RequestBody> for NativeRequestBody {
 
 impl From<SendBatch> for NativeSendBatch {
     fn from(b: SendBatch) -> Self {
-        Self { id: b.id as f64, shard: b.shard, body: b.body.into() }
+        Self { id: b.id as f64, shard: b.shard, is_repeated: b.is_repeated, body: b.body.into() }
     }
 }
 

@@ -9,6 +9,8 @@ use tsdb::tail::OwnedHistogram;
 use wire::snappy::Compressor;
 use wire::{WireError, write_v1, write_v2};
 
+use super::tally::Place;
+
 /// Which protocol a queue speaks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Protocol {
@@ -24,8 +26,8 @@ pub enum Protocol {
 pub(super) struct Entry {
     /// The series' reference in the log.
     pub(super) series: u64,
-    /// The log's record that it comes from, by the number of [`super::tally::Tally`].
-    pub(super) record: u64,
+    /// Where it was read.
+    pub(super) place: Place,
     pub(super) labels: Labels,
     pub(super) metadata: Option<Arc<Metadata>>,
     pub(super) t: TimestampMs,
@@ -40,8 +42,8 @@ pub(super) struct Entry {
 /// An exemplar that goes with a sample of its series: by 2.0 none may come alone.
 #[derive(Clone, Debug)]
 pub(super) struct Attached {
-    /// The log's record that it comes from.
-    pub(super) record: u64,
+    /// Where it was read.
+    pub(super) place: Place,
     pub(super) labels: Labels,
     pub(super) value: f64,
     pub(super) t: TimestampMs,

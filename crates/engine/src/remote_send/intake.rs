@@ -6,12 +6,13 @@ use tsdb::tail::{RefExemplar, RefHistogram, RefSample, TailItem};
 use super::entry::{Attached, Entry, Kind, Protocol, Value};
 use super::nhcb::{Classic, is_custom, is_stale};
 use super::queue::Queue;
+use super::resume::Resume;
+use super::tally::Place;
 
 /// A sample that has been read, without its series' labels.
 struct Read {
     series: u64,
-    /// The record that it comes from, by its number in the tally.
-    record: u64,
+    place: Place,
     t: TimestampMs,
     st: TimestampMs,
 }
@@ -36,19 +37,20 @@ impl Queue {
             TailItem::Samples(all, starts) => {
                 for (i, s) in all.iter().enumerate() {
                     let st = starts.get(i).copied().unwrap_or(0);
-                    self.take_sample(s, Read { series: s.series, record, t: s.t, st }, limits);
+                    let place = Place::new(record, i);
+                    self.take_sample(s, Read { series: s.series, place, t: s.t, st }, limits);
                 }
             }
             TailItem::Histograms(all) => {
-                for h in all {
-                    let read = Read { series: h.series, record, t: h.t, st: h.st };
+                for (i, h) in all.into_iter().enumerate() {
+                    let read = Read { series: h.series, place: Place::new(record, i), t: h.t, st: h.st };
                     self.take_histogram(h, read, limits);
                 }
             }
             TailItem::Exemplars(all) => {
                 if self.options.send_exemplars {
-                    for e in all {
-                        let read = Read { series: e.series, record, t: e.t, st: 0 };
+                    for (i, e) in all.into_iter().enumerate() {
+                        let read = Read { series: e.series, place: Place::new(record, i), t: e.t, st: 0 };
                         self.take_exemplar(e, &read, limits);
                     }
                 }
@@ -92,7 +94,8 @@ impl Queue {
             if !sends {
                 return;
             }
-            if self.options.protocol == Protocol::V1 && is_custom && read.t >= limits.0 {
+            let is_new = read.t >= limits.0 && !self.is_done(&read);
+            if self.options.protocol == Protocol::V1 && is_custom && is_new {
                 self.read.histograms += 1;
                 self.dropped.custom_buckets += 1;
                 return;
@@ -124,6 +127,9 @@ impl Queue {
     }
 
     fn take_exemplar(&mut self, e: RefExemplar, read: &Read, limits: Limits) {
+        if self.is_done(read) {
+            return;
+        }
         let bucket = self.converter.as_ref().and_then(|c| c.bucket_of(e.series, e.v)).cloned();
         let sent_as = bucket.clone().or_else(|| self.series.get(e.series)?.labels.clone());
         if self.options.protocol == Protocol::V2
@@ -131,10 +137,14 @@ impl Queue {
             && let Some(labels) = &sent_as
             && let Some(sample) = self.pending_sample(e.series, labels)
         {
-            let attached = Attached { record: read.record, labels: e.labels, value: e.v, t: read.t };
+            let attached = Attached { place: read.place, labels: e.labels, value: e.v, t: read.t };
             sample.exemplars.get_or_insert_default().push(attached);
             self.read.exemplars += 1;
             self.pending.exemplars += 1;
+            return;
+        }
+        if self.options.protocol == Protocol::V2 && self.resume.as_ref().is_some_and(Resume::is_reading) {
+            // It went with its sample, or would come too late for it.
             return;
         }
         let value = Value::Exemplar(Box::new((e.labels, e.v)));
@@ -170,6 +180,9 @@ impl Queue {
     /// Puts a sample into its shard, or counts why not.
     #[inline]
     fn put(&mut self, read: &Read, value: Value, (oldest_ms, now_ns): Limits) {
+        if self.is_done(read) {
+            return;
+        }
         let kind = value.kind();
         let known = self.series.get(read.series);
         let dropped = match known {
@@ -187,11 +200,31 @@ impl Queue {
         *self.read.of(kind) += 1;
     }
 
-    /// Puts a sample into its shard.
+    /// Whether a process before this one has sent it. What histograms are converted with sees it nevertheless.
+    #[inline]
+    fn is_done(&self, read: &Read) -> bool {
+        self.resume.as_ref().is_some_and(|r| r.is_done(read.series, read.place))
+    }
+
+    /// Puts a sample into its shard, or into the request in which it was under way.
     #[inline]
     fn push(&mut self, read: &Read, labels: Labels, value: Value, now_ns: u64) {
-        let Read { series, record, t, st } = *read;
+        if self.is_done(read) {
+            return;
+        }
+        let Read { series, place, t, st } = *read;
         let kind = value.kind();
+        *self.read.of(kind) += 1;
+        *self.pending.of(kind) += 1;
+        self.highest_ms = self.highest_ms.max(t);
+        let exemplars = None;
+        if let Some(resume) = &mut self.resume
+            && let Some(request) = resume.request_of(series, place)
+        {
+            let metadata = None;
+            resume.add(request, Entry { series, place, labels, metadata, t, st, value, exemplars });
+            return;
+        }
         let n = self.shards.len() as u64;
         let shard = &mut self.shards[(series % n) as usize];
         if shard.pending.is_empty() {
@@ -204,10 +237,6 @@ impl Queue {
                 known.last = shard.drained.wrapping_add(shard.pending.len() as u32);
             }
         }
-        let exemplars = None;
-        shard.pending.push_back(Entry { series, record, labels, metadata, t, st, value, exemplars });
-        *self.read.of(kind) += 1;
-        *self.pending.of(kind) += 1;
-        self.highest_ms = self.highest_ms.max(t);
+        shard.pending.push_back(Entry { series, place, labels, metadata, t, st, value, exemplars });
     }
 }

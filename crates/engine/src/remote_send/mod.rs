@@ -6,7 +6,9 @@ mod intake;
 mod names;
 mod nhcb;
 mod position;
+mod progress;
 mod queue;
+mod resume;
 mod series;
 mod tally;
 
@@ -87,6 +89,8 @@ pub struct SendBatch {
     pub id: u64,
     /// Whose it is.
     pub shard: u32,
+    /// It was under way when its queue was left before: the other side may have it.
+    pub is_repeated: bool,
     /// What to send.
     pub body: RequestBody,
 }

@@ -144,6 +144,8 @@ pub struct Tail {
     /// Records before this are read for series and metadata alone.
     start: TailPosition,
     position: TailPosition,
+    /// The last record was of the log of late samples.
+    is_late: bool,
     checkpoint: Option<Checkpoint>,
     /// The newest checkpoint that has been looked at.
     seen_checkpoint: Option<u32>,
@@ -201,6 +203,7 @@ impl Tail {
             kept_bytes_max,
             start,
             position: start,
+            is_late: false,
             checkpoint,
             seen_checkpoint: newest,
             segment: first,
@@ -217,6 +220,13 @@ impl Tail {
     #[must_use]
     pub fn position(&self) -> TailPosition {
         self.position
+    }
+
+    /// Whether the last item of samples, histograms or exemplars came from the log of late samples: it ends where
+    /// [`Self::position`] is in that log.
+    #[must_use]
+    pub fn is_late(&self) -> bool {
+        self.is_late
     }
 
     /// The segment that is being read.
@@ -321,6 +331,7 @@ impl Tail {
         }
         if wanted {
             self.position.wal = self.wal.position();
+            self.is_late = false;
         }
         Ok(match decoded {
             Ok(Some(Decoded::Series(series))) => Read::Item(TailItem::Series(begin.segment, series)),
@@ -340,6 +351,7 @@ impl Tail {
             }
             if let Some(parked) = self.parked.take() {
                 self.position.wbl = parked.end;
+                self.is_late = true;
                 return Ok(Read::Item(parked.item));
             }
         }
@@ -371,6 +383,7 @@ impl Tail {
                 let end = end(&self.wbl);
                 if item.all_series(knows) {
                     self.position.wbl = end;
+                    self.is_late = true;
                     return Ok(Read::Item(item));
                 }
                 self.parked = Some(Parked { item, end, due: false });
