@@ -76,10 +76,12 @@ type Native<Method> = Method extends (...args: infer Args) => infer Result
 
 /** What crates/node exports: `Engine`, with one call for queries of both kinds. */
 type NativeEngine = {
-  [Name in Exclude<keyof Engine, 'query' | 'queryRange' | 'queryJson' | 'queryRangeJson' | 'queryCostJson'>]: Native<
-    Engine[Name]
-  >;
+  [Name in Exclude<
+    keyof Engine,
+    'query' | 'queryRange' | 'queryJson' | 'queryRangeJson' | 'queryCostJson' | 'openTarget'
+  >]: Native<Engine[Name]>;
 } & {
+  openTarget(options: TargetOptions): NativeTarget;
   queryJson(query: InstantQuery | RangeQuery, cancel?: NativeCancel): Promise<Body>;
   queryCostJson(query: InstantQuery | RangeQuery, scrapeIntervalMs: number, cancel?: NativeCancel): Promise<Body>;
   query(query: InstantQuery | RangeQuery, cancel?: NativeCancel): Promise<ColumnsResult>;
@@ -94,6 +96,37 @@ type NativeEngine = {
     cancel?: NativeCancel,
   ): Promise<NativeRemoteReads<NativeCancel>>;
 };
+
+/** The numbers of a `ScrapeReport` in their order, and the error where there is one. */
+type NativeReport = [...numbers: number[], error: string] | number[];
+
+/** As the interface, but with positions instead of objects. */
+type NativeTarget = Omit<Target, 'ingest' | 'fail'> & {
+  ingest(
+    pieces: readonly Uint8Array[],
+    contentEncoding: string,
+    contentType: string,
+    timestampMs: number,
+    elapsedSeconds: number,
+  ): Promise<NativeReport>;
+  fail(timestampMs: number, elapsedSeconds: number, error: string): Promise<NativeReport>;
+};
+
+function reportOf(native: NativeReport): ScrapeReport {
+  const at = (index: number): number => (native as number[])[index] ?? 0;
+  const report = {
+    samplesScraped: at(0),
+    samplesPostMetricRelabeling: at(1),
+    seriesAdded: at(2),
+    durationSeconds: at(3),
+    bodyBytes: at(4),
+    outOfOrder: at(5),
+    duplicates: at(6),
+    outOfBounds: at(7),
+    exemplarsOutOfOrder: at(8),
+  };
+  return native.length > 9 ? { ...report, error: native[9] as string } : report;
+}
 
 /** As the interface, but for what JavaScript makes of an absent text and of a list. */
 type NativeSyntax = Omit<Syntax, 'check' | 'complete'> & {
@@ -448,18 +481,24 @@ class AddonEngine implements Engine {
 }
 
 class AddonTarget implements Target {
-  #native: Target | undefined;
+  #native: NativeTarget | undefined;
 
-  constructor(native: Target) {
+  constructor(native: NativeTarget) {
     this.#native = native;
   }
 
-  ingest(body: ScrapeBody): Promise<ScrapeReport> {
-    return settled(() => this.#open().ingest(body));
+  async ingest(body: ScrapeBody): Promise<ScrapeReport> {
+    const { pieces, contentEncoding, contentType, timestampMs, elapsedSeconds } = body;
+    try {
+      return reportOf(await this.#open().ingest(pieces, contentEncoding, contentType, timestampMs, elapsedSeconds));
+    } catch (thrown) {
+      throw EngineError.from(thrown);
+    }
   }
 
-  fail(failure: { timestampMs: number; elapsedSeconds: number; error: string }): Promise<ScrapeReport> {
-    return settled(() => this.#open().fail(failure));
+  async fail(failure: { timestampMs: number; elapsedSeconds: number; error: string }): Promise<ScrapeReport> {
+    const { timestampMs, elapsedSeconds, error } = failure;
+    return reportOf(await settled(() => this.#open().fail(timestampMs, elapsedSeconds, error)));
   }
 
   markStale(timestampMs: number): Promise<void> {
@@ -479,7 +518,7 @@ class AddonTarget implements Target {
     this.#native = undefined;
   }
 
-  #open(): Target {
+  #open(): NativeTarget {
     if (!this.#native) throw new EngineError('CLOSED', 'the target is closed');
     return this.#native;
   }

@@ -66,7 +66,7 @@ export interface HttpRequest {
 /** Where a call has got to. */
 interface Position {
   to: Destination;
-  /** As errors show it. */
+  /** As errors show it, but for a password. */
   shown: string;
   method: 'GET' | 'POST';
   headers: Headers;
@@ -143,7 +143,7 @@ export class HttpClient {
   async #follow(request: HttpRequest, attempt: Attempt): Promise<CollectedResponse> {
     const { url: shown, method } = request;
     const to = request.to ?? whereTo(method, shown);
-    const at: Position = { to, shown: withoutPassword(shown), method, headers: request.headers, body: request.body };
+    const at: Position = { to, shown, method, headers: request.headers, body: request.body };
     at.headers = await this.#headersOf(at, attempt);
     for (let hop = 0; ; hop++) {
       const response = await this.#once(request, at, attempt, hop === 0 && request.retryStale === true);
@@ -170,7 +170,7 @@ export class HttpClient {
     if (at.to.protocol === 'http:' || to.protocol === 'https:')
       at.headers = { ...at.headers, referer: withoutUser(at.to.href) };
     at.to = to;
-    at.shown = withoutPassword(to.href);
+    at.shown = to.href;
   }
 
   async #headersOf({ to, headers, method, shown }: Position, attempt: Attempt): Promise<Headers> {
@@ -248,7 +248,7 @@ export function headerOf(response: CollectedResponse, name: string): string {
 
 function failure(method: string, url: string, why: unknown): HttpFailure {
   const error = why instanceof Error ? why : String(why);
-  return new HttpFailure(requestError(method, url, error), { cause: why });
+  return new HttpFailure(requestError(method, withoutPassword(url), error), { cause: why });
 }
 
 function withUser(headers: Headers, { username, password }: Destination): Headers {

@@ -185,6 +185,9 @@ export class ScrapeLoop {
       if (!(error instanceof ScrapeFailure)) throw error;
       this.#options.onFailure(error.message);
       return fail(error.message);
+    } finally {
+      // It holds on to the answer, which is not to be kept until the next one.
+      this.#attempt = undefined;
     }
     const report = await this.memory.ingest({ ...body, timestampMs, elapsedSeconds: elapsed() });
     const { error = '' } = report;

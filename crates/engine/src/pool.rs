@@ -4,7 +4,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use storage::Spawn;
+use storage::{Signal, Spawn};
 
 use crate::error::{EngineError, ErrorCode};
 
@@ -30,7 +30,7 @@ pub struct Pool {
 #[derive(Default)]
 struct Load {
     now: Mutex<Counts>,
-    idle: Condvar,
+    idle: Signal,
 }
 
 #[derive(Clone, Copy, Default)]
@@ -48,7 +48,9 @@ impl Load {
         let mut now = self.counts();
         now.jobs -= 1;
         now.bytes -= bytes;
-        if now.jobs == 0 {
+        let is_idle = now.jobs == 0;
+        drop(now);
+        if is_idle {
             self.idle.notify_all();
         }
     }
@@ -170,7 +172,7 @@ impl Pool {
     pub fn wait_idle(&self) {
         let mut now = self.load.counts();
         while now.jobs > 0 {
-            now = self.load.idle.wait(now).unwrap_or_else(PoisonError::into_inner);
+            now = self.load.idle.wait(now);
         }
     }
 

@@ -5,6 +5,8 @@ use ::engine::otlp::{OtlpReport, OtlpRequest, OtlpSettings, Promotion, Translati
 use napi::bindgen_prelude::Uint8Array;
 use napi_derive::napi;
 
+use crate::promise::Lent;
+
 #[napi(object)]
 pub struct NativeOtlpRequest {
     pub pieces: Vec<Uint8Array>,
@@ -39,9 +41,13 @@ pub struct NativeOtlpSettings {
     pub label_name_preserve_multiple_underscores: bool,
 }
 
-impl From<NativeOtlpRequest> for OtlpRequest<Uint8Array> {
+impl From<NativeOtlpRequest> for OtlpRequest<Lent> {
     fn from(r: NativeOtlpRequest) -> Self {
-        Self { pieces: r.pieces, content_type: r.content_type, content_encoding: r.content_encoding }
+        Self {
+            pieces: r.pieces.into_iter().map(Lent::from).collect(),
+            content_type: r.content_type,
+            content_encoding: r.content_encoding,
+        }
     }
 }
 

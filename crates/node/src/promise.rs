@@ -1,16 +1,17 @@
 //! Promises that the core's own threads settle.
 //!
 //! A function that other threads may call costs far more to make than to call, so there is one for each JavaScript
-//! thread. Results that come while it is on its way share the call.
+//! thread. Results that come while it is on its way share the call. Memory of JavaScript's that a call was lent goes
+//! back with the results, for the same reason.
 #![allow(unsafe_code, reason = "Node's own functions for promises and for calls from other threads")]
 
 use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr::null_mut;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use ::engine::{EngineError, ErrorCode};
-use napi::bindgen_prelude::{FromNapiValue, Object, ToNapiValue};
+use napi::bindgen_prelude::{FromNapiValue, Object, ToNapiValue, Uint8Array};
 use napi::{Env, Error, JsError, Result, Status, sys};
 
 /// What the engine calls when it has finished.
@@ -32,7 +33,7 @@ unsafe impl Send for Deferred {}
 
 /// A promise whose work is under way. Work that is dropped rejects it, so that nobody waits for ever.
 struct Pending {
-    inbox: Arc<Mutex<Inbox>>,
+    inbox: Arc<Inbox>,
     deferred: Option<Deferred>,
 }
 
@@ -63,17 +64,54 @@ unsafe impl Send for Wake {}
 /// What has come from other threads for one JavaScript thread.
 #[derive(Default)]
 struct Inbox {
+    mail: Mutex<Mail>,
+    /// Calls the thread; `None` once its environment has ended. Held during the call, and never together with the mail,
+    /// which the thread asks for at once.
+    wake: Mutex<Option<Wake>>,
+}
+
+#[derive(Default)]
+struct Mail {
     settled: Vec<Settled>,
-    /// Calls the thread; `None` once its environment has ended.
-    wake: Option<Wake>,
+    returned: Vec<Uint8Array>,
 }
 
 /// The promises of one JavaScript thread.
 struct Queue {
-    inbox: Arc<Mutex<Inbox>>,
+    inbox: Arc<Inbox>,
     wake: sys::napi_threadsafe_function,
     /// Promises that are not settled; while there are any, the process must not end for want of work.
     open: usize,
+}
+
+/// Bytes of JavaScript's, for a call that settles a promise: they go back with that, wherever they are dropped. Alone
+/// they would each take a call to the thread.
+pub(crate) struct Lent {
+    bytes: Option<Uint8Array>,
+    inbox: Option<Arc<Inbox>>,
+}
+
+impl From<Uint8Array> for Lent {
+    /// On the thread that the bytes are of.
+    fn from(bytes: Uint8Array) -> Self {
+        let inbox = QUEUE.with_borrow(|queue| queue.as_ref().map(|queue| queue.inbox.clone()));
+        Self { bytes: Some(bytes), inbox }
+    }
+}
+
+impl AsRef<[u8]> for Lent {
+    fn as_ref(&self) -> &[u8] {
+        self.bytes.as_deref().unwrap_or_default()
+    }
+}
+
+impl Drop for Lent {
+    fn drop(&mut self) {
+        // Without an inbox they go their own way.
+        if let (Some(bytes), Some(inbox)) = (self.bytes.take(), &self.inbox) {
+            lock(&inbox.mail).returned.push(bytes);
+        }
+    }
 }
 
 thread_local! {
@@ -112,7 +150,7 @@ pub(crate) fn to_js(e: &EngineError) -> Error {
 }
 
 /// Notes one promise more, and says where its result is to go.
-fn open(env: sys::napi_env) -> Result<Arc<Mutex<Inbox>>> {
+fn open(env: sys::napi_env) -> Result<Arc<Inbox>> {
     QUEUE.with_borrow_mut(|slot| {
         let queue = match slot {
             Some(queue) => queue,
@@ -128,7 +166,7 @@ fn open(env: sys::napi_env) -> Result<Arc<Mutex<Inbox>>> {
 }
 
 fn new_queue(env: sys::napi_env) -> Result<Queue> {
-    let inbox = Arc::new(Mutex::new(Inbox::default()));
+    let inbox = Arc::new(Inbox::default());
     let (mut name, mut wake) = (null_mut(), null_mut());
     let context = Arc::into_raw(inbox.clone()).cast_mut().cast();
     // SAFETY: the environment is that of the call under way; the name is copied; `ended` takes the context back.
@@ -149,25 +187,27 @@ fn new_queue(env: sys::napi_env) -> Result<Queue> {
         ))?;
         check(sys::napi_unref_threadsafe_function(env, wake))?;
     }
-    lock(&inbox).wake = Some(Wake(wake));
+    *lock(&inbox.wake) = Some(Wake(wake));
     Ok(Queue { inbox, wake, open: 0 })
 }
 
 /// Hands a result over, from any thread.
-fn send(inbox: &Mutex<Inbox>, settled: Settled) {
-    let mut inbox = lock(inbox);
-    let Some(Wake(wake)) = inbox.wake else { return };
-    if inbox.settled.is_empty() {
+fn send(inbox: &Inbox, settled: Settled) {
+    let is_first = {
+        let mut mail = lock(&inbox.mail);
+        mail.settled.push(settled);
+        mail.settled.len() == 1
+    };
+    if !is_first {
+        return;
+    }
+    if let Some(Wake(wake)) = *lock(&inbox.wake) {
+        // It only refuses while the environment ends, where nobody waits any more.
         // SAFETY: `ended` takes the function away, under the same lock, before it is freed.
-        let status = unsafe {
+        let _ = unsafe {
             sys::napi_call_threadsafe_function(wake, null_mut(), sys::ThreadsafeFunctionCallMode::nonblocking)
         };
-        // It only refuses while the environment ends, where nobody waits any more.
-        if status != sys::Status::napi_ok {
-            return;
-        }
     }
-    inbox.settled.push(settled);
 }
 
 /// Settles what has come. Called by Node on the JavaScript thread; `env` is null where that is ending.
@@ -182,9 +222,10 @@ unsafe extern "C" fn settle_all(
         return;
     }
     // SAFETY: the context is the inbox, of which `new_queue` gave a reference away that `ended` has not taken yet.
-    let inbox = unsafe { &*context.cast::<Mutex<Inbox>>() };
-    let all = std::mem::take(&mut lock(inbox).settled);
+    let inbox = unsafe { &*context.cast::<Inbox>() };
+    let Mail { settled: all, returned } = std::mem::take(&mut *lock(&inbox.mail));
     let count = all.len();
+    drop(returned);
     for settled in all {
         // SAFETY: Node calls this on the thread of `env`, and promises of other environments have other inboxes.
         unsafe { settle(env, settled) };
@@ -222,18 +263,15 @@ unsafe fn settle(env: sys::napi_env, Settled { deferred, make }: Settled) {
 /// Called by Node when the environment ends, after which the function is freed.
 unsafe extern "C" fn ended(_env: sys::napi_env, data: *mut std::ffi::c_void, _hint: *mut std::ffi::c_void) {
     // SAFETY: `new_queue` gave this reference away, and Node calls this once.
-    let inbox = unsafe { Arc::from_raw(data.cast::<Mutex<Inbox>>().cast_const()) };
-    let left = {
-        let mut inbox = lock(&inbox);
-        inbox.wake = None;
-        std::mem::take(&mut inbox.settled)
-    };
+    let inbox = unsafe { Arc::from_raw(data.cast::<Inbox>().cast_const()) };
+    *lock(&inbox.wake) = None;
+    let left = std::mem::take(&mut *lock(&inbox.mail));
     drop(left);
     let _ = QUEUE.try_with(RefCell::take);
 }
 
-fn lock(inbox: &Mutex<Inbox>) -> std::sync::MutexGuard<'_, Inbox> {
-    inbox.lock().unwrap_or_else(PoisonError::into_inner)
+fn lock<T>(m: &Mutex<T>) -> MutexGuard<'_, T> {
+    m.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn check(status: sys::napi_status) -> Result<()> {

@@ -4,6 +4,8 @@ use ::engine::remote_write::{RefusalKind, RemoteWriteReport, RemoteWriteRequest}
 use napi::bindgen_prelude::Uint8Array;
 use napi_derive::napi;
 
+use crate::promise::Lent;
+
 #[napi(object)]
 pub struct NativeRemoteWrite {
     pub pieces: Vec<Uint8Array>,
@@ -27,10 +29,10 @@ pub struct NativeRemoteWriteReport {
     pub exemplars: f64,
 }
 
-impl From<NativeRemoteWrite> for RemoteWriteRequest<Uint8Array> {
+impl From<NativeRemoteWrite> for RemoteWriteRequest<Lent> {
     fn from(r: NativeRemoteWrite) -> Self {
         Self {
-            pieces: r.pieces,
+            pieces: r.pieces.into_iter().map(Lent::from).collect(),
             content_type: r.content_type,
             content_encoding: r.content_encoding,
             accepted: r.accepted.unwrap_or_default(),

@@ -2,14 +2,14 @@
 
 use std::collections::HashMap;
 
-use ::engine::scrape::{MetricMetadata, ScrapeInput, ScrapeTime, Target, TargetOptions};
+use ::engine::scrape::{MetricMetadata, ScrapeInput, ScrapeReport, ScrapeTime, Target, TargetOptions};
 use ::engine::{EngineError, ErrorCode};
 use model::Labels;
-use napi::bindgen_prelude::{Object, Uint8Array};
+use napi::bindgen_prelude::{Either, Object, Uint8Array};
 use napi::{Env, Result};
 use napi_derive::napi;
 
-use crate::promise::{promise, to_js};
+use crate::promise::{Lent, promise, to_js};
 use crate::relabel::{RelabelRule, compile_shared, scheme};
 
 #[napi(object)]
@@ -33,36 +33,6 @@ pub struct NativeTargetOptions {
     pub classic_histograms_to_nhcb: bool,
     pub extra_scrape_metrics: bool,
     pub scrape_timeout_ms: f64,
-}
-
-#[napi(object)]
-pub struct NativeScrapeBody {
-    pub pieces: Vec<Uint8Array>,
-    pub content_encoding: String,
-    pub content_type: String,
-    pub timestamp_ms: f64,
-    pub elapsed_seconds: f64,
-}
-
-#[napi(object)]
-pub struct NativeScrapeFailure {
-    pub timestamp_ms: f64,
-    pub elapsed_seconds: f64,
-    pub error: String,
-}
-
-#[napi(object)]
-pub struct NativeScrapeReport {
-    pub error: Option<String>,
-    pub samples_scraped: f64,
-    pub samples_post_metric_relabeling: f64,
-    pub series_added: f64,
-    pub duration_seconds: f64,
-    pub body_bytes: f64,
-    pub out_of_order: f64,
-    pub duplicates: f64,
-    pub out_of_bounds: f64,
-    pub exemplars_out_of_order: f64,
 }
 
 #[napi(object)]
@@ -91,28 +61,36 @@ impl NativeTarget {
         self.target.as_ref().ok_or_else(closed)
     }
 
+    /// Positions instead of objects: each named property costs more than a thousandth of a scrape.
     #[napi(catch_unwind)]
-    pub fn ingest<'env>(&self, env: &'env Env, body: NativeScrapeBody) -> Result<Object<'env>> {
-        let time =
-            ScrapeTime { timestamp_ms: body.timestamp_ms as i64, elapsed_seconds: body.elapsed_seconds };
-        let input = ScrapeInput::Body {
-            pieces: body.pieces,
-            content_encoding: body.content_encoding,
-            content_type: body.content_type,
-        };
+    pub fn ingest<'env>(
+        &self,
+        env: &'env Env,
+        pieces: Vec<Uint8Array>,
+        content_encoding: String,
+        content_type: String,
+        timestamp_ms: f64,
+        elapsed_seconds: f64,
+    ) -> Result<Object<'env>> {
+        let time = ScrapeTime { timestamp_ms: timestamp_ms as i64, elapsed_seconds };
+        let pieces = pieces.into_iter().map(Lent::from).collect();
+        let input = ScrapeInput::Body { pieces, content_encoding, content_type };
         let target = self.open()?;
-        promise(env, NativeScrapeReport::from, |done| target.scrape(input, time, done))
+        promise(env, report, |done| target.scrape(input, time, done))
     }
 
     #[napi(catch_unwind)]
-    pub fn fail<'env>(&self, env: &'env Env, failure: NativeScrapeFailure) -> Result<Object<'env>> {
-        let time = ScrapeTime {
-            timestamp_ms: failure.timestamp_ms as i64,
-            elapsed_seconds: failure.elapsed_seconds,
-        };
-        let input = ScrapeInput::<Uint8Array>::Failed(failure.error);
+    pub fn fail<'env>(
+        &self,
+        env: &'env Env,
+        timestamp_ms: f64,
+        elapsed_seconds: f64,
+        error: String,
+    ) -> Result<Object<'env>> {
+        let time = ScrapeTime { timestamp_ms: timestamp_ms as i64, elapsed_seconds };
+        let input = ScrapeInput::<Lent>::Failed(error);
         let target = self.open()?;
-        promise(env, NativeScrapeReport::from, |done| target.scrape(input, time, done))
+        promise(env, report, |done| target.scrape(input, time, done))
     }
 
     #[napi(catch_unwind)]
@@ -146,21 +124,20 @@ impl NativeTarget {
     }
 }
 
-impl From<::engine::scrape::ScrapeReport> for NativeScrapeReport {
-    fn from(r: ::engine::scrape::ScrapeReport) -> Self {
-        Self {
-            error: r.error,
-            samples_scraped: r.samples_scraped as f64,
-            samples_post_metric_relabeling: r.samples_post_metric_relabeling as f64,
-            series_added: r.series_added as f64,
-            duration_seconds: r.duration_seconds,
-            body_bytes: r.body_bytes as f64,
-            out_of_order: r.out_of_order as f64,
-            duplicates: r.duplicates as f64,
-            out_of_bounds: r.out_of_bounds as f64,
-            exemplars_out_of_order: r.exemplars_out_of_order as f64,
-        }
-    }
+/// The numbers of a report in their order, behind them the error where there is one.
+fn report(r: ScrapeReport) -> Vec<Either<f64, String>> {
+    let numbers = [
+        r.samples_scraped as f64,
+        r.samples_post_metric_relabeling as f64,
+        r.series_added as f64,
+        r.duration_seconds,
+        r.body_bytes as f64,
+        r.out_of_order as f64,
+        r.duplicates as f64,
+        r.out_of_bounds as f64,
+        r.exemplars_out_of_order as f64,
+    ];
+    numbers.into_iter().map(Either::A).chain(r.error.map(Either::B)).collect()
 }
 
 /// Compiles a target's options.

@@ -17,6 +17,7 @@ pub mod merge_chunks;
 pub mod os;
 pub mod overlay;
 pub mod querier;
+pub mod signal;
 pub mod spawn;
 pub mod stop;
 pub mod vec_store;
@@ -35,6 +36,7 @@ pub use querier::{
     ChunkQuerier, ChunkSeriesSet, EncodedChunk, Exemplar, ExemplarQuerier, ExemplarSeries, LabelHints,
     LabelQuerier, Projection, Querier, Queryable, SelectHints, SeriesSet,
 };
+pub use signal::Signal;
 pub use spawn::{Inline, Spawn};
 pub use stop::{STOP_STRETCH, Stop};
 pub use vec_store::VecStore;

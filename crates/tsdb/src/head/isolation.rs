@@ -2,9 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use model::TimestampMs;
+use storage::Signal;
 
 /// The number of a commit; they rise from 1 and become visible in that order.
 pub(crate) type CommitSeq = u64;
@@ -25,7 +26,7 @@ struct State {
 #[derive(Default)]
 pub(crate) struct Isolation {
     state: Mutex<State>,
-    ended: Condvar,
+    ended: Signal,
     /// The last commit of which, as of all before it, every sample is in its series.
     published: AtomicU64,
     /// No view, open now or opened later, sees less than this.
@@ -56,7 +57,7 @@ impl Isolation {
     fn wait_for(&self, seq: CommitSeq) {
         let mut s = self.state();
         while self.published.load(Ordering::Acquire) < seq {
-            s = self.ended.wait(s).unwrap_or_else(PoisonError::into_inner);
+            s = self.ended.wait(s);
         }
     }
 

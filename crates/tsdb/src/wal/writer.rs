@@ -7,10 +7,10 @@
 //! more: what a later success would mean cannot be known.
 
 use std::path::PathBuf;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use model::Labels;
-use storage::{FileAppend, Fs, Spawn, StorageError};
+use storage::{FileAppend, Fs, Signal, Spawn, StorageError};
 
 use super::commit::{CommitRecords, RecordBuffers};
 use super::compress::Compressor;
@@ -111,7 +111,7 @@ pub(crate) struct WalCounters {
 pub(crate) struct Wal {
     options: WalOptions,
     state: Arc<Mutex<State>>,
-    changed: Condvar,
+    changed: Signal,
     pub(crate) counters: WalCounters,
 }
 
@@ -146,7 +146,7 @@ impl Wal {
         let state = State { segment: Some(Box::new(segment)), ..State::default() };
         let counters = WalCounters::default();
         counters.segment.set(u64::from(number));
-        Ok(Self { options, state: Arc::new(Mutex::new(state)), changed: Condvar::new(), counters })
+        Ok(Self { options, state: Arc::new(Mutex::new(state)), changed: Signal::default(), counters })
     }
 
     pub(crate) fn options(&self) -> &WalOptions {
@@ -239,7 +239,7 @@ impl Wal {
                 return Err(refusal);
             }
             let Some(segment) = s.segment.take() else {
-                s = self.changed.wait(s).unwrap_or_else(PoisonError::into_inner);
+                s = self.changed.wait(s);
                 continue;
             };
             let queue = std::mem::take(&mut s.queue);
@@ -385,7 +385,7 @@ impl Wal {
                 drop(s);
                 return self.lead(segment, work);
             }
-            s = self.changed.wait(s).unwrap_or_else(PoisonError::into_inner);
+            s = self.changed.wait(s);
         }
     }
 
