@@ -208,7 +208,12 @@ impl<'a> Source<'a> for ClassicConverter<'a> {
     }
 
     fn exemplars(&self) -> &[Exemplar<'a>] {
-        if self.yielded { &self.yielded_exemplars } else { Source::exemplars(&self.parser) }
+        match (self.yielded, self.gathering) {
+            (true, _) => &self.yielded_exemplars,
+            // They go with the histogram, also where its lines are kept.
+            (false, true) => &[],
+            (false, false) => Source::exemplars(&self.parser),
+        }
     }
 
     fn start_timestamp_ms(&mut self) -> Option<i64> {
@@ -217,5 +222,34 @@ impl<'a> Source<'a> for ClassicConverter<'a> {
             (false, true) => self.start_ms,
             (false, false) => self.parser.start_timestamp_ms(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::Format;
+
+    #[test]
+    fn exemplars_go_with_the_histogram_alone() {
+        let body = b"# TYPE h histogram\nh_bucket{le=\"1\"} 1 # {id=\"a\"} 0.5\nh_bucket{le=\"+Inf\"} 2\nh_sum 3\nh_count 2\n# TYPE c counter\nc_total 1 # {id=\"b\"} 1\n# EOF\n";
+        let options = ParserOptions {
+            convert_classic_histograms: true,
+            keep_classic_histograms: true,
+            ..ParserOptions::default()
+        };
+        let parser = Parser::new(body, Format::OpenMetrics1, options).unwrap();
+        let mut converter = ClassicConverter::new(parser, options);
+        let mut found = Vec::new();
+        while let Some(entry) = converter.next_entry_expecting(b"").unwrap() {
+            let is_histogram = match entry {
+                Entry::Histogram { .. } => true,
+                Entry::Sample(_) => false,
+                _ => continue,
+            };
+            found.push((is_histogram, converter.exemplars().len()));
+        }
+        assert_eq!(found, [(false, 0), (false, 0), (false, 0), (false, 0), (true, 1), (false, 1)]);
     }
 }
