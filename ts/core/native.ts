@@ -97,8 +97,19 @@ type NativeEngine = {
   ): Promise<NativeRemoteReads<NativeCancel>>;
 };
 
-/** The numbers of a `ScrapeReport` in their order, and the error where there is one. */
-type NativeReport = [...numbers: number[], error: string] | number[];
+/** A `ScrapeReport` as a list. */
+type NativeReport = [
+  samplesScraped: number,
+  samplesPostMetricRelabeling: number,
+  seriesAdded: number,
+  durationSeconds: number,
+  bodyBytes: number,
+  outOfOrder: number,
+  duplicates: number,
+  outOfBounds: number,
+  exemplarsOutOfOrder: number,
+  error?: string,
+];
 
 /** As the interface, but with positions instead of objects. */
 type NativeTarget = Omit<Target, 'ingest' | 'fail'> & {
@@ -113,19 +124,19 @@ type NativeTarget = Omit<Target, 'ingest' | 'fail'> & {
 };
 
 function reportOf(native: NativeReport): ScrapeReport {
-  const at = (index: number): number => (native as number[])[index] ?? 0;
+  const error = native[9];
   const report = {
-    samplesScraped: at(0),
-    samplesPostMetricRelabeling: at(1),
-    seriesAdded: at(2),
-    durationSeconds: at(3),
-    bodyBytes: at(4),
-    outOfOrder: at(5),
-    duplicates: at(6),
-    outOfBounds: at(7),
-    exemplarsOutOfOrder: at(8),
+    samplesScraped: native[0],
+    samplesPostMetricRelabeling: native[1],
+    seriesAdded: native[2],
+    durationSeconds: native[3],
+    bodyBytes: native[4],
+    outOfOrder: native[5],
+    duplicates: native[6],
+    outOfBounds: native[7],
+    exemplarsOutOfOrder: native[8],
   };
-  return native.length > 9 ? { ...report, error: native[9] as string } : report;
+  return error === undefined ? report : { ...report, error };
 }
 
 /** As the interface, but for what JavaScript makes of an absent text and of a list. */
@@ -487,18 +498,16 @@ class AddonTarget implements Target {
     this.#native = native;
   }
 
-  async ingest(body: ScrapeBody): Promise<ScrapeReport> {
+  ingest(body: ScrapeBody): Promise<ScrapeReport> {
     const { pieces, contentEncoding, contentType, timestampMs, elapsedSeconds } = body;
-    try {
-      return reportOf(await this.#open().ingest(pieces, contentEncoding, contentType, timestampMs, elapsedSeconds));
-    } catch (thrown) {
-      throw EngineError.from(thrown);
-    }
+    return settled(() =>
+      this.#open().ingest(pieces, contentEncoding, contentType, timestampMs, elapsedSeconds).then(reportOf),
+    );
   }
 
-  async fail(failure: { timestampMs: number; elapsedSeconds: number; error: string }): Promise<ScrapeReport> {
+  fail(failure: { timestampMs: number; elapsedSeconds: number; error: string }): Promise<ScrapeReport> {
     const { timestampMs, elapsedSeconds, error } = failure;
-    return reportOf(await settled(() => this.#open().fail(timestampMs, elapsedSeconds, error)));
+    return settled(() => this.#open().fail(timestampMs, elapsedSeconds, error).then(reportOf));
   }
 
   markStale(timestampMs: number): Promise<void> {

@@ -4,20 +4,17 @@
 mod common;
 
 use std::collections::BTreeMap;
-use std::sync::mpsc;
 
-use common::Bench;
+use common::{Bench, read_request};
 use engine::embed::SeriesBatch;
 use engine::remote_send::{Poll, PollReport, Protocol, SendBatch, Sender, SenderOptions};
 use engine::{Engine, EngineError};
 use model::Labels;
 use wire::snappy::decompress;
-use wire::{EncodedLabels, SampleColumns, SymbolSpans, write_v1, write_v2};
+use wire::{SampleColumns, SymbolSpans, write_v2};
 
 fn wait<T: Send + 'static>(start: impl FnOnce(Box<dyn FnOnce(Result<T, EngineError>) + Send>)) -> T {
-    let (tx, rx) = mpsc::channel();
-    start(Box::new(move |r| tx.send(r).unwrap()));
-    rx.recv().unwrap().unwrap()
+    common::wait(start).unwrap()
 }
 
 fn options(protocol: Protocol) -> SenderOptions {
@@ -60,29 +57,8 @@ type Heard = BTreeMap<String, Vec<i64>>;
 
 /// Series and times of a body.
 fn read(protocol: Protocol, batch: &SendBatch, heard: &mut Heard) {
-    let mut buffer = Vec::new();
-    let raw = decompress(&batch.body.bytes, 1 << 20, &mut buffer).unwrap();
-    let mut columns = SampleColumns::default();
-    let mut take = |labels: &[u8], times: &[i64]| {
-        let labels = EncodedLabels::new(labels, 0).decode().unwrap().to_string();
-        heard.entry(labels).or_default().extend(times);
-    };
-    match protocol {
-        Protocol::V1 => {
-            let mut walk = write_v1::WriteRequest::new(raw);
-            while let Some(s) = walk.next_series(&mut columns).unwrap() {
-                take(s.labels().as_bytes(), &columns.t[s.samples.clone()]);
-            }
-        }
-        Protocol::V2 => {
-            let (mut spans, mut refs) = (SymbolSpans::default(), Vec::new());
-            let mut walk = write_v2::Request::new(raw, &mut spans).unwrap();
-            while let Some(s) = walk.next_series(&mut refs, &mut columns).unwrap() {
-                let mut key = Vec::new();
-                walk.symbols().resolve(&refs, &mut key).unwrap();
-                take(&key, &columns.t[s.samples.clone()]);
-            }
-        }
+    for (series, t) in read_request(protocol, batch) {
+        heard.entry(series).or_default().push(t);
     }
 }
 

@@ -10,15 +10,13 @@ mod common;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-use common::Bench;
+use common::{Bench, read_request};
 use engine::embed::SeriesBatch;
 use engine::remote_send::{Poll, Protocol, SendBatch, Sender, SenderOptions};
 use engine::{EngineError, EngineOptions};
 use model::Labels;
 use storage::{Inline, MemFs};
 use testkit::series::Noise;
-use wire::snappy::decompress;
-use wire::{EncodedLabels, SampleColumns, SymbolSpans, write_v1, write_v2};
 
 const SERIES: usize = 17;
 const MOST: usize = 12;
@@ -34,35 +32,6 @@ fn wait<T: Send + 'static>(start: impl FnOnce(Box<dyn FnOnce(Result<T, EngineErr
 }
 
 type Sample = (String, i64);
-
-/// What is in a request, in its order.
-fn read(protocol: Protocol, batch: &SendBatch) -> Vec<Sample> {
-    let mut buffer = Vec::new();
-    let raw = decompress(&batch.body.bytes, 1 << 20, &mut buffer).unwrap();
-    let (mut columns, mut samples) = (SampleColumns::default(), Vec::new());
-    let mut take = |labels: &[u8], times: &[i64]| {
-        let labels = EncodedLabels::new(labels, 0).decode().unwrap().to_string();
-        samples.extend(times.iter().map(|t| (labels.clone(), *t)));
-    };
-    match protocol {
-        Protocol::V1 => {
-            let mut walk = write_v1::WriteRequest::new(raw);
-            while let Some(s) = walk.next_series(&mut columns).unwrap() {
-                take(s.labels().as_bytes(), &columns.t[s.samples.clone()]);
-            }
-        }
-        Protocol::V2 => {
-            let (mut spans, mut refs) = (SymbolSpans::default(), Vec::new());
-            let mut walk = write_v2::Request::new(raw, &mut spans).unwrap();
-            while let Some(s) = walk.next_series(&mut refs, &mut columns).unwrap() {
-                let mut key = Vec::new();
-                walk.symbols().resolve(&refs, &mut key).unwrap();
-                take(&key, &columns.t[s.samples.clone()]);
-            }
-        }
-    }
-    samples
-}
 
 /// The other side.
 #[derive(Default)]
@@ -200,7 +169,7 @@ impl World {
             let report = wait(|done| sender.poll(ask, done));
             assert_eq!(report.trouble, [""; 0]);
             for batch in report.batches {
-                let samples = read(self.protocol, &batch);
+                let samples = read_request(self.protocol, &batch);
                 assert!(samples.len() <= MOST);
                 let again: Vec<_> = samples.iter().filter(|s| self.finished.contains(s)).collect();
                 assert!(again.is_empty(), "finished before: {again:?}");

@@ -172,6 +172,9 @@ impl Queue {
 
     /// Puts the samples of classic series into the shard of the series that they come from.
     fn put_classic(&mut self, read: &Read, classic: Vec<Classic>, (_, now_ns): Limits) {
+        if self.is_done(read) {
+            return;
+        }
         for (labels, v, st) in classic {
             self.push(&Read { st, ..*read }, labels, Value::Float(v), now_ns);
         }
@@ -209,9 +212,6 @@ impl Queue {
     /// Puts a sample into its shard, or into the request in which it was under way.
     #[inline]
     fn push(&mut self, read: &Read, labels: Labels, value: Value, now_ns: u64) {
-        if self.is_done(read) {
-            return;
-        }
         let Read { series, place, t, st } = *read;
         let kind = value.kind();
         *self.read.of(kind) += 1;

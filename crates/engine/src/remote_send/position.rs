@@ -161,13 +161,13 @@ impl PositionFile {
         let mut line = format!("{:08x} ", crc32c::crc32c(&text)).into_bytes();
         line.extend_from_slice(&text);
         line.push(b'\n');
-        let journal = match &mut self.journal {
+        let journal = match self.journal.take() {
             Some(journal) => journal,
             // In place of the one before, which is older than the other file.
-            None => self.journal.insert(self.fs.create(&self.dir.join(format!("{}.journal", self.key)))?),
+            None => self.fs.create(&self.path("journal"))?,
         };
         self.journal_bytes += line.len() as u64;
-        journal.append(&line)
+        self.journal.insert(journal).append(&line)
     }
 }
 

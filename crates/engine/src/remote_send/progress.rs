@@ -43,11 +43,6 @@ impl Mark {
     }
 }
 
-fn is_within(mark: &Mark, position: TailPosition) -> bool {
-    let reach = mark.reach();
-    reach.wal <= position.wal && reach.wbl <= position.wbl
-}
-
 /// How far each shard came while there was a certain number of them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Generation {
@@ -119,19 +114,11 @@ impl Progress {
             .map(Mark::reach)
             .fold(self.done, |a, b| TailPosition { wal: a.wal.max(b.wal), wbl: a.wbl.max(b.wbl) })
     }
-
-    /// Forgets what `done` says already, and more than is kept.
-    pub(super) fn tidy(&mut self) {
-        // Requests are told by the last one.
-        let last = if self.under_way.is_empty() { None } else { self.generations.pop() };
-        tidy(&mut self.generations, self.done);
-        self.generations.extend(last);
-    }
 }
 
 /// Forgets the generations that say no more than `done`, and the oldest where there are too many.
 pub(super) fn tidy(generations: &mut Vec<Generation>, done: TailPosition) {
-    generations.retain(|g| !g.marks.iter().all(|mark| is_within(mark, done)));
+    generations.retain(|g| !g.marks.iter().all(|mark| done.covers(mark.reach())));
     let too_many = generations.len().saturating_sub(GENERATIONS_MAX);
     generations.drain(..too_many);
 }
@@ -234,11 +221,10 @@ mod tests {
         assert_eq!(Text::of(&p).read(p.done), p);
         p.finish(0);
         assert!(p.is_done(3, wal(40), 7) && p.under_way.is_empty());
-        p.done = at(10, 0);
-        p.tidy();
+        tidy(&mut p.generations, at(10, 0));
         assert_eq!(p.generations.len(), 1);
         p.done = at(40, 0);
-        p.tidy();
+        tidy(&mut p.generations, p.done);
         assert_eq!(p, Progress::at(at(40, 0)));
     }
 }

@@ -117,15 +117,13 @@ impl Queue {
                 Some(Progress::default())
             }
         };
-        let end = db.tail(None)?.position();
         let tail = db.tail(remembered.as_ref().map(|p| p.done))?;
         let start = tail.position();
         // Of a log that never came so far it was another one that it speaks of.
-        let is_of_this = |p: &Progress| {
-            let reach = p.reach();
-            p.done == start && reach.wal <= end.wal && reach.wbl <= end.wbl
+        let progress = match remembered {
+            Some(p) if p.done == start && db.tail(None)?.position().covers(p.reach()) => p,
+            _ => Progress::at(start),
         };
-        let progress = remembered.filter(is_of_this).unwrap_or_else(|| Progress::at(start));
         file.write(&progress).map_err(io)?;
         let resume = Resume::new(progress, options.protocol == Protocol::V1);
         let mut shards = Vec::new();
@@ -255,18 +253,16 @@ impl Queue {
     }
 
     /// What is done with by now, and what is under way.
-    fn progress(&self) -> Progress {
+    fn progress(&mut self) -> Progress {
         let done = self.tally.done();
-        let mut progress = if let Some(resume) = &self.resume {
-            Progress { done, ..resume.progress().clone() }
-        } else {
-            let (generation, under_way) = self.generation();
-            let mut generations = self.generations.clone();
-            generations.push(generation);
-            Progress { done, generations, under_way }
-        };
-        progress.tidy();
-        progress
+        if let Some(resume) = &self.resume {
+            return Progress { done, ..resume.progress().clone() };
+        }
+        tidy(&mut self.generations, done);
+        let (generation, under_way) = self.generation();
+        let mut generations = self.generations.clone();
+        generations.push(generation);
+        Progress { done, generations, under_way }
     }
 
     /// How far each shard has come, and what it has under way.
@@ -477,7 +473,7 @@ impl Queue {
         let (now_ns, done) = (self.clock.monotonic_ns(), self.tally.done());
         let waited = now_ns.saturating_sub(self.written_ns) >= POSITION_EVERY_NS;
         let moved = done != self.written;
-        let is_due = moved && waited || (moved || self.has_news) && at_once || self.file.is_long();
+        let is_due = (moved || self.file.is_long()) && waited || (moved || self.has_news) && at_once;
         if !is_due && !self.has_news {
             return;
         }

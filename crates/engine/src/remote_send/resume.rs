@@ -59,8 +59,7 @@ impl Resume {
 
     /// Everything up to that place has been read, or all there is.
     pub(super) fn has_read(&mut self, position: TailPosition, at_end: bool) {
-        let Self { reach, .. } = *self;
-        self.is_read |= at_end || position.wal >= reach.wal && position.wbl >= reach.wbl;
+        self.is_read |= at_end || position.covers(self.reach);
     }
 
     /// Nothing can be sent yet: it is not known what belongs together.

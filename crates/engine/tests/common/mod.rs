@@ -5,10 +5,13 @@ use std::sync::Arc;
 use std::sync::mpsc;
 
 use engine::query::{Answer, QueryLimits, QueryTimes};
+use engine::remote_send::{Protocol, SendBatch};
 use engine::scrape::{ScrapeInput, ScrapeReport, ScrapeTime, Target, TargetOptions};
 use engine::{Engine, EngineError, EngineOptions, Host};
 use model::Labels;
 use storage::{Fs, Inline, ManualClock, MemFs, Spawn};
+use wire::snappy::decompress;
+use wire::{EncodedLabels, SampleColumns, SymbolSpans, write_v1, write_v2};
 
 pub(crate) const T0: i64 = 1_700_000_000_000;
 pub(crate) const TEXT: &str = "text/plain; version=0.0.4";
@@ -128,4 +131,33 @@ impl Bench {
         let line = text.lines().find_map(|l| l.strip_prefix(name)?.strip_prefix(' '));
         line.unwrap_or_else(|| panic!("{name} is missing in\n{text}")).parse().unwrap()
     }
+}
+
+/// Series and times of what is in a request of remote write, in its order, read by the receiver's own walkers.
+pub(crate) fn read_request(protocol: Protocol, batch: &SendBatch) -> Vec<(String, i64)> {
+    let mut buffer = Vec::new();
+    let raw = decompress(&batch.body.bytes, 1 << 20, &mut buffer).unwrap();
+    let (mut columns, mut samples) = (SampleColumns::default(), Vec::new());
+    let mut take = |labels: &[u8], times: &[i64]| {
+        let labels = EncodedLabels::new(labels, 0).decode().unwrap().to_string();
+        samples.extend(times.iter().map(|t| (labels.clone(), *t)));
+    };
+    match protocol {
+        Protocol::V1 => {
+            let mut walk = write_v1::WriteRequest::new(raw);
+            while let Some(s) = walk.next_series(&mut columns).unwrap() {
+                take(s.labels().as_bytes(), &columns.t[s.samples.clone()]);
+            }
+        }
+        Protocol::V2 => {
+            let (mut spans, mut refs) = (SymbolSpans::default(), Vec::new());
+            let mut walk = write_v2::Request::new(raw, &mut spans).unwrap();
+            while let Some(s) = walk.next_series(&mut refs, &mut columns).unwrap() {
+                let mut key = Vec::new();
+                walk.symbols().resolve(&refs, &mut key).unwrap();
+                take(&key, &columns.t[s.samples.clone()]);
+            }
+        }
+    }
+    samples
 }

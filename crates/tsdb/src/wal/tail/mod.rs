@@ -36,6 +36,14 @@ pub struct TailPosition {
     pub wbl: LogPosition,
 }
 
+impl TailPosition {
+    /// Whether whoever has come here has come to `other`, too, in both logs.
+    #[must_use]
+    pub fn covers(&self, other: Self) -> bool {
+        other.wal <= self.wal && other.wbl <= self.wbl
+    }
+}
+
 /// What was read.
 #[derive(Debug, PartialEq)]
 pub enum TailItem {
